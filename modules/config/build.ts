@@ -1,0 +1,255 @@
+/**
+ * The directive tree and the command tables → raw values of every scope.
+ * Source: httpd server/config.c, ap_walk_config, invoke_cmd
+ */
+import { z } from "zod";
+import type { CommandContext, CommandKind, CommandRec, ScopeInfo } from "../core/command.ts";
+import type { Module, RawConfig } from "../core/module.ts";
+import { type RawVector, type SectionRec, ServerRec } from "../core/records.ts";
+import { type ConfigError, type Directive, didYouMean, errorAt, splitWords, type Word } from "./directive.ts";
+import { mergeConfig } from "./merge.ts";
+import { notYet } from "./not_yet.ts";
+
+/** What the builder asks of the program. */
+export interface BuildHost {
+  /** Makes a path relative to ServerRoot absolute. */
+  resolvePath(path: string): string;
+  warn(ahNumber: string, message: string, at: Directive): void;
+  hasModule(name: string): boolean;
+}
+
+const OUTSIDE: ScopeInfo = { kind: "server", section: "", arg: "", pattern: null, isRegex: false };
+
+/** Every command of the modules, by lower-case name. The first module to define a name has it. */
+export function commandsByName(modules: readonly Module[]): Map<string, { command: CommandRec; module: Module }> {
+  const commands = new Map<string, { command: CommandRec; module: Module }>();
+  for (const module of modules) {
+    for (const command of module.commands) {
+      const key = command.name.toLowerCase();
+      if (!commands.has(key)) commands.set(key, { command, module });
+    }
+  }
+  return commands;
+}
+
+/**
+ * Runs every directive; answers the main server and the virtual hosts, merged and parsed.
+ * @throws ConfigError at the first directive that is wrong
+ */
+export function buildServers(tree: readonly Directive[], modules: readonly Module[], host: BuildHost): ServerRec[] {
+  const main = new ServerRec(false, "", 0, []);
+  const build: Build = { modules, host, commands: commandsByName(modules), servers: [main], sections: new Map() };
+  walk(build, tree, main, main.raw, OUTSIDE);
+  for (const server of build.servers) finish(build, server, main);
+  return build.servers;
+}
+
+interface Build {
+  readonly modules: readonly Module[];
+  readonly host: BuildHost;
+  readonly commands: ReadonlyMap<string, { command: CommandRec; module: Module }>;
+  readonly servers: ServerRec[];
+  readonly sections: Map<ServerRec, SectionRec[]>;
+}
+
+function finish(build: Build, server: ServerRec, main: ServerRec): void {
+  const scopes = server === main ? [main.raw] : [main.raw, server.raw];
+  server.config = mergeConfig(build.modules, scopes);
+  const inherited = server === main ? [] : (build.sections.get(main) ?? []);
+  const sections = [...inherited, ...(build.sections.get(server) ?? [])];
+  server.locations = sections.filter((s) => s.kind === "location");
+  server.proxies = sections.filter((s) => s.kind === "proxy");
+}
+
+function walk(build: Build, body: readonly Directive[], server: ServerRec, raw: RawVector, scope: ScopeInfo): void {
+  for (const directive of body) {
+    const found = build.commands.get(directive.name.toLowerCase());
+    if (found === undefined || (found.command.kind === "section") !== (directive.body !== undefined)) {
+      throw unknown(build, directive);
+    }
+    run(build, directive, found.command, found.module, server, raw, scope);
+  }
+}
+
+function unknown(build: Build, directive: Directive): ConfigError {
+  const written = directive.body === undefined ? directive.name : `<${directive.name}`;
+  const later = notYet(directive.name);
+  return errorAt(
+    directive,
+    `Invalid command '${written}', perhaps misspelled or defined by a module not included in the server configuration`,
+    { hint: later ?? didYouMean(directive.name, [...build.commands.values()].map(({ command }) => command.name)) },
+  );
+}
+
+function run(
+  build: Build,
+  directive: Directive,
+  command: CommandRec,
+  module: Module,
+  server: ServerRec,
+  raw: RawVector,
+  scope: ScopeInfo,
+): void {
+  const misplaced = wherefore(command, scope);
+  if (misplaced !== null) throw errorAt(directive, misplaced);
+  const cmd = new Context(build, directive, module, server, raw, scope);
+  let error: string | undefined | void;
+  try {
+    error = invoke(command, cmd, directive);
+  } catch (thrown) {
+    if (thrown instanceof Refusal) throw errorAt(directive, `${command.name}: ${thrown.message}`, { column: directive.argsColumn });
+    throw thrown;
+  }
+  if (typeof error === "string") throw errorAt(directive, error);
+}
+
+/** A value that the module's schema refuses. */
+class Refusal extends Error {}
+
+class Context implements CommandContext {
+  readonly directive: Directive;
+  readonly server: ServerRec;
+  readonly scope: ScopeInfo;
+  private readonly build: Build;
+  private readonly module: Module;
+  private readonly vector: RawVector;
+
+  constructor(build: Build, directive: Directive, module: Module, server: ServerRec, vector: RawVector, scope: ScopeInfo) {
+    this.build = build;
+    this.directive = directive;
+    this.module = module;
+    this.server = server;
+    this.vector = vector;
+    this.scope = scope;
+  }
+
+  get raw(): RawConfig {
+    this.vector[this.module.index] ??= {};
+    return this.vector[this.module.index]!;
+  }
+
+  set(key: string, value: unknown): void {
+    const shape = (this.module.config as unknown as z.ZodObject).shape[key] as z.ZodType | undefined;
+    const result = shape?.safeParse(value);
+    if (result !== undefined && !result.success) throw new Refusal(z.flattenError(result.error).formErrors.join("; "));
+    this.raw[key] = value;
+  }
+
+  push(key: string, value: unknown): void {
+    const list = (this.raw[key] as unknown[] | undefined) ?? [];
+    this.raw[key] = [...list, value];
+  }
+
+  open(scope: ScopeInfo, server: ServerRec = this.server): void {
+    const { body, file, line } = this.directive;
+    if (scope.kind === "server") {
+      this.build.servers.push(server);
+      walk(this.build, body ?? [], server, server.raw, scope);
+      return;
+    }
+    const raw: RawVector = [];
+    walk(this.build, body ?? [], server, raw, scope);
+    if (scope.kind === "none") return;
+    const { kind, arg, pattern, isRegex } = scope;
+    const list = this.build.sections.get(server) ?? [];
+    list.push({ kind, arg, pattern, isRegex, raw, file, line });
+    this.build.sections.set(server, list);
+  }
+
+  resolvePath(path: string): string {
+    return this.build.host.resolvePath(path);
+  }
+
+  warn(ahNumber: string, message: string): void {
+    this.build.host.warn(ahNumber, message, this.directive);
+  }
+
+  hasModule(name: string): boolean {
+    return this.build.host.hasModule(name);
+  }
+}
+
+/** Why a directive may not stand here; null if it may. The texts are httpd's. */
+function wherefore(command: CommandRec, scope: ScopeInfo): string | null {
+  const name = command.kind === "section" ? `<${command.name}` : command.name;
+  const perDir = scope.kind !== "server";
+  const inVhost = scope.section === "VirtualHost";
+  switch (command.where) {
+    case "any":
+      return null;
+    case "global":
+      if (perDir || inVhost) {
+        return command.kind === "section"
+          ? `<${command.name}> cannot occur within <${scope.section}> section`
+          : `${name} cannot occur within <${scope.section}> section`;
+      }
+      return null;
+    case "server":
+      return perDir ? `${name} not allowed in <${scope.section}> context` : null;
+    case "vhost":
+      return inVhost ? null : `${name} only used in <VirtualHost>`;
+    case "proxy":
+      return perDir && scope.kind !== "proxy" ? `${name} not allowed in <${scope.section}> context` : null;
+    case "dir":
+      return perDir ? null : `${name} not allowed here`;
+  }
+}
+
+const COUNTS: Partial<Record<CommandKind, readonly [least: number, most: number, text: string]>> = {
+  take1: [1, 1, "takes one argument"],
+  take2: [2, 2, "takes two arguments"],
+  take3: [3, 3, "takes three arguments"],
+  take12: [1, 2, "takes 1-2 arguments"],
+  take23: [2, 3, "takes two or three arguments"],
+  take123: [1, 3, "takes one, two or three arguments"],
+};
+
+function invoke(command: CommandRec, cmd: Context, directive: Directive): string | undefined | void {
+  const { name, kind, help } = command;
+  if (kind === "section") {
+    if (directive.args === "") return `<${name}> directive requires additional arguments`;
+    return command.invoke(cmd, directive.args);
+  }
+  if (kind === "raw") return command.invoke(cmd, directive.args);
+  if (kind === "params") return command.invoke(cmd, paramWords(command, directive));
+  if (directive.named !== undefined) return `${name} takes no key=value mapping, ${help}`;
+  const words = splitWords(directive.args, directive.argsColumn).map((word: Word) => word.text);
+  switch (kind) {
+    case "noArgs":
+      return words.length > 0 ? `${name} takes no arguments` : command.invoke(cmd);
+    case "flag": {
+      const on = words[0]?.toLowerCase();
+      if (on !== "on" && on !== "off") return `${name} must be On or Off`;
+      return command.invoke(cmd, on === "on");
+    }
+    case "iterate":
+    case "iterate2": {
+      const fixed = kind === "iterate" ? 0 : 1;
+      if (words.length <= fixed) return `${name} requires at least ${fixed === 0 ? "one argument" : "two arguments"}, ${help}`;
+      for (const word of words.slice(fixed)) {
+        const error = command.invoke(cmd, ...words.slice(0, fixed), word);
+        if (typeof error === "string") return error;
+      }
+      return;
+    }
+    default: {
+      const [least, most, text] = COUNTS[kind]!;
+      if (words.length < least || words.length > most) return `${name} ${text}, ${help}`;
+      return command.invoke(cmd, ...words);
+    }
+  }
+}
+
+/** The words of a `params` command; those of a YAML mapping become "word" or "key=value". */
+function paramWords(command: CommandRec, directive: Directive): string[] {
+  const words = splitWords(directive.args, directive.argsColumn).map((word: Word) => word.text);
+  if (directive.named === undefined) return words;
+  const named = directive.named;
+  const isPositional = (key: string) => command.positional.some((p) => p.toLowerCase() === key.toLowerCase());
+  for (const key of command.positional) {
+    const found = named.find((arg) => arg.key.toLowerCase() === key.toLowerCase());
+    if (found !== undefined) words.push(found.value);
+  }
+  for (const arg of named) if (!isPositional(arg.key)) words.push(`${arg.key}=${arg.value}`);
+  return words;
+}

@@ -1,0 +1,41 @@
+/**
+ * Values with units, as schemas. Each yields a plain number.
+ */
+import { z } from "zod";
+
+const MS_PER: Readonly<Record<string, number>> = { ms: 1, s: 1000, mi: 60_000, min: 60_000, m: 60_000, h: 3_600_000 };
+
+/** Milliseconds of "5", "5s", "500ms", "2min", "1h"; undefined if it is none of these. */
+export function parseInterval(text: string, unit: "ms" | "s"): number | undefined {
+  const match = /^(\d+)(?:(ms)|(s)(?:ec\w*)?|(mi)n?\w*|(h)\w*)?$/i.exec(text);
+  if (match === null) return undefined;
+  const found = (match[2] ?? match[3] ?? match[4] ?? match[5] ?? unit).toLowerCase();
+  return Number(match[1]) * MS_PER[found]!;
+}
+
+/**
+ * A duration in milliseconds.
+ * @param unit of a bare number
+ * @param least milliseconds
+ */
+export function interval(unit: "ms" | "s", least = 0) {
+  return z.string().transform((text, ctx) => {
+    const ms = parseInterval(text, unit);
+    if (ms !== undefined && ms >= least) return ms;
+    const what = ms === undefined ? "unit must be ms, s, min or h" : `must be at least ${least} ms`;
+    ctx.addIssue({ code: "custom", message: `Cannot parse "${text}": ${what}` });
+    return z.NEVER;
+  });
+}
+
+/** A whole number in [least, most]; a size may have the unit KB, MB or GB (of 1024). */
+export function whole(least: number, most = Number.MAX_SAFE_INTEGER) {
+  return z.string().transform((text, ctx) => {
+    const match = /^(-?\d+)\s*(?:([kmg])i?b?)?$/i.exec(text);
+    const factor = { k: 1024, m: 1024 ** 2, g: 1024 ** 3 }[match?.[2]?.toLowerCase() ?? ""] ?? 1;
+    const value = match === null ? Number.NaN : Number(match[1]) * factor;
+    if (value >= least && value <= most) return value;
+    ctx.addIssue({ code: "custom", message: `"${text}" is not a whole number from ${least} to ${most}` });
+    return z.NEVER;
+  });
+}

@@ -1,0 +1,77 @@
+/**
+ * The module record: all that a module adds to the server, and the vectors that hold its configuration.
+ * Source: httpd include/http_config.h, struct module_struct
+ */
+import type { z } from "zod";
+import { type CommandRec, type CommandTable, commandTable } from "./command.ts";
+import type { HookOrder, Hooks } from "./hooks.ts";
+import type { ProviderGroup, Providers } from "./providers.ts";
+
+/** What a module needs of the host; a host without it refuses the module's directives. */
+export type Capability = "sockets" | "udp" | "timers" | "threads" | "files";
+
+/** What `registerHooks` is given: the server's hooks and providers. */
+export class Registrar {
+  readonly hooks: Hooks;
+  readonly providers: Providers;
+
+  constructor(hooks: Hooks, providers: Providers) {
+    this.hooks = hooks;
+    this.providers = providers;
+  }
+
+  hook: Hooks["hook"] = (key, fn, order: HookOrder = {}) => this.hooks.hook(key, fn, order);
+
+  provider<T>(group: ProviderGroup<T>, name: string, provider: T): void {
+    this.providers.register(group, name, provider);
+  }
+}
+
+/** Raw values of one scope, as directives wrote them; unset keys are absent. */
+export type RawConfig = Record<string, unknown>;
+
+export interface ModuleDefinition<S extends z.ZodObject> {
+  /** The file's name without .ts: what LoadModule, IfModule, `before` and `after` say. */
+  readonly name: string;
+  /** The module's configuration: parsed once, after the raw values of all scopes were merged. */
+  readonly config: S;
+  /** Keys whose lists are joined, outer scope first, instead of replaced. */
+  readonly append?: readonly (keyof z.output<S> & string)[];
+  readonly commands?: (kinds: CommandTable<keyof z.output<S> & string>) => readonly CommandRec[];
+  readonly needs?: readonly Capability[];
+  registerHooks?(registrar: Registrar): void;
+}
+
+export interface Module<C = unknown> {
+  readonly name: string;
+  /** The module's place in every configuration vector. */
+  readonly index: number;
+  readonly config: z.ZodType<C>;
+  readonly append: readonly string[];
+  readonly commands: readonly CommandRec[];
+  readonly needs: readonly Capability[];
+  registerHooks?(registrar: Registrar): void;
+}
+
+/** The merged and parsed configuration of every module for one scope, by `Module.index`. */
+export type ConfigVector = readonly unknown[];
+
+let modules = 0;
+
+/** Makes a module's record. Loading it is the server's business: its file has no side effects. */
+export function defineModule<S extends z.ZodObject>(definition: ModuleDefinition<S>): Module<z.output<S>> {
+  return {
+    name: definition.name,
+    index: modules++,
+    config: definition.config as unknown as z.ZodType<z.output<S>>,
+    append: definition.append ?? [],
+    commands: definition.commands?.(commandTable as CommandTable<keyof z.output<S> & string>) ?? [],
+    needs: definition.needs ?? [],
+    ...(definition.registerHooks ? { registerHooks: definition.registerHooks.bind(definition) } : {}),
+  };
+}
+
+/** The module's own configuration out of a vector. */
+export function getModuleConfig<C>(vector: ConfigVector, module: Module<C>): C {
+  return vector[module.index] as C;
+}

@@ -1,0 +1,292 @@
+/**
+ * The records: process, server, connection, request. Data only; the modules that own a phase act on them.
+ * Source: httpd include/httpd.h
+ */
+import type { Bytes } from "./bytes.ts";
+import type { Clock, TimerWheel } from "./clock.ts";
+import type { ErrorLog } from "./error_log.ts";
+import type { OutputFilter } from "./filter.ts";
+import type { Hooks } from "./hooks.ts";
+import type { ConfigVector, Module } from "./module.ts";
+import type { Providers } from "./providers.ts";
+import type { Socket, SocketHost } from "../net/socket.ts";
+import type { RawConfig } from "./module.ts";
+import type { Status } from "./status.ts";
+import { HeaderTable } from "./table.ts";
+
+/** One generation of the server: a configuration, and everything that was made of it. */
+export interface ProcessRec {
+  readonly hooks: Hooks;
+  readonly providers: Providers;
+  readonly modules: readonly Module[];
+  readonly clock: Clock;
+  /** All time-outs of sockets. */
+  readonly wheel: TimerWheel;
+  /** The main server first, then the virtual hosts in file order. */
+  readonly servers: readonly ServerRec[];
+  readonly log: ErrorLog;
+  readonly sockets: SocketHost;
+  readonly serverRoot: string;
+  /** For DefaultRuntimeDir: where relative unix: sockets and the pid file are. */
+  readonly runtimeDir: string;
+  /** Counts reloads, from 0. */
+  readonly generation: number;
+  /** Set once this generation must end its connections after the request at hand. */
+  stopping: boolean;
+}
+
+/** An address that a <VirtualHost> names. */
+export interface VhostAddr {
+  /** "*" is any. */
+  readonly host: string;
+  /** 0 is any. */
+  readonly port: number;
+  /** As written, for -S and the name in the <VirtualHost> line. */
+  readonly text: string;
+}
+
+/** The raw values of every module in one scope, by `Module.index`. */
+export type RawVector = (RawConfig | undefined)[];
+
+/** <Location>, <Proxy> and their like: what they hold applies to the requests that they match. */
+export interface SectionRec {
+  readonly kind: "location" | "proxy" | "if";
+  /** The argument, a prefix unless `pattern` is set. */
+  readonly arg: string;
+  readonly pattern: RegExp | null;
+  /** The pattern was written as a regular expression, not as wildcards. */
+  readonly isRegex: boolean;
+  readonly raw: RawVector;
+  readonly file: string;
+  readonly line: number;
+}
+
+/** The main server or a virtual host. */
+export class ServerRec {
+  readonly isVirtual: boolean;
+  /** Where it was defined. */
+  readonly file: string;
+  readonly line: number;
+  readonly addrs: readonly VhostAddr[];
+  /** Set when the configuration is built; the same for the life of the generation. */
+  process!: ProcessRec;
+  config: ConfigVector = [];
+  readonly raw: RawVector = [];
+  /** The sections in file order, those of the main server first. */
+  locations: readonly SectionRec[] = [];
+  proxies: readonly SectionRec[] = [];
+  log!: ErrorLog;
+  /** From ServerName; "" until then. */
+  hostname = "";
+  /** From ServerName; 0: the scheme's default. */
+  port = 0;
+  scheme = "";
+  /** ServerAlias without and with wildcards, lower case. */
+  names: string[] = [];
+  wildNames: string[] = [];
+  /** What modules keep for a server, by `Module.index`. */
+  readonly state: unknown[] = [];
+
+  constructor(isVirtual: boolean, file: string, line: number, addrs: readonly VhostAddr[]) {
+    this.isVirtual = isVirtual;
+    this.file = file;
+    this.line = line;
+    this.addrs = addrs;
+  }
+}
+
+/** A client's connection. */
+export class ConnRec {
+  readonly id: number;
+  readonly process: ProcessRec;
+  /** The peer, without the ::ffff: of IPv4 on an IPv6 socket; "" on a unix socket. */
+  readonly peerIp: string;
+  readonly peerPort: number;
+  readonly localIp: string;
+  readonly localPort: number;
+  /** The virtual hosts of the local address, the default first; never empty. */
+  readonly vhosts: readonly ServerRec[];
+  readonly secure: boolean;
+  /** Requests read so far. */
+  keepalives = 0;
+  /** The client left. */
+  aborted = false;
+  /** No request is read after the one at hand. */
+  closing = false;
+
+  constructor(init: {
+    id: number;
+    process: ProcessRec;
+    peerIp: string;
+    peerPort: number;
+    localIp: string;
+    localPort: number;
+    vhosts: readonly ServerRec[];
+    secure: boolean;
+  }) {
+    this.id = init.id;
+    this.process = init.process;
+    this.peerIp = init.peerIp;
+    this.peerPort = init.peerPort;
+    this.localIp = init.localIp;
+    this.localPort = init.localPort;
+    this.vhosts = init.vhosts;
+    this.secure = init.secure;
+  }
+}
+
+/** Takes a request's body. Calls come after `read`, in order; `onBodyEnd` or `onBodyError` is the last. */
+export interface BodyConsumer {
+  /** `bytes` may be kept. */
+  onBody(bytes: Bytes): void;
+  onBodyEnd(): void;
+  /** 400 malformed or cut short, 408 too slow, 413 too large. */
+  onBodyError(status: Status, why: string): void;
+}
+
+/** A request's body, read on demand. */
+export interface RequestBody {
+  /** What the client announced: bytes, -1 for chunked, 0 for none. */
+  readonly length: number;
+  /** Content-Length or Transfer-Encoding was present. */
+  readonly announced: boolean;
+  /** The last byte was delivered. */
+  readonly ended: boolean;
+  /** Delivers to `consumer` from here on; sends 100 Continue first if the client waits for it and it was not sent. */
+  read(consumer: BodyConsumer): void;
+  pause(): void;
+  resume(): void;
+}
+
+/** The way of a response to the client. */
+export interface ResponseOut {
+  /** The head left, or is bound to. */
+  readonly started: boolean;
+  /** The final byte was handed to the socket, or the response was given up. */
+  readonly ended: boolean;
+  /** Sends a 1xx response. HTTP/1.0 clients get none. */
+  interim(status: Status, reason: string, headers: HeaderTable): void;
+  /**
+   * Fixes the head from `r.status`, `r.statusLine` and the header tables; it leaves with the first bytes of the body.
+   * @param length of the body in bytes; -1 when unknown
+   */
+  begin(length: number): void;
+  /**
+   * Sends body bytes [start, end) of `bytes`. False: wait for `onDrain`.
+   * @param from the socket in whose `onData` this happens, if the buffer is the socket's: what is not sent at once is
+   *   copied by it. Without it the bytes must stay as they are.
+   */
+  write(bytes: Bytes, start: number, end: number, from?: Socket): boolean;
+  /** Sends a latin-1 text as body bytes. */
+  writeText(text: string): boolean;
+  /** Lets go of a head that waits for body bytes. */
+  flush(): void;
+  end(): void;
+  /** Gives up in the middle: the client sees a body cut short. */
+  abort(): void;
+  /** After `write` answered false, once there is room. */
+  onDrain: (() => void) | null;
+  /** The client left before the end. */
+  onGone: (() => void) | null;
+}
+
+/** What a proxied request is: not one, reverse. (sluice is no forward proxy.) */
+export type ProxyReq = "none" | "reverse";
+
+/** A request. */
+export class RequestRec {
+  readonly conn: ConnRec;
+  server: ServerRec;
+  /** The merged configuration of the sections that match, then also of <Proxy>. */
+  perDirConfig: ConfigVector;
+  /** Microseconds since 1970 at which the head was complete. */
+  readonly requestTimeUs: number;
+  readonly requestLine: string;
+  readonly method: string;
+  /** The target as received. */
+  readonly unparsedUri: string;
+  /** 9, 1000 or 1001: HTTP/0.9, 1.0, 1.1. */
+  readonly protoNum: number;
+  readonly headersIn: HeaderTable;
+  headersOut = new HeaderTable();
+  /** Sent with error pages, too. */
+  errHeadersOut: HeaderTable | null = null;
+  /** Path of the target with dot segments resolved, still percent-encoded. */
+  encodedUri = "";
+  /** The same, decoded. */
+  uri = "";
+  /** The query without its "?"; null: there is none. */
+  args: string | null = null;
+  /** Host of the target or of Host, lower case, without port; "" if there is none. */
+  hostname = "";
+  status: Status = 200;
+  /** "404 Not here" when the reason is not the standard one. */
+  statusLine: string | null = null;
+  /** The handler that serves the content, "proxy-server" for one that is proxied. */
+  handler = "";
+  /** "proxy:URL" for a proxied request. */
+  filename = "";
+  proxyreq: ProxyReq = "none";
+  /** What an error page says, besides the standard text; HTML-escaped by the page. */
+  errorNotes: string | null = null;
+  body!: RequestBody;
+  out!: ResponseOut;
+  outputFilters: OutputFilter[] | null = null;
+  /** The client waits for 100 Continue. */
+  expecting100 = false;
+  /** Body bytes sent to the client. */
+  bytesSent = 0;
+  /** What modules keep for a request, by `Module.index`; made when first needed. */
+  private config: unknown[] | null = null;
+  private environment: Map<string, string> | null = null;
+
+  constructor(
+    conn: ConnRec,
+    server: ServerRec,
+    head: { method: string; target: string; protoNum: number; requestLine: string; headers: HeaderTable },
+    requestTimeUs: number,
+  ) {
+    this.conn = conn;
+    this.server = server;
+    this.perDirConfig = server.config;
+    this.method = head.method;
+    this.unparsedUri = head.target;
+    this.protoNum = head.protoNum;
+    this.requestLine = head.requestLine;
+    this.headersIn = head.headers;
+    this.requestTimeUs = requestTimeUs;
+  }
+
+  /** subprocess_env. */
+  getEnv(name: string): string | undefined {
+    return this.environment?.get(name);
+  }
+
+  setEnv(name: string, value: string): void {
+    this.environment ??= new Map();
+    this.environment.set(name, value);
+  }
+
+  unsetEnv(name: string): void {
+    this.environment?.delete(name);
+  }
+
+  get env(): ReadonlyMap<string, string> {
+    this.environment ??= new Map();
+    return this.environment;
+  }
+
+  getState<T>(module: Module<never>): T | undefined {
+    return this.config?.[module.index] as T | undefined;
+  }
+
+  setState(module: Module<never>, state: unknown): void {
+    this.config ??= [];
+    this.config[module.index] = state;
+  }
+}
+
+/** "IP:PORT" of the client, for the error log. */
+export function clientAddress(conn: ConnRec): string {
+  return conn.peerIp === "" ? "unix" : `${conn.peerIp}:${conn.peerPort}`;
+}

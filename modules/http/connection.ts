@@ -1,0 +1,519 @@
+/**
+ * One client connection: bytes in, requests one after the other, responses out.
+ * Source: httpd modules/http/http_core.c, ap_process_http_connection; server/connection.c, ap_lingering_close
+ *
+ *   waiting ── first byte ──▶ head ── complete ──▶ busy ──▶ (rest of the body discarded) ──▶ waiting
+ *      │                       │                    │
+ *      └───────────────────────┴──▶ lingering ◀─────┘──▶ closed
+ */
+import type { Bytes } from "../core/bytes.ts";
+import type { Timeout } from "../core/clock.ts";
+import { getModuleConfig, type Module } from "../core/module.ts";
+import type { BodyConsumer, ConnRec, ProcessRec, RequestRec } from "../core/records.ts";
+import { clientAddress } from "../core/records.ts";
+import { OK, type Status } from "../core/status.ts";
+import { CONNECTION } from "../core/table.ts";
+import type { Socket, SocketError, SocketOwner } from "../net/socket.ts";
+import core from "../server/mod_core.ts";
+import { BodyIn, type BodySource } from "./body_in.ts";
+import { BodyOut, type ResponseSink } from "./body_out.ts";
+import { connectionTokens, HTTP_09, HTTP_10, HTTP_11, parseRequestHead, RequestHead } from "./head.ts";
+import { dropsConnection } from "./header_out.ts";
+import { type HttpConfig, type HttpSettings, type ReadTimeout, settingsOf } from "./http_config.ts";
+import { processRequest, refuseRequest } from "./process_request.ts";
+import { readRequest } from "./read_request.ts";
+
+/** Body bytes read and thrown away after a response, so that the connection can go on. More: it is closed. */
+const DISCARD_BYTES = 262_144;
+/** How long a closed connection waits for the client to take the last response. Source: httpd, SECONDS_TO_LINGER is 30, and 2 between reads */
+const LINGER_MS = 2000;
+
+type Phase = "waiting" | "head" | "busy" | "discarding" | "lingering" | "closed";
+
+/** process_connection: takes over the socket. */
+export function serveHttp(conn: ConnRec, socket: Socket): Status {
+  new HttpConnection(conn, socket).start();
+  return OK;
+}
+
+const open = new Set<HttpConnection>();
+
+const drains = new Map<ProcessRec, () => void>();
+
+/** Calls `call` once no connection of a stopping generation is left. */
+export function whenDrained(process: ProcessRec, call: () => void): void {
+  drains.set(process, call);
+  checkDrained(process);
+}
+
+function checkDrained(process: ProcessRec): void {
+  const call = drains.get(process);
+  if (call === undefined) return;
+  for (const connection of open) if (connection.belongsTo(process)) return;
+  drains.delete(process);
+  call();
+}
+
+/** Ends idle connections of generations that are stopping; the others end with the response at hand. */
+export function closeIdleConnections(): void {
+  for (const connection of open) connection.closeIfIdle();
+}
+
+/** Ends every connection at once. */
+export function closeAllConnections(): void {
+  for (const connection of open) connection.destroy();
+}
+
+export class HttpConnection implements SocketOwner, Timeout, BodySource, ResponseSink {
+  deadline = 0;
+  slot = 0;
+  readonly socket: Socket;
+  private readonly conn: ConnRec;
+  private readonly settings: HttpSettings;
+  private readonly head = new RequestHead();
+  private phase: Phase = "waiting";
+  /** Bytes read and not used yet. */
+  private input: Bytes | null = null;
+  private inputStart = 0;
+  /** The client sends no more. */
+  private inputEnded = false;
+  private paused = false;
+  private headStartMs = 0;
+  private bodyStartMs = 0;
+  private r: RequestRec | null = null;
+  private body: BodyIn | null = null;
+  private out: BodyOut | null = null;
+  private requestDone = false;
+  private responseDone = false;
+  /** A request is being started: what ends meanwhile is seen by the loop of `drive`. */
+  private driving = false;
+
+  constructor(conn: ConnRec, socket: Socket) {
+    this.conn = conn;
+    this.socket = socket;
+    const server = conn.vhosts[0]!;
+    this.settings = settingsOf(
+      server,
+      () => getModuleConfig(server.config, conn.process.modules.find((m) => m.name === "mod_http") as Module<HttpConfig>),
+      getModuleConfig(server.config, core).timeoutMs,
+    );
+  }
+
+  start(): void {
+    open.add(this);
+    this.socket.owner = this;
+    this.armHead();
+  }
+
+  belongsTo(process: ProcessRec): boolean {
+    return this.conn.process === process;
+  }
+
+  closeIfIdle(): void {
+    if (this.phase === "waiting" && this.conn.process.stopping) this.linger();
+  }
+
+  destroy(): void {
+    this.socket.destroy();
+  }
+
+  // The socket's events
+
+  onData(bytes: Bytes, start: number, end: number): void {
+    switch (this.phase) {
+      case "waiting":
+      case "head":
+        this.takeHead(bytes, start, end);
+        break;
+      case "busy":
+      case "discarding":
+        this.takeBody(bytes, start, end);
+        break;
+      default: // what comes after a close is nobody's
+    }
+  }
+
+  onDrain(): void {
+    if (this.phase === "busy") this.armBody();
+    this.out?.onDrain?.();
+  }
+
+  onEnd(): void {
+    this.inputEnded = true;
+    if (this.phase === "busy" || this.phase === "discarding") {
+      // A client may send FIN behind its request and wait for the answer.
+      if (this.input === null) this.body?.fail(400, "the client closed in the middle of the body");
+      if (this.phase === "discarding") this.linger();
+      return;
+    }
+    this.linger();
+  }
+
+  onClose(_error: SocketError | null): void {
+    const was = this.phase;
+    this.phase = "closed";
+    this.conn.process.wheel.disarm(this);
+    open.delete(this);
+    checkDrained(this.conn.process);
+    this.input = null;
+    if (was !== "busy") return;
+    this.conn.aborted = true;
+    this.body?.fail(400, "the client left");
+    this.out?.gone();
+  }
+
+  /** The wheel's call: time is up for what is going on. */
+  expire(): void {
+    switch (this.phase) {
+      case "waiting":
+        this.linger();
+        break;
+      case "head":
+        this.refuse(408);
+        break;
+      case "busy":
+        if (this.body?.wanted) this.body.fail(408, "the client sends its body too slowly");
+        else this.socket.destroy();
+        break;
+      default:
+        this.socket.destroy();
+    }
+  }
+
+  // Heads
+
+  private takeHead(bytes: Bytes, start: number, end: number): void {
+    if (this.input === null) {
+      this.parse(bytes, start, end, true);
+      return;
+    }
+    const rest = this.input.subarray(this.inputStart) as Bytes;
+    this.input = null;
+    const joined = this.conn.process.sockets.concat([rest, bytes.subarray(start, end) as Bytes]);
+    this.parse(joined, 0, joined.length, false);
+  }
+
+  private parse(bytes: Bytes, start: number, end: number, fresh: boolean): void {
+    if (this.phase === "waiting") {
+      this.phase = "head";
+      this.headStartMs = 0;
+      this.head.reset();
+    }
+    const taken = parseRequestHead(bytes, start, end, this.settings.limits, this.head);
+    if (taken === 0) {
+      this.input = fresh ? this.socket.keep(bytes, start, end) : (bytes.subarray(start, end) as Bytes);
+      this.inputStart = 0;
+      this.armHead();
+      return;
+    }
+    if (taken < 0) {
+      this.refuse(-taken);
+      return;
+    }
+    const next = start + taken;
+    if (next < end) {
+      this.input = fresh ? this.socket.keep(bytes, next, end) : (bytes.subarray(next, end) as Bytes);
+      this.inputStart = 0;
+    } else {
+      this.input = null;
+    }
+    this.begin(0);
+    this.drive();
+  }
+
+  /** A head that is refused ends the connection. */
+  private refuse(status: Status): void {
+    this.input = null;
+    this.conn.closing = true;
+    this.begin(status);
+    this.drive();
+  }
+
+  private begin(bad: Status): void {
+    this.phase = "busy";
+    this.requestDone = this.responseDone = false;
+    const { r, body, refused } = readRequest(this.conn, this.head, bad);
+    this.r = r;
+    const out = new BodyOut(this, r);
+    this.out = out;
+    r.out = out;
+    const bodyIn = new BodyIn(this, r, body.length, body.announced, this.settings.limits);
+    this.body = bodyIn;
+    r.body = bodyIn;
+    this.bodyStartMs = 0;
+    if (body.closes || refused !== 0) this.conn.closing = true;
+    this.conn.process.wheel.disarm(this);
+    const driving = this.driving;
+    this.driving = true;
+    if (refused !== 0) {
+      refuseRequest(r, refused);
+      this.requestDone = true;
+    } else {
+      const pending = processRequest(r);
+      if (pending === undefined) this.requestDone = true;
+      else pending.then(this.finished, this.crashed);
+    }
+    this.driving = driving;
+  }
+
+  private readonly finished = (): void => {
+    this.requestDone = true;
+    this.drive();
+  };
+
+  private readonly crashed = (error: unknown): void => {
+    this.conn.process.log.crit("core", "", `request failed: ${String((error as Error)?.stack ?? error)}`, {
+      client: clientAddress(this.conn),
+    });
+    this.socket.destroy();
+  };
+
+  /** Goes from a complete request to the next, as far as the bytes at hand reach. */
+  private drive(): void {
+    if (this.driving) return;
+    this.driving = true;
+    while (this.phase === "busy" && this.requestDone && this.responseDone && this.nextRequest());
+    this.driving = false;
+  }
+
+  /** False: wait for bytes, or for the end. */
+  private nextRequest(): boolean {
+    if (this.conn.closing || this.conn.process.stopping) {
+      this.linger();
+      return false;
+    }
+    if (this.body !== null && !this.body.ended) {
+      this.discard(this.body);
+      if (this.phase !== "waiting") return false;
+    }
+    this.phase = "waiting";
+    this.body = this.out = null;
+    if (this.input !== null) {
+      const { input, inputStart } = this;
+      this.input = null;
+      this.parse(input, inputStart, input.length, false);
+      if (this.phase !== "waiting" && this.phase !== "head") return true;
+    }
+    if (this.inputEnded) {
+      this.linger();
+      return false;
+    }
+    this.listenAgain();
+    if (this.phase === "waiting") this.conn.process.wheel.arm(this, this.settings.keepAliveTimeoutMs);
+    return false;
+  }
+
+  // Bodies
+
+  private takeBody(bytes: Bytes, start: number, end: number): void {
+    const { body } = this;
+    let at = start;
+    if (body !== null && body.wanted && this.input === null) {
+      at += body.feed(bytes, start, end);
+      if (!body.ended && !body.failed) this.armBody();
+    }
+    if (at < end) this.stash(bytes, at, end);
+  }
+
+  /** Keeps what is not wanted yet, and reads no more until it is. */
+  private stash(bytes: Bytes, start: number, end: number): void {
+    const kept = this.socket.keep(bytes, start, end);
+    this.input =
+      this.input === null
+        ? kept
+        : this.conn.process.sockets.concat([this.input.subarray(this.inputStart) as Bytes, kept]);
+    this.inputStart = 0;
+    this.paused = true;
+    this.socket.pause();
+  }
+
+  wantBody(): void {
+    const { body } = this;
+    if (body === null) return;
+    while (this.input !== null && body.wanted) {
+      const { input, inputStart } = this;
+      const taken = body.feed(input, inputStart, input.length);
+      if (inputStart + taken >= input.length) this.input = null;
+      else {
+        this.inputStart = inputStart + taken;
+        if (taken === 0) break;
+      }
+    }
+    if (!body.wanted) return;
+    if (this.inputEnded) {
+      body.fail(400, "the client closed in the middle of the body");
+      return;
+    }
+    this.listenAgain();
+    this.armBody();
+  }
+
+  stopBody(): void {
+    this.paused = true;
+    this.socket.pause();
+    if (this.phase === "busy") this.conn.process.wheel.disarm(this);
+  }
+
+  sendContinue(): void {
+    this.socket.write("HTTP/1.1 100 Continue\r\n\r\n");
+  }
+
+  hold(bytes: Bytes, start: number, end: number): Bytes {
+    return this.socket.keep(bytes, start, end);
+  }
+
+  private listenAgain(): void {
+    if (!this.paused) return;
+    this.paused = false;
+    this.socket.resume();
+  }
+
+  /** The rest of a body that nobody read must not become the next request. */
+  private discard(body: BodyIn): void {
+    if (body.failed || this.r?.expecting100 || body.length - body.received > DISCARD_BYTES) {
+      this.conn.closing = true;
+      this.linger();
+      return;
+    }
+    this.phase = "discarding";
+    this.conn.process.wheel.arm(this, this.settings.timeoutMs);
+    body.read(new Discard(body, this));
+  }
+
+  /** Called by Discard. */
+  discarded(whole: boolean): void {
+    if (this.phase !== "discarding") return;
+    if (!whole) {
+      this.linger();
+      return;
+    }
+    this.phase = "waiting";
+    if (this.driving) return;
+    this.body = null;
+    this.phase = "busy"; // as if the response had just ended
+    this.drive();
+  }
+
+  // Responses
+
+  connectionFields(r: RequestRec, delimited: boolean): string {
+    const { settings, conn } = this;
+    const says = connectionSays(r);
+    const left = settings.maxKeepAliveRequests - conn.keepalives;
+    const wants = !says.close && (r.protoNum >= HTTP_11 || (r.protoNum === HTTP_10 && says.keepAlive));
+    const keep =
+      wants &&
+      delimited &&
+      settings.keepAlive &&
+      !conn.closing &&
+      !conn.process.stopping &&
+      !this.inputEnded &&
+      !r.expecting100 &&
+      !dropsConnection(r.status) &&
+      (settings.maxKeepAliveRequests === 0 || left > 0);
+    conn.keepalives++;
+    if (!keep) {
+      conn.closing = true;
+      return r.protoNum === HTTP_09 ? "" : "Connection: close\r\n";
+    }
+    if (!says.keepAlive) return "";
+    const most = settings.maxKeepAliveRequests === 0 ? "" : `, max=${left}`;
+    return `Keep-Alive: timeout=${Math.floor(settings.keepAliveTimeoutMs / 1000)}${most}\r\nConnection: Keep-Alive\r\n`;
+  }
+
+  blocked(): void {
+    if (this.phase === "busy") this.conn.process.wheel.arm(this, this.settings.timeoutMs);
+  }
+
+  responseEnded(cutShort: boolean): void {
+    this.responseDone = true;
+    if (cutShort) this.conn.closing = true;
+    this.drive();
+  }
+
+  // Ends
+
+  /** Sends FIN and reads on for a while: a reset would take the last response with it. */
+  private linger(): void {
+    if (this.phase === "lingering" || this.phase === "closed") return;
+    this.phase = "lingering";
+    this.input = null;
+    this.body = null;
+    if (this.inputEnded && this.socket.queuedBytes === 0) {
+      this.socket.end();
+      this.socket.destroy();
+      return;
+    }
+    this.socket.end();
+    this.listenAgain();
+    this.conn.process.wheel.arm(this, this.socket.queuedBytes > 0 ? this.settings.timeoutMs : LINGER_MS);
+  }
+
+  private armHead(): void {
+    const { wheel, clock } = this.conn.process;
+    const { headerTimeout, timeoutMs } = this.settings;
+    if (this.headStartMs === 0) this.headStartMs = clock.now();
+    const used = clock.now() - this.headStartMs;
+    wheel.arm(this, Math.min(timeoutMs, remaining(headerTimeout, used, this.input?.length ?? 0)));
+  }
+
+  private armBody(): void {
+    const { body } = this;
+    const { wheel, clock } = this.conn.process;
+    if (body === null || !body.wanted) {
+      wheel.disarm(this);
+      return;
+    }
+    if (this.bodyStartMs === 0) this.bodyStartMs = clock.now();
+    const used = clock.now() - this.bodyStartMs;
+    wheel.arm(this, Math.min(this.settings.timeoutMs, remaining(this.settings.bodyTimeout, used, body.received)));
+  }
+}
+
+/** Reads the rest of a body into nothing. */
+class Discard implements BodyConsumer {
+  private readonly body: BodyIn;
+  private readonly connection: HttpConnection;
+
+  constructor(body: BodyIn, connection: HttpConnection) {
+    this.body = body;
+    this.connection = connection;
+  }
+
+  onBody(): void {
+    if (this.body.received > DISCARD_BYTES) this.connection.discarded(false);
+  }
+
+  onBodyEnd(): void {
+    this.connection.discarded(true);
+  }
+
+  onBodyError(): void {
+    this.connection.discarded(false);
+  }
+}
+
+/** Milliseconds left of a read time-out after `used`, with `bytes` read; at least 1. */
+function remaining(limit: ReadTimeout, used: number, bytes: number): number {
+  if (limit.initialMs === 0) return Number.MAX_SAFE_INTEGER;
+  let whole = limit.initialMs;
+  if (limit.bytesPerSecond > 0) whole += (bytes / limit.bytesPerSecond) * 1000;
+  if (limit.mostMs > 0) whole = Math.min(whole, limit.mostMs);
+  return Math.max(1, whole - used);
+}
+
+/** The last request's words on persistence. One object: it is read before the next call. */
+const says = { close: false, keepAlive: false };
+
+function connectionSays(r: RequestRec): typeof says {
+  says.close = says.keepAlive = false;
+  const value = r.headersIn.getId(CONNECTION);
+  if (value !== undefined) connectionTokens(value, readToken);
+  return says;
+}
+
+function readToken(token: string): void {
+  const lower = token.toLowerCase();
+  if (lower === "close") says.close = true;
+  else if (lower === "keep-alive") says.keepAlive = true;
+}

@@ -1,0 +1,56 @@
+/**
+ * The configuration of HTTP on a connection.
+ */
+import { z } from "zod";
+import { whole } from "../config/units.ts";
+import type { ServerRec } from "../core/records.ts";
+import type { RequestLimits } from "./head.ts";
+
+/** How long a head or a body may take: `initialMs`, and a second more for each `bytesPerSecond` bytes, up to `mostMs`. */
+export interface ReadTimeout {
+  /** 0: no limit. */
+  readonly initialMs: number;
+  /** 0: no limit, as long as the rate is kept. */
+  readonly mostMs: number;
+  /** 0: `initialMs` is all the time there is. */
+  readonly bytesPerSecond: number;
+}
+
+export const httpSchema = z.object({
+  keepAlive: z.boolean().default(true),
+  /** 0: unlimited. */
+  maxKeepAliveRequests: whole(0).prefault("100"),
+  keepAliveTimeoutMs: z.number().default(5000),
+  limitRequestLine: whole(0).prefault("8190"),
+  limitRequestFieldSize: whole(0).prefault("8190"),
+  limitRequestFields: whole(0).prefault("100"),
+  headerTimeout: z.custom<ReadTimeout>().default({ initialMs: 20_000, mostMs: 40_000, bytesPerSecond: 500 }),
+  bodyTimeout: z.custom<ReadTimeout>().default({ initialMs: 20_000, mostMs: 0, bytesPerSecond: 500 }),
+});
+
+export type HttpConfig = z.output<typeof httpSchema>;
+
+/** What a connection needs of a server's configuration, made once. */
+export interface HttpSettings extends HttpConfig {
+  readonly limits: RequestLimits;
+  readonly timeoutMs: number;
+}
+
+const settings = new WeakMap<ServerRec, HttpSettings>();
+
+export function settingsOf(server: ServerRec, make: () => HttpConfig, timeoutMs: number): HttpSettings {
+  const known = settings.get(server);
+  if (known !== undefined) return known;
+  const conf = make();
+  const made = {
+    ...conf,
+    limits: {
+      requestLine: conf.limitRequestLine,
+      fieldSize: conf.limitRequestFieldSize,
+      fields: conf.limitRequestFields,
+    },
+    timeoutMs,
+  };
+  settings.set(server, made);
+  return made;
+}

@@ -1,0 +1,121 @@
+/**
+ * A parsed head → RequestRec: which virtual host, which path, which body.
+ * Source: httpd server/protocol.c, ap_read_request, ap_check_request_header; server/vhost.c
+ */
+import { getModuleConfig } from "../core/module.ts";
+import { type ConnRec, RequestRec } from "../core/records.ts";
+import type { Status } from "../core/status.ts";
+import { CONTENT_LENGTH, EXPECT, HOST, TRANSFER_ENCODING } from "../core/table.ts";
+import core from "../server/mod_core.ts";
+import { vhostNamed } from "../server/vhost.ts";
+import { checkHost, HTTP_11, hostName, isChunked, parseContentLength, type RequestHead, trimOws } from "./head.ts";
+
+/** What a head says of the body behind it. */
+export interface BodyHead {
+  /** Bytes; -1: chunked. */
+  readonly length: number;
+  readonly announced: boolean;
+  /** Nothing that follows on the connection can be trusted to be a request. */
+  readonly closes: boolean;
+}
+
+export interface ReadRequest {
+  readonly r: RequestRec;
+  readonly body: BodyHead;
+  /** 0, or the status to refuse the request with. */
+  readonly refused: Status;
+}
+
+const NO_BODY: BodyHead = { length: 0, announced: false, closes: false };
+
+/** Makes the record. A request that must be refused has one, too, for its page and its log line. */
+export function readRequest(conn: ConnRec, head: RequestHead, bad: Status): ReadRequest {
+  const init = {
+    method: head.method || "GET",
+    target: head.target,
+    protoNum: head.protocol,
+    requestLine: head.requestLine,
+    headers: head.headers,
+  };
+  const r = new RequestRec(conn, conn.vhosts[0]!, init, conn.process.clock.wallUs());
+  if (bad !== 0) {
+    r.errorNotes = head.note || null;
+    return { r, body: NO_BODY, refused: bad };
+  }
+  const target = readTarget(r);
+  if (target !== 0) return { r, body: NO_BODY, refused: target };
+  const host = chooseVhost(r);
+  if (host !== 0) return { r, body: NO_BODY, refused: host };
+  return readFraming(r);
+}
+
+/** Origin form, or the path of an absolute one: this is no forward proxy. */
+function readTarget(r: RequestRec): Status {
+  const target = r.unparsedUri;
+  if (target.charCodeAt(0) === 0x2f) {
+    r.encodedUri = target;
+    return 0;
+  }
+  if (r.method === "CONNECT") {
+    r.headersOut.set("Allow", "POST,OPTIONS,HEAD,GET,TRACE");
+    return 405;
+  }
+  if (target === "*") {
+    r.encodedUri = target;
+    return r.method === "OPTIONS" ? 0 : 400;
+  }
+  const match = /^(https?):\/\/([^/?#]*)(.*)$/i.exec(target);
+  if (match === null || match[2]!.includes("@")) return 400;
+  const path = match[3]!;
+  r.encodedUri = path.startsWith("/") ? path : `/${path}`;
+  // Of another scheme than the connection's: the path is ours, the host is not taken from it.
+  const sameScheme = (match[1]!.toLowerCase() === "https") === r.conn.secure;
+  if (sameScheme && match[2] !== "") r.headersIn.setId(HOST, "Host", match[2]!);
+  return 0;
+}
+
+function chooseVhost(r: RequestRec): Status {
+  const host = r.headersIn.getId(HOST);
+  if (host === undefined) {
+    if (r.protoNum < HTTP_11) return 0;
+    r.server.log.info("core", "AH00569", "client sent HTTP/1.1 request without hostname (see RFC2616 section 14.23)", {
+      client: `${r.conn.peerIp}:${r.conn.peerPort}`,
+    });
+    return 400;
+  }
+  if (!checkHost(host)) return 400;
+  r.hostname = hostName(host);
+  const { vhosts } = r.conn;
+  const strict = getModuleConfig(vhosts[0]!.config, core).strictHostCheck;
+  if (vhosts.length === 1 && !strict) return 0;
+  const found = vhostNamed(vhosts, r.hostname);
+  if (found === undefined) return strict ? 400 : 0;
+  r.server = found;
+  r.perDirConfig = found.config;
+  return 0;
+}
+
+function readFraming(r: RequestRec): ReadRequest {
+  const { headersIn } = r;
+  const coding = headersIn.getId(TRANSFER_ENCODING);
+  const length = headersIn.getId(CONTENT_LENGTH);
+  const refuse = (status: Status): ReadRequest => ({ r, body: { length: 0, announced: false, closes: true }, refused: status });
+  let body = NO_BODY;
+  if (coding !== undefined) {
+    // Two ways to tell where a body ends is how requests are smuggled: the length is forgotten, the connection ends.
+    headersIn.unsetId(CONTENT_LENGTH);
+    if (r.protoNum < HTTP_11) return refuse(400);
+    if (!isChunked(coding)) return refuse(/(^|,)[ \t]*chunked[ \t]*$/i.test(coding) ? 500 : 400);
+    body = { length: -1, announced: true, closes: length !== undefined };
+  } else if (length !== undefined) {
+    const bytes = parseContentLength(length);
+    if (bytes < 0) return refuse(400);
+    body = { length: bytes, announced: true, closes: false };
+  }
+  const expect = headersIn.getId(EXPECT);
+  if (expect !== undefined) {
+    if (trimOws(expect, 0).toLowerCase() !== "100-continue") return { r, body, refused: 417 };
+    r.expecting100 = r.protoNum >= HTTP_11;
+  }
+  return { r, body, refused: 0 };
+}

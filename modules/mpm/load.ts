@@ -1,0 +1,168 @@
+/**
+ * From a file's name to a generation: reads it, loads the plug-ins that it names, builds.
+ * Source: httpd server/main.c, read_config; modules/mappers/mod_so.c
+ */
+import { hostname } from "node:os";
+import { isAbsolute, resolve } from "node:path";
+import { pathToFileURL } from "node:url";
+import { commandsByName } from "../config/build.ts";
+import { ConfigError, type Directive, type Position } from "../config/directive.ts";
+import { readConfig } from "../config/preprocess.ts";
+import { readYaml } from "../config/read_yaml.ts";
+import { systemClock, TimerWheel } from "../core/clock.ts";
+import { ErrorLog, type LogSink } from "../core/error_log.ts";
+import type { Module } from "../core/module.ts";
+import type { ProcessRec } from "../core/records.ts";
+import { nodeSockets } from "../net/node.ts";
+import { makeGeneration } from "../server/lifecycle.ts";
+import { SERVER_VERSION } from "../server/mod_core.ts";
+import { configFiles, LogFile, stderrSink } from "./files.ts";
+
+/** What the command line says of the configuration. */
+export interface LoadOptions {
+  /** Absolute. */
+  readonly file: string;
+  /** -d; absolute. */
+  readonly serverRoot: string;
+  readonly defines: readonly string[];
+  readonly before: readonly string[];
+  readonly after: readonly string[];
+  /** The modules that ship. */
+  readonly modules: readonly Module[];
+  /** -E: where the start writes its messages. */
+  readonly startLog?: string | undefined;
+  /** The text of `file`, if it is no file. */
+  readonly text?: string;
+}
+
+/** A generation, and what is told about how it was read. */
+export interface Loaded {
+  readonly process: ProcessRec;
+  /** The files that were read, with the line of the Include that led to each. */
+  readonly files: readonly { readonly path: string; readonly from: Position | undefined }[];
+  readonly tree: readonly Directive[];
+}
+
+/** One wheel for the program: time-outs of connections outlive a generation. */
+export const wheel = new TimerWheel(systemClock);
+
+const sinks = new Map<string, LogSink>();
+/** Loaded by LoadModule, by path. */
+const plugins = new Map<string, Module>();
+
+/** Opens all log files anew, after they were rotated. */
+export function reopenLogs(): void {
+  for (const sink of sinks.values()) sink.reopen?.();
+}
+
+/**
+ * Reads and checks a configuration.
+ * @throws ConfigError; Error if a log file cannot be opened
+ */
+export async function loadConfig(options: LoadOptions, generation: number): Promise<Loaded> {
+  for (;;) {
+    const wanted = new Map<string, { name: string; at: Position }>();
+    const result = read(options, generation, wanted);
+    if (wanted.size === 0) return result();
+    // A plug-in brings directives and <IfModule> conditions: the file is read again with it.
+    for (const [path, { name, at }] of wanted) plugins.set(path, await importPlugin(name, path, at));
+  }
+}
+
+function read(options: LoadOptions, generation: number, wanted: Map<string, { name: string; at: Position }>): () => Loaded {
+  const modules = [...options.modules];
+  const files: { path: string; from: Position | undefined }[] = [];
+  const warnings: [ah: string, text: string][] = [];
+  const names = new Set(modules.map((module) => module.name));
+  const hasModule = (name: string) => names.has(moduleName(name)) || BUILT_IN.has(moduleName(name));
+  let commands = commandsByName(modules);
+  const warn = (ah: string, message: string, at: Position) =>
+    warnings.push([ah, `${message} (${at.file}:${at.line})`]);
+  const host = {
+    ...configFiles,
+    readFile: (path: string) =>
+      path === options.file && options.text !== undefined ? options.text : configFiles.readFile(path),
+    env: (name: string) => process.env[name],
+    version: SERVER_VERSION,
+    moduleLoaded: hasModule,
+    hasDirective: (name: string) => commands.has(name.toLowerCase()),
+    hasSection: (name: string) => commands.get(name.toLowerCase().replace(/^</, ""))?.command.kind === "section",
+    warn,
+    included: (path: string, from: Position | undefined) => void files.push({ path, from }),
+    readYaml: (path: string, text: string) =>
+      readYaml(path, text, (name) => commands.get(name.toLowerCase())?.command.kind === "section"),
+    loadModule(name: string, path: string, at: Position): string | null {
+      if (/\.(so|dll|dylib)$/i.test(path)) return null; // of httpd: built in here, or without a meaning
+      const known = plugins.get(path);
+      if (known === undefined) {
+        wanted.set(path, { name, at });
+        return null;
+      }
+      modules.push(known);
+      names.add(known.name);
+      commands = commandsByName(modules);
+      return null;
+    },
+  };
+  const { defines, before, after, serverRoot } = options;
+  const tree = readConfig(options.file, host, { defines: [...defines], before: [...before], after: [...after], serverRoot });
+  return () => {
+    const root = serverRootOf(tree, serverRoot);
+    const resolvePath = (path: string) => (isAbsolute(path) ? path : resolve(root, path));
+    const made = makeGeneration({
+      tree,
+      modules,
+      clock: systemClock,
+      wheel,
+      sockets: nodeSockets,
+      generation,
+      resolvePath,
+      warn,
+      hasModule,
+      openLog: (path) => openLog(path, resolvePath, options.startLog),
+    });
+    for (const [ah, text] of warnings) made.log.warn("core", ah, text);
+    const main = made.servers[0]!;
+    if (main.hostname === "") main.hostname = hostname();
+    for (const server of made.servers) if (server.hostname === "") server.hostname = main.hostname;
+    return { process: made, files, tree };
+  };
+}
+
+function serverRootOf(tree: readonly Directive[], fallback: string): string {
+  const set = tree.findLast((directive) => directive.name.toLowerCase() === "serverroot");
+  return set === undefined ? fallback : resolve(fallback, set.args.replace(/^"(.*)"$/, "$1"));
+}
+
+function openLog(path: string, resolvePath: (path: string) => string, startLog: string | undefined): ErrorLog {
+  const name = path === "" ? (startLog ?? "") : path;
+  let sink: LogSink = stderrSink;
+  if (name !== "" && name !== "/dev/stderr") {
+    const file = resolvePath(name);
+    sink = sinks.get(file) ?? new LogFile(file);
+    sinks.set(file, sink);
+  }
+  return new ErrorLog(sink, systemClock.wallUs, process.pid);
+}
+
+async function importPlugin(name: string, path: string, at: Position): Promise<Module> {
+  const specifier = /^[a-z]+:/i.test(path) ? path : pathToFileURL(path).href;
+  try {
+    const loaded = (await import(specifier)) as { default?: Module };
+    if (typeof loaded.default?.name === "string" && loaded.default.config !== undefined) return loaded.default;
+    throw new Error("it has no default export made by defineModule");
+  } catch (error) {
+    throw new ConfigError(`Cannot load ${path} into server: ${(error as Error).message}`, {
+      position: at,
+      hint: `LoadModule ${name}: a plug-in is a TypeScript or JavaScript module`,
+    });
+  }
+}
+
+/** Of httpd's modules those whose work is in the core here. */
+const BUILT_IN = new Set(["mod_so", "mod_http", "mod_core", "mod_reqtimeout", "mod_version", "mod_macro", "core", "http_core"]);
+
+function moduleName(name: string): string {
+  const base = name.replace(/\.c$/, "").replace(/_module$/, "");
+  return base.startsWith("mod_") || base === "core" || base === "http_core" ? base : `mod_${base}`;
+}

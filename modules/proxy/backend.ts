@@ -1,0 +1,236 @@
+/**
+ * A connection to a backend: made here, used by one exchange after the other, kept by its pool in between.
+ * Source: httpd modules/proxy/proxy_util.c ap_proxy_connect_backend
+ */
+import type { Bytes } from "../core/bytes.ts";
+import type { Timeout } from "../core/clock.ts";
+import type { ErrorLog } from "../core/error_log.ts";
+import { ResponseHead } from "../http/head.ts";
+import type { Socket, SocketError, SocketOwner } from "../net/socket.ts";
+import type { ConnPool } from "./conn_pool.ts";
+
+/** What uses a backend connection: gets the events of its socket and its time-out. */
+export interface BackendUser extends SocketOwner {
+  /** What `Backend.arm` waited for did not happen. */
+  onTimeout(): void;
+}
+
+export class Backend implements SocketOwner, Timeout {
+  readonly pool: ConnPool;
+  readonly address: string;
+  readonly socket: Socket;
+  /** Responses that were read from it. 0: nobody knows yet whether it works. */
+  served = 0;
+  /** Nothing can be sent any more. */
+  closed = false;
+  /** When it became idle; only kept where a ttl is set. */
+  idleSince = 0;
+  /** The parser of its response heads. */
+  readonly head = new ResponseHead();
+  // Timeout, the wheel's.
+  deadline = 0;
+  slot = 0;
+  private user: BackendUser | null = null;
+  private strayCrlf = false;
+
+  constructor(pool: ConnPool, address: string, socket: Socket) {
+    this.pool = pool;
+    this.address = address;
+    this.socket = socket;
+    socket.owner = this;
+  }
+
+  /** Hands the events over. */
+  attach(user: BackendUser): void {
+    this.user = user;
+    this.socket.owner = user;
+  }
+
+  /** Takes the events back: idle from here on. */
+  detach(): void {
+    this.deadline = 0;
+    this.user = null;
+    this.strayCrlf = false;
+    this.socket.owner = this;
+  }
+
+  /** `onTimeout` in `ms` unless armed again before. */
+  arm(ms: number): void {
+    this.pool.process.wheel.arm(this, ms);
+  }
+
+  disarm(): void {
+    this.deadline = 0;
+  }
+
+  expire(): void {
+    this.user?.onTimeout();
+  }
+
+  /** Closes without further events to the user. */
+  close(): void {
+    this.detach();
+    if (this.closed) return;
+    this.closed = true;
+    this.socket.destroy();
+  }
+
+  // Idle: whatever comes in, the next answer shall not begin with it.
+
+  onData(bytes: Bytes, start: number, end: number): void {
+    if (!this.strayCrlf && end - start === 2 && bytes[start] === 13 && bytes[start + 1] === 10) {
+      this.strayCrlf = true;
+      return;
+    }
+    this.pool.notEmpty();
+    this.drop();
+  }
+
+  onDrain(): void {}
+
+  onEnd(): void {
+    this.drop();
+  }
+
+  onClose(): void {
+    this.drop();
+  }
+
+  private drop(): void {
+    this.pool.forget(this);
+    this.close();
+  }
+}
+
+/** How connecting ended without a connection. */
+export interface ConnectFailure {
+  readonly timedOut: boolean;
+  readonly cause: string;
+}
+
+/** Tries the addresses one after the other, each for `timeoutMs`. */
+export function connectBackend(
+  pool: ConnPool,
+  addresses: readonly string[],
+  port: number,
+  timeoutMs: number,
+  receiveBufferSize: number,
+  log: ErrorLog,
+): Promise<Backend | ConnectFailure> {
+  return new Promise((resolve) => {
+    new Connecting(pool, addresses, port, timeoutMs, receiveBufferSize, log, resolve).next();
+  });
+}
+
+class Connecting implements SocketOwner, Timeout {
+  deadline = 0;
+  slot = 0;
+  private at = 0;
+  private socket: Socket | null = null;
+  private readonly pool: ConnPool;
+  private readonly addresses: readonly string[];
+  private readonly port: number;
+  private readonly timeoutMs: number;
+  private readonly receiveBufferSize: number;
+  private readonly log: ErrorLog;
+  private readonly resolve: (result: Backend | ConnectFailure) => void;
+
+  constructor(
+    pool: ConnPool,
+    addresses: readonly string[],
+    port: number,
+    timeoutMs: number,
+    receiveBufferSize: number,
+    log: ErrorLog,
+    resolve: (result: Backend | ConnectFailure) => void,
+  ) {
+    this.pool = pool;
+    this.addresses = addresses;
+    this.port = port;
+    this.timeoutMs = timeoutMs;
+    this.receiveBufferSize = receiveBufferSize;
+    this.log = log;
+    this.resolve = resolve;
+  }
+
+  next(): void {
+    const { worker, host } = this.pool;
+    const unix = worker.unixPath !== null;
+    this.pool.process.wheel.arm(this, this.timeoutMs);
+    this.socket = host.connect(
+      {
+        address: this.addresses[this.at]!,
+        port: this.port,
+        unix,
+        keepAlive: worker.params.keepAlive,
+        receiveBufferSize: this.receiveBufferSize,
+      },
+      this,
+    );
+  }
+
+  onConnect(): void {
+    if (this.socket === null) return;
+    this.deadline = 0;
+    const backend = new Backend(this.pool, this.addresses[this.at]!, this.socket);
+    this.socket = null;
+    // A backend that speaks first is paused until the exchange listens, one microtask later.
+    backend.socket.pause();
+    this.resolve(backend);
+  }
+
+  onData(): void {}
+  onDrain(): void {}
+  onEnd(): void {}
+
+  onClose(error: SocketError | null): void {
+    if (this.socket === null) return;
+    this.failed(error === null ? "connection closed" : describeSocketError(error), false);
+  }
+
+  expire(): void {
+    const socket = this.socket;
+    if (socket === null) return;
+    socket.owner = NOBODY;
+    socket.destroy();
+    this.failed("(110)Connection timed out", true);
+  }
+
+  private failed(cause: string, timedOut: boolean): void {
+    this.socket = null;
+    this.deadline = 0;
+    const address = this.addresses[this.at]!;
+    const { worker } = this.pool;
+    const name = `${worker.scheme.toUpperCase()}: attempt to connect to `;
+    if (worker.unixPath !== null) {
+      this.log.error("proxy", "AH02454", `${name}Unix domain socket ${address} (${worker.host}:${this.port}) failed`, {
+        error: cause,
+      });
+    } else {
+      const shown = address.includes(":") ? `[${address}]` : address;
+      this.log.error("proxy", "AH00957", `${name}${shown}:${this.port} (${worker.host}:${this.port}) failed`, {
+        error: cause,
+      });
+    }
+    if (++this.at < this.addresses.length) this.next();
+    else this.resolve({ timedOut, cause });
+  }
+}
+
+const NOBODY: SocketOwner = { onData() {}, onDrain() {}, onEnd() {}, onClose() {} };
+
+const ERRNO: Readonly<Record<string, string>> = {
+  ECONNREFUSED: "(111)Connection refused",
+  ECONNRESET: "(104)Connection reset by peer",
+  ETIMEDOUT: "(110)Connection timed out",
+  EHOSTUNREACH: "(113)No route to host",
+  ENETUNREACH: "(101)Network is unreachable",
+  ENOENT: "(2)No such file or directory",
+  EACCES: "(13)Permission denied",
+  EPIPE: "(32)Broken pipe",
+};
+
+/** A system error as httpd's log has it. */
+export function describeSocketError(error: SocketError): string {
+  return ERRNO[error.code] ?? `${error.code}: ${error.message}`;
+}

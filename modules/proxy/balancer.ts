@@ -1,0 +1,130 @@
+/**
+ * Balancers: members, and how one of them is elected.
+ * Source: httpd modules/proxy/mod_proxy.h, struct proxy_balancer; mod_proxy_balancer.c force_recovery
+ */
+import type { ErrorLog } from "../core/error_log.ts";
+import type { Providers } from "../core/providers.ts";
+import type { ProxyAttempt } from "./attempt.ts";
+import { type LbMethod, lbmethod } from "./lbmethod.ts";
+import { type StickyProvider, sticky } from "./sticky.ts";
+import { IN_ERROR, type ProxyWorker, retryWorker } from "./worker.ts";
+
+/** What `key=value` sets; durations in milliseconds. */
+export interface BalancerParams {
+  /** Case-sensitive. @default "byrequests" */
+  lbmethod: string;
+  /** Attempts after the first. @default undefined: members - 1 at start */
+  maxAttempts: number | undefined;
+  /** Name of the session cookie; "": no sticky sessions. */
+  stickySession: string;
+  /** Name of the path parameter. @default as the cookie */
+  stickyPath: string;
+  /** Between session id and route; "": the whole value is the route. @default "." */
+  stickySeparator: string;
+  /** ";" ends a path value, too. @default false */
+  scolonPathDelim: boolean;
+  /** A known route never moves to another member. @default false */
+  noFailover: boolean;
+  /** Longest wait for a usable member. @default 0: none */
+  timeoutMs: number;
+  /** Statuses of responses that put the member in error. */
+  failOnStatus: readonly number[];
+  /** A read that timed out before the status line does so, too. @default false */
+  failOnTimeout: boolean;
+  /** When all members are in error, all are tried again. @default true */
+  forceRecovery: boolean;
+  /** For the manager; "": read-only. @default undefined: random, by the manager */
+  nonce: string | undefined;
+}
+
+export function defaultBalancerParams(): BalancerParams {
+  return {
+    lbmethod: "byrequests",
+    maxAttempts: undefined,
+    stickySession: "",
+    stickyPath: "",
+    stickySeparator: ".",
+    scolonPathDelim: false,
+    noFailover: false,
+    timeoutMs: 0,
+    failOnStatus: [],
+    failOnTimeout: false,
+    forceRecovery: true,
+    nonce: undefined,
+  };
+}
+
+export class ProxyBalancer {
+  /** "balancer://name" in lower case. */
+  readonly name: string;
+  /** In the order of definition. Shared with the balancers of virtual hosts that inherit this one. */
+  readonly members: ProxyWorker[];
+  params: BalancerParams = defaultBalancerParams();
+  lbmethod: LbMethod | null = null;
+  sticky: StickyProvider | null = null;
+  nonce = "";
+  /** Attempts after the first. */
+  maxAttempts = 0;
+  /** For the election: lists that are filled anew each time. */
+  readonly scratch: {
+    readonly candidates: ProxyWorker[];
+    readonly spares: ProxyWorker[];
+    readonly standbys: ProxyWorker[];
+  } = {
+    candidates: [],
+    spares: [],
+    standbys: [],
+  };
+
+  /** @param members those of the balancer that is inherited */
+  constructor(name: string, members: ProxyWorker[] = []) {
+    this.name = balancerName(name);
+    this.members = members;
+  }
+
+  /** Looks up method and session provider, once all members are known. A string is an error. */
+  initialize(providers: Providers): string | null {
+    const factory = providers.lookup(lbmethod, this.params.lbmethod);
+    if (factory === undefined) return `unknown lbmethod lbmethod=${this.params.lbmethod}; ${this.name}`;
+    this.lbmethod = factory(this);
+    this.sticky = providers.lookup(sticky, "route") ?? null;
+    if (this.params.stickySession !== "" && this.sticky === null) return `no module serves stickysession; ${this.name}`;
+    this.nonce = this.params.nonce ?? "";
+    this.maxAttempts = this.params.maxAttempts ?? Math.max(0, this.members.length - 1);
+    for (const member of this.members) member.initialize();
+    return null;
+  }
+
+  /**
+   * Before an election: if all members are in error and none may be retried yet, all leave it. A member that is merely
+   * disabled, draining or a standby is not in error, and so prevents it.
+   */
+  recover(nowMs: number, log: ErrorLog): void {
+    for (const member of this.members) {
+      if (!member.has(IN_ERROR) || retryWorker(member, nowMs, log)) return;
+    }
+    if (!this.params.forceRecovery) return;
+    for (const member of this.members) {
+      member.recover();
+      log.error("proxy_balancer", "AH01165", `${this.name}: Forcing recovery for worker (${member.hostPort})`);
+    }
+  }
+
+  /** Whether a member, in whatever state, has this route. */
+  hasRoute(route: string): boolean {
+    for (const member of this.members) if (member.route === route) return true;
+    return false;
+  }
+}
+
+/** "balancer://name" in lower case, out of a URL that starts so. */
+export function balancerName(url: string): string {
+  const end = url.indexOf("/", 11);
+  return (end < 0 ? url : url.slice(0, end)).toLowerCase();
+}
+
+/** Ends what `busy` counts for a request. Once it is over; again does no harm. */
+export function releaseElected(attempt: ProxyAttempt): void {
+  for (const worker of attempt.elected) worker.decrementBusy();
+  attempt.elected.length = 0;
+}

@@ -1,0 +1,201 @@
+/**
+ * The workers and balancers that directives name → records, for each server, shared where httpd shares them.
+ * Source: httpd modules/proxy/mod_proxy.c add_pass, add_member, set_proxy_param, merge_proxy_config
+ */
+import { type Directive, errorAt } from "../config/directive.ts";
+import type { DirectiveSource } from "../core/command.ts";
+import { getModuleConfig, type Module } from "../core/module.ts";
+import type { ProcessRec, ServerRec } from "../core/records.ts";
+import { slotmem } from "../slotmem/slotmem.ts";
+import { balancerName, ProxyBalancer } from "./balancer.ts";
+import { type ProxyConfig, proxyModuleRef } from "./config.ts";
+import { applyBalancerSettings, applyWorkerSettings, type BalancerSettings, type WorkerSettings } from "./params.ts";
+import { getProxyServerState, matchWorker, setProxyServerState } from "./server_state.ts";
+import { genericWorker, parseWorkerUrl, ProxyWorker, shareWorkers } from "./worker.ts";
+
+/** What one line says of a worker or balancer; plain data. */
+export interface Definition {
+  /** "set": it must exist already. */
+  readonly kind: "worker" | "balancer" | "member" | "set";
+  readonly url: string;
+  /** The URL of a regex rule: $1 may stand in it. */
+  readonly isMatch: boolean;
+  /** Of a member. */
+  readonly balancer: string;
+  readonly worker: WorkerSettings;
+  readonly whole: BalancerSettings;
+  readonly directive: DirectiveSource;
+}
+
+/** The definitions of a server itself, in file order. They are kept apart from the configuration: nothing merges them. */
+export function definitionsOf(server: ServerRec, module: Module<never> | Module<ProxyConfig>): Definition[] {
+  server.raw[module.index] ??= {};
+  const raw = server.raw[module.index] as { definitions?: Definition[] };
+  raw.definitions ??= [];
+  return raw.definitions;
+}
+
+interface Draft {
+  readonly members: ProxyWorker[];
+  settings: BalancerSettings;
+  at: DirectiveSource;
+}
+
+interface ServerDraft {
+  readonly workers: ProxyWorker[];
+  readonly balancers: Map<string, Draft>;
+}
+
+/** check_config: builds the records of every server. Opens nothing. @throws ConfigError */
+export function buildStates(process: ProcessRec): void {
+  const module = proxyModuleRef.module!;
+  const built: ProxyWorker[] = [];
+  const main = process.servers[0]!;
+  const drafts = new Map<ServerRec, ServerDraft>();
+  for (const server of process.servers) drafts.set(server, draft(process, definitionsOf(server, module), built));
+  const ownOfMain = drafts.get(main)!;
+  const reverse = genericWorker();
+  built.push(reverse);
+  const records = new Map<Draft, ProxyBalancer>();
+  for (const server of process.servers) {
+    const own = drafts.get(server)!;
+    const conf = getModuleConfig(server.config, module);
+    const inherits = server !== main && (conf.passInherit || conf.balancerInherit);
+    const balancers = new Map<string, ProxyBalancer>();
+    for (const [name, from] of inherits ? [...ownOfMain.balancers, ...own.balancers] : own.balancers) {
+      const base = inherits ? ownOfMain.balancers.get(name) : undefined;
+      balancers.set(name, record(process, records, name, from, base === from ? undefined : base));
+    }
+    const workers = inherits ? [...ownOfMain.workers, ...own.workers] : own.workers;
+    setProxyServerState(server, { workers, balancers, reverse });
+  }
+  const provider = process.providers.lookup(slotmem, "shm");
+  if (provider !== undefined) shareWorkers("proxy", built, provider);
+}
+
+function draft(process: ProcessRec, definitions: readonly Definition[], built: ProxyWorker[]): ServerDraft {
+  const workers: ProxyWorker[] = [];
+  const balancers = new Map<string, Draft>();
+  for (const definition of definitions) {
+    switch (definition.kind) {
+      case "balancer":
+        balancerDraft(balancers, definition.url, definition).settings = {
+          ...balancerDraft(balancers, definition.url, definition).settings,
+          ...definition.whole,
+        };
+        break;
+      case "member":
+        addMember(process, balancerDraft(balancers, definition.balancer, definition).members, definition, built);
+        break;
+      case "worker":
+        addWorker(process, workers, definition, built);
+        break;
+      case "set":
+        setExisting(workers, balancers, definition);
+    }
+  }
+  return { workers, balancers };
+}
+
+function balancerDraft(balancers: Map<string, Draft>, url: string, { directive }: Definition): Draft {
+  const name = balancerName(url);
+  let found = balancers.get(name);
+  if (found === undefined) {
+    found = { members: [], settings: {}, at: directive };
+    balancers.set(name, found);
+  }
+  found.at = directive;
+  return found;
+}
+
+/** A worker whose name is a prefix serves this URL, too, and its parameters stay as they are. */
+function addWorker(process: ProcessRec, workers: ProxyWorker[], definition: Definition, built: ProxyWorker[]): void {
+  const url = parsed(process, definition);
+  const shared = matchWorker(workers, url.name);
+  const isSection = /^(ProxySet|Proxy)$/i.test(definition.directive.name);
+  if (shared !== undefined && isSection) {
+    applyWorkerSettings(shared, definition.worker);
+    return;
+  }
+  if (shared !== undefined) {
+    warnShared(process, shared, url.name, definition);
+    return;
+  }
+  const worker = new ProxyWorker(url, definition.isMatch ? "match" : "plain");
+  applyWorkerSettings(worker, definition.worker);
+  worker.initialize();
+  workers.push(worker);
+  built.push(worker);
+}
+
+function addMember(process: ProcessRec, members: ProxyWorker[], definition: Definition, built: ProxyWorker[]): void {
+  const url = parsed(process, definition);
+  const shared = matchWorker(members, url.name);
+  if (shared !== undefined) {
+    warnShared(process, shared, url.name, definition);
+    return;
+  }
+  const worker = new ProxyWorker(url, "member");
+  applyWorkerSettings(worker, definition.worker);
+  members.push(worker);
+  built.push(worker);
+}
+
+function warnShared(process: ProcessRec, shared: ProxyWorker, name: string, { worker }: Definition): void {
+  process.log.info("proxy", "AH01145", `Sharing worker '${shared.name}' instead of creating new worker '${name}'`);
+  for (const key of Object.keys(worker)) {
+    process.log.warn("proxy", "AH01146", `Ignoring parameter '${key}' for worker '${name}' because of worker sharing`);
+  }
+}
+
+function setExisting(workers: readonly ProxyWorker[], balancers: ReadonlyMap<string, Draft>, definition: Definition): void {
+  const { url, directive, whole, worker } = definition;
+  if (/^balancer:/i.test(url)) {
+    const found = balancers.get(balancerName(url));
+    if (found === undefined) throw errorAt(directive as Directive, `ProxySet can not find '${url}' Balancer.`);
+    found.settings = { ...found.settings, ...whole };
+    return;
+  }
+  const found = matchWorker(workers, url);
+  if (found === undefined) throw errorAt(directive as Directive, `ProxySet can not find '${url}' Worker.`);
+  applyWorkerSettings(found, worker);
+}
+
+function parsed(process: ProcessRec, { url, isMatch, directive }: Definition) {
+  const result = parseWorkerUrl(url, process.runtimeDir, isMatch);
+  if (typeof result === "string") throw errorAt(directive as Directive, `${directive.name} ${result}`);
+  return result;
+}
+
+/** A virtual host that mentions an inherited balancer has a record of its own, over the same members. */
+function record(
+  process: ProcessRec,
+  records: Map<Draft, ProxyBalancer>,
+  name: string,
+  from: Draft,
+  base: Draft | undefined,
+): ProxyBalancer {
+  const known = base === undefined ? records.get(from) : undefined;
+  if (known !== undefined) return known;
+  const balancer = new ProxyBalancer(name, base === undefined ? from.members : [...base.members, ...from.members]);
+  if (base !== undefined) applyBalancerSettings(balancer, base.settings);
+  applyBalancerSettings(balancer, from.settings);
+  if (base?.settings.failOnStatus !== undefined && from.settings.failOnStatus !== undefined) {
+    balancer.params.failOnStatus = [...base.settings.failOnStatus, ...from.settings.failOnStatus];
+  }
+  const error = balancer.initialize(process.providers);
+  if (error !== null) throw errorAt(from.at as Directive, `ProxySet: ${error}`);
+  if (base === undefined) records.set(from, balancer);
+  return balancer;
+}
+
+/** child_exit: closes the connections to backends that are idle. */
+export function closePools(process: ProcessRec): void {
+  for (const server of process.servers) {
+    const state = getProxyServerState(server);
+    if (state === undefined) continue;
+    for (const worker of [...state.workers, ...[...state.balancers.values()].flatMap((b) => b.members), state.reverse]) {
+      worker.pool?.close();
+    }
+  }
+}

@@ -1,0 +1,83 @@
+/**
+ * The proxy's handler: attempts, one after the other, until one served or none may follow.
+ * Source: httpd modules/proxy/mod_proxy.c proxy_handler
+ */
+import { clientAddress, type RequestRec } from "../core/records.ts";
+import { DECLINED, OK, type Status } from "../core/status.ts";
+import { ProxyAttempt } from "./attempt.ts";
+import { releaseElected } from "./balancer.ts";
+import { getProxyConfig } from "./config.ts";
+import { ConnPool } from "./conn_pool.ts";
+import { checkForwards } from "./headers.ts";
+import { canonHandler, postRequest, preRequest, schemeHandler } from "./hooks.ts";
+import { electWorker } from "./server_state.ts";
+import { canonicalize } from "./translate.ts";
+import { splitProxyUrl } from "./url.ts";
+
+/** fixups: the URL in the form in which it is asked for. */
+export function proxyFixups(r: RequestRec): Status | Promise<Status> {
+  if (r.proxyreq === "none") return DECLINED;
+  const url = r.filename.slice(6);
+  if (/^(https?|wss?|balancer):/i.test(url)) return canonicalize(r);
+  return canonHandler.run(r.server.process.hooks, r, url);
+}
+
+export function proxyHandler(r: RequestRec): Status | Promise<Status> {
+  if (r.proxyreq === "none") return DECLINED;
+  const checked = checkForwards(r, getProxyConfig(r.perDirConfig));
+  if (checked !== OK) return checked;
+  const attempt = new ProxyAttempt(r.filename.slice(6));
+  const answer = tryOnce(r, attempt, attempt.url);
+  return typeof answer === "number" ? conclude(r, attempt, answer) : answer.then((status) => conclude(r, attempt, status));
+}
+
+function tryOnce(r: RequestRec, attempt: ProxyAttempt, url: string): Status | Promise<Status> {
+  attempt.url = url;
+  attempt.worker = null;
+  attempt.failure = null;
+  const { hooks } = r.server.process;
+  const elected = preRequest.run(hooks, r, attempt);
+  const answer = typeof elected === "number" ? ask(r, attempt, elected) : elected.then((status) => ask(r, attempt, status));
+  return typeof answer === "number"
+    ? judge(r, attempt, url, answer)
+    : answer.then((status) => judge(r, attempt, url, status));
+}
+
+function ask(r: RequestRec, attempt: ProxyAttempt, elected: Status): Status | Promise<Status> {
+  let status = elected;
+  if (status === DECLINED) status = electWorker(r, attempt);
+  if (status !== OK) return status;
+  const worker = attempt.worker!;
+  const { process } = r.server;
+  worker.pool ??= new ConnPool(worker, process.sockets, process);
+  const url = splitProxyUrl(attempt.url);
+  const answer = schemeHandler.run(process.hooks, r, worker, url, attempt);
+  if (answer !== DECLINED) return answer;
+  r.server.log.warn(
+    "proxy",
+    "AH01144",
+    `No protocol handler was valid for the URL ${r.uri} (scheme '${url.scheme}'). If you are using a DSO version of ` +
+      "mod_proxy, make sure the proxy submodules are included in the configuration using LoadModule.",
+    { client: clientAddress(r.conn) },
+  );
+  return 500;
+}
+
+/** What the end of an attempt means for the member, and whether another one is tried. */
+function judge(r: RequestRec, attempt: ProxyAttempt, url: string, status: Status): Status | Promise<Status> {
+  const { balancer, worker } = attempt;
+  if (balancer === null || worker === null || r.out.started) return status;
+  if (status !== 503 && status !== 500) return status;
+  worker.setError(r.conn.process.clock.wallUs() / 1000);
+  if (status === 500 || worker.isUsable || attempt.number >= balancer.maxAttempts) return status;
+  attempt.number++;
+  return tryOnce(r, attempt, url);
+}
+
+function conclude(r: RequestRec, attempt: ProxyAttempt, status: Status): Status | Promise<Status> {
+  if (status >= 400) r.status = status;
+  const { hooks } = r.server.process;
+  const judged = postRequest.run(hooks, r, attempt);
+  releaseElected(attempt);
+  return typeof judged === "number" ? status : judged.then(() => status);
+}

@@ -1,0 +1,251 @@
+/**
+ * Which fields cross the proxy, and which it adds, in both directions.
+ * Source: httpd modules/proxy/proxy_util.c ap_proxy_create_hdrbrgd, ap_proxy_clear_connection; mod_proxy_http.c process_proxy_header
+ */
+import { getModuleConfig } from "../core/module.ts";
+import { clientAddress, type RequestRec } from "../core/records.ts";
+import { DONE, OK, type Status } from "../core/status.ts";
+import * as h from "../core/table.ts";
+import { connectionTokens, hostPort } from "../http/head.ts";
+import core, { SERVER_VERSION } from "../server/mod_core.ts";
+import type { ProxyConfig } from "./config.ts";
+import { latin1Bytes, proxyError } from "./proxy_error.ts";
+import type { ProxyUrl } from "./url.ts";
+
+/** How the request's body and connection are announced. */
+export interface RequestFraming {
+  /** "Content-Length: 5\r\n", "Transfer-Encoding: chunked\r\n" or "". */
+  readonly length: string;
+  /** The backend shall answer 100 Continue before it gets the body. */
+  readonly expect: boolean;
+  /** The connection is to stay open. */
+  readonly keepAlive: boolean;
+  /** force-proxy-request-1.0 */
+  readonly http10: boolean;
+}
+
+/** The request's head as the backend gets it. */
+export function requestHead(r: RequestRec, conf: ProxyConfig, url: ProxyUrl, framing: RequestFraming): string {
+  const table = r.headersIn;
+  const { fields, ids } = table;
+  const clientHost = table.getId(h.HOST);
+  const named = namedByConnection(table);
+  let out = `${r.method} ${url.target} HTTP/1.${framing.http10 ? 0 : 1}\r\nHost: ${backendHost(r, conf, url, clientHost)}\r\n`;
+  let via = conf.via === "on" || conf.via === "full" ? viaValue(r, conf) : "";
+  let expect = framing.expect;
+  const add = conf.addHeaders && r.proxyreq === "reverse";
+  let forwardedFor = add && r.conn.peerIp !== "";
+  let forwardedHost = add && clientHost !== undefined;
+  let forwardedServer = add;
+
+  for (let i = 0; i < ids.length; i++) {
+    const id = ids[i]!;
+    const name = fields[2 * i]!;
+    let value = fields[2 * i + 1]!;
+    if (id !== h.OTHER && id <= h.X_FORWARDED_SERVER) {
+      // Host to Proxy-Connection: hop-by-hop, or made anew
+      if (id <= h.PROXY_CONNECTION) {
+        if (id !== h.EXPECT || !expect) continue;
+        expect = false;
+      }
+      if (named?.includes(name.toLowerCase())) continue;
+      if (id === h.VIA) {
+        if (conf.via === "block") continue;
+        if (via !== "") {
+          value += `, ${via}`;
+          via = "";
+        }
+      } else if (id === h.X_FORWARDED_FOR) {
+        if (forwardedFor) value += `, ${r.conn.peerIp}`;
+        forwardedFor = false;
+      } else if (id === h.X_FORWARDED_HOST) {
+        if (forwardedHost) value += `, ${clientHost}`;
+        forwardedHost = false;
+      } else if (id === h.X_FORWARDED_SERVER) {
+        if (forwardedServer) value += `, ${r.server.hostname}`;
+        forwardedServer = false;
+      }
+    } else if (named?.includes(name.toLowerCase())) continue;
+    out += `${name}: ${value}\r\n`;
+  }
+
+  if (via !== "") out += `Via: ${via}\r\n`;
+  if (expect) out += "Expect: 100-Continue\r\n";
+  if (forwardedFor) out += `X-Forwarded-For: ${r.conn.peerIp}\r\n`;
+  if (forwardedHost) out += `X-Forwarded-Host: ${clientHost}\r\n`;
+  if (forwardedServer) out += `X-Forwarded-Server: ${r.server.hostname}\r\n`;
+  out += framing.length;
+  if (framing.http10) return `${out}\r\n`;
+  return out + (framing.keepAlive ? "Connection: Keep-Alive\r\n\r\n" : "Connection: close\r\n\r\n");
+}
+
+function backendHost(r: RequestRec, conf: ProxyConfig, url: ProxyUrl, clientHost: string | undefined): string {
+  if (conf.preserveHost) {
+    if (clientHost !== undefined) return clientHost;
+    r.server.log.warn(
+      "proxy",
+      "AH01092",
+      `no HTTP 0.9 request (with no host line) on incoming request and preserve host set forcing hostname to be ${r.server.hostname} for uri ${r.uri}`,
+      { client: clientAddress(r.conn) },
+    );
+    return r.server.hostname;
+  }
+  const host = url.host.includes(":") ? `[${url.host}]` : url.host;
+  const port = url.port;
+  return port === 0 || port === 80 || (port === 443 && url.scheme === "https") ? host : `${host}:${port}`;
+}
+
+/** Lower-case names that Connection lists; null in the usual case: none that would not be removed anyway. */
+function namedByConnection(table: h.HeaderTable): string[] | null {
+  let names: string[] | null = null;
+  for (let i = table.indexOfId(h.CONNECTION); i >= 0; i = table.indexOfId(h.CONNECTION, i + 1)) {
+    const value = table.valueAt(i);
+    if (value === "keep-alive" || value === "close" || value === "Keep-Alive") continue;
+    connectionTokens(value, (token) => {
+      (names ??= []).push(token.toLowerCase());
+    });
+  }
+  return names;
+}
+
+/** "1.1 name[:port]": ours in Via. */
+export function viaValue(r: RequestRec, conf: ProxyConfig): string {
+  const canonical = getModuleConfig(r.perDirConfig, core)?.useCanonicalName === "on";
+  const asked = canonical ? 0 : hostPort(r.headersIn.getId(h.HOST) ?? "");
+  const port = asked || r.server.port;
+  const suffix = port === 0 || port === (r.conn.secure ? 443 : 80) ? "" : `:${port}`;
+  const version = r.protoNum === 9 ? "0.9" : r.protoNum === 1000 ? "1.0" : "1.1";
+  const product = conf.via === "full" ? ` (Apache/${SERVER_VERSION})` : "";
+  return `${version} ${r.server.hostname}${suffix}${product}`;
+}
+
+/**
+ * Removes from a backend's fields what is between it and us, and brings the rest into the form the client gets. Framing is
+ * read before: Transfer-Encoding goes, too.
+ */
+export function responseHeaders(r: RequestRec, conf: ProxyConfig, headers: h.HeaderTable): void {
+  clearConnection(headers);
+  headers.unsetId(h.TRANSFER_ENCODING);
+  normalizeDate(headers, h.DATE);
+  normalizeDate(headers, h.EXPIRES);
+  normalizeDate(headers, h.LAST_MODIFIED);
+  if (headers.hasId(h.WARNING)) cleanWarnings(headers);
+  if (headers.hasId(h.SET_COOKIE)) moveBehind(headers, h.SET_COOKIE);
+  if (conf.via === "on" || conf.via === "full") headers.addId(h.VIA, "Via", viaValue(r, conf));
+}
+
+/** Hop-by-hop fields of a response. Source: httpd ap_proxy_clear_connection */
+export function clearConnection(headers: h.HeaderTable): void {
+  if (headers.hasId(h.CONNECTION)) {
+    const named = namedByConnection(headers);
+    headers.unsetId(h.CONNECTION);
+    if (named !== null) for (const name of named) headers.unset(name);
+  }
+  headers.unsetId(h.PROXY_CONNECTION);
+  headers.unsetId(h.KEEP_ALIVE);
+  headers.unsetId(h.PROXY_AUTHENTICATE);
+  headers.unsetId(h.TE);
+  headers.unsetId(h.TRAILER);
+  headers.unsetId(h.UPGRADE);
+}
+
+function moveBehind(headers: h.HeaderTable, id: number): void {
+  const name = h.headerName(id);
+  const values = headers.getAll(name);
+  headers.unsetId(id);
+  for (const value of values) headers.addId(id, name, value);
+}
+
+const WARNING_VALUE = /(\d{3}[ \t]+[^ \t]+[ \t]+"[^"]*"(?:[ \t]+"([^"]+)")?)/g;
+
+/** Keeps the warnings that have no date, or that of Date. Source: httpd clean_warning_headers */
+function cleanWarnings(headers: h.HeaderTable): void {
+  const date = headers.getId(h.DATE);
+  const kept: string[] = [];
+  for (const value of headers.getAll("Warning")) {
+    for (const match of value.matchAll(WARNING_VALUE)) {
+      if (match[2] === undefined || date === undefined || rfc1123(match[2]) === date) kept.push(match[1]!);
+    }
+  }
+  headers.unsetId(h.WARNING);
+  if (kept.length > 0) headers.addId(h.WARNING, "Warning", kept.join(", "));
+}
+
+function normalizeDate(headers: h.HeaderTable, id: number): void {
+  const i = headers.indexOfId(id);
+  if (i < 0) return;
+  const value = headers.valueAt(i);
+  if (value.length !== 29 || value.charCodeAt(3) !== 44) headers.setValueAt(i, rfc1123(value));
+}
+
+const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+const DAYS = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
+const RFC850 = /^[A-Z][a-z]+day, (\d\d)-([A-Z][a-z]{2})-(\d\d) (\d\d:\d\d:\d\d) GMT$/;
+const ASCTIME = /^[A-Z][a-z]{2} ([A-Z][a-z]{2}) ([ \d]\d) (\d\d:\d\d:\d\d) (\d{4})$/;
+
+/** An RFC 850 or asctime date as RFC 1123; anything else as it is. Source: httpd ap_proxy_date_canon */
+export function rfc1123(value: string): string {
+  const old = RFC850.exec(value);
+  if (old !== null) {
+    const year = Number(old[3]);
+    return dateText(value, old[1]!, old[2]!, year < 70 ? 2000 + year : 1900 + year, old[4]!);
+  }
+  const c = ASCTIME.exec(value);
+  return c === null ? value : dateText(value, c[2]!.replace(" ", "0"), c[1]!, Number(c[4]), c[3]!);
+}
+
+function dateText(original: string, day: string, monthName: string, year: number, time: string): string {
+  const month = MONTHS.indexOf(monthName);
+  if (month < 0) return original;
+  const weekday = DAYS[new Date(Date.UTC(year, month, Number(day))).getUTCDay()];
+  return `${weekday}, ${day} ${monthName} ${year} ${time} GMT`;
+}
+
+/**
+ * Max-Forwards and TRACE, before a worker is looked for. OK: go on; DONE: it was answered here.
+ * Source: httpd mod_proxy.c proxy_handler
+ */
+export function checkForwards(r: RequestRec, conf: ProxyConfig): Status {
+  const value = r.headersIn.getId(h.MAX_FORWARDS);
+  let left = conf.maxForwards;
+  if (value !== undefined) {
+    if (!/^\d{1,15}$/.test(value)) return proxyError(r, 400, "Max-Forwards request header could not be parsed");
+    left = Number(value) - 1;
+    if (left < 0) {
+      if (r.method === "TRACE") return sendTrace(r);
+      if (r.method === "OPTIONS") return sendOptions(r);
+      return proxyError(r, 400, "Max-Forwards has reached zero - proxy loop?");
+    }
+  }
+  if (left >= 0) r.headersIn.setId(h.MAX_FORWARDS, "Max-Forwards", String(left));
+  if (r.method === "TRACE" && traceIsOff(r)) return methodNotAllowed(r);
+  return OK;
+}
+
+function sendTrace(r: RequestRec): Status {
+  if (traceIsOff(r)) return methodNotAllowed(r);
+  let text = `${r.requestLine}\r\n`;
+  for (const [name, value] of r.headersIn) text += `${name}: ${value}\r\n`;
+  const bytes = latin1Bytes(`${text}\r\n`);
+  r.headersOut.set("Content-Type", "message/http");
+  r.out.begin(bytes.length);
+  r.out.write(bytes, 0, bytes.length);
+  r.out.end();
+  return DONE;
+}
+
+function sendOptions(r: RequestRec): Status {
+  r.headersOut.set("Allow", "TRACE");
+  r.out.begin(0);
+  r.out.end();
+  return DONE;
+}
+
+function traceIsOff(r: RequestRec): boolean {
+  return getModuleConfig(r.server.config, core)?.traceEnable === "off";
+}
+
+function methodNotAllowed(r: RequestRec): Status {
+  r.headersOut.set("Allow", "");
+  return 405;
+}

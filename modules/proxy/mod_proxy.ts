@@ -1,0 +1,367 @@
+/**
+ * mod_proxy: which requests go to a backend, to which, and under what conditions.
+ * Source: httpd modules/proxy/mod_proxy.c
+ */
+import { splitWords } from "../config/directive.ts";
+import { compileRegex } from "../config/regex.ts";
+import type { CommandContext } from "../core/command.ts";
+import { defineModule } from "../core/module.ts";
+import { compileGlob } from "../server/glob.ts";
+import * as server from "../server/hooks.ts";
+import { proxyConfigSchema, proxyModuleRef } from "./config.ts";
+import { buildStates, closePools, type Definition, definitionsOf } from "./definitions.ts";
+import { proxyFixups, proxyHandler } from "./handler.ts";
+import { type BalancerSettings, isWorkerParam, parseBalancerParam, parseWorkerParam, type WorkerSettings } from "./params.ts";
+import type { ProxyPassRule } from "./pass.ts";
+import { preTranslate, translate, walkProxySections } from "./translate.ts";
+import { parseWorkerUrl } from "./worker.ts";
+
+const proxy = defineModule({
+  name: "mod_proxy",
+  config: proxyConfigSchema,
+  append: ["passes", "reverses", "cookiePaths", "cookieDomains"],
+  needs: ["timers"],
+  commands: ({ flag, take1, take12, take23, iterate, raw, params, section }) => [
+    params("ProxyPass", "any", ["path", "url"], proxyPass, "a virtual path and a URL"),
+    params("ProxyPassMatch", "any", ["path", "url"], proxyPassMatch, "a virtual path and a URL"),
+    params("ProxyPassReverse", "any", ["path", "url"], proxyPassReverse, "a virtual path and a URL for reverse proxy behaviour"),
+    take23("ProxyPassReverseCookiePath", "any", cookiePath, "Path rewrite rule for proxying cookies"),
+    take23("ProxyPassReverseCookieDomain", "any", cookieDomain, "Domain rewrite rule for proxying cookies"),
+    flag("ProxyPassInterpolateEnv", "any", "interpolateEnv", "Interpolate Env Vars in reverse Proxy"),
+    flag("ProxyPassInherit", "server", "passInherit", "on to inherit the workers and balancers of the main server"),
+    flag("BalancerInherit", "server", "balancerInherit", "on to inherit the balancers of the main server"),
+    params("BalancerMember", "proxy", ["url"], balancerMember, "A balancer name and scheme with list of params"),
+    params("ProxySet", "proxy", ["url"], proxySet, "A balancer or worker name with list of params"),
+    section("Proxy", "server", proxySection, "Container for directives affecting resources located in the proxied location"),
+    section("ProxyMatch", "server", proxyMatchSection, "Container for directives affecting proxied resources that match"),
+    flag("ProxyRequests", "server", proxyRequests, "on if the true proxy requests should be accepted"),
+    flag("ProxyPreserveHost", "any", "preserveHost", "on if we should preserve host header while proxying"),
+    flag("ProxyAddHeaders", "any", "addHeaders", "on if X-Forwarded-* headers should be added or completed"),
+    flag("Proxy100Continue", "any", "proxy100Continue", "on if 100-Continue should be forwarded to the origin server, off if the proxy should handle it by itself"),
+    take1("ProxyVia", "server", setVia, "Configure Via: proxy header header to one of: on | off | block | full"),
+    take1("ProxyTimeout", "server", setTimeoutMs, "Set the timeout (in seconds) for a proxied connection. This overrides the server timeout"),
+    iterate("ProxyErrorOverride", "any", setErrorOverride, "use our error handling pages instead of the servers we are proxying"),
+    take1("ProxyMaxForwards", "server", setMaxForwards, "The maximum number of proxies a request may be forwarded through."),
+    take1("ProxyBadHeader", "server", setBadHeader, "How to handle bad header line in response: IsError | Ignore | StartBody"),
+    take1("ProxyIOBufferSize", "server", setIoBufferSize, "The size of the buffer for reads, in bytes"),
+    take1("ProxyReceiveBufferSize", "server", setReceiveBufferSize, "Receive buffer size for outgoing HTTP and FTP connections in bytes"),
+    // What tutorials write, although httpd has no such directive.
+    take1("Stickysession", "proxy", strayStickySession, "the name of the session cookie"),
+    raw("MaxRequestPerChild", "proxy", strayMaxRequests, "a number of requests"),
+    take12("BalancerGrowth", "server", balancerGrowth, "Number of additional Balancers that can be added Post-config"),
+  ],
+  registerHooks({ hook }) {
+    hook(server.checkConfig, buildStates, { rank: "middle" });
+    hook(server.childExit, closePools);
+    hook(server.preTranslateName, preTranslate, { rank: "first" });
+    hook(server.translateName, translate, { rank: "first" });
+    hook(server.mapToStorage, walkProxySections, { rank: "first" });
+    hook(server.fixups, proxyFixups, { rank: "first" });
+    hook(server.handler, proxyHandler, { rank: "first" });
+  },
+});
+export default proxy;
+proxyModuleRef.module = proxy;
+
+type Words = readonly string[];
+
+function proxyPass(cmd: CommandContext, words: Words): string | undefined {
+  return addPass(cmd, words, false);
+}
+
+function proxyPassMatch(cmd: CommandContext, words: Words): string | undefined {
+  return addPass(cmd, words, true);
+}
+
+function addPass(cmd: CommandContext, given: Words, isMatch: boolean): string | undefined {
+  const { scope } = cmd;
+  const words = [...given];
+  const inSection = scope.kind !== "server";
+  if (inSection && scope.kind !== "location") return `${isMatch ? "ProxyPassMatch" : "ProxyPass"} cannot occur within <${scope.section}> section`;
+  let regexWanted = isMatch;
+  let fake: string | undefined;
+  if (inSection) {
+    fake = scope.arg;
+    // The section's text is a literal prefix for ProxyPass, unless wildcards make it a pattern.
+    regexWanted = isMatch || /[*?[]/.test(scope.arg);
+  } else {
+    if (!isMatch && words[0] === "~") {
+      regexWanted = true;
+      words.shift();
+    }
+    fake = words.shift();
+  }
+  const url = words.shift();
+  if (fake === undefined || url === undefined) {
+    return "ProxyPass|ProxyPassMatch needs a path when not defined in a location";
+  }
+  let regex: RegExp | null = null;
+  if (regexWanted) {
+    try {
+      regex = compileRegex(fake);
+    } catch (error) {
+      return `Regular expression could not be compiled: ${(error as Error).message}`;
+    }
+  }
+  const rule: ProxyPassRule = {
+    fake,
+    regex,
+    url,
+    decline: url === "!",
+    nocanon: false,
+    interpolate: false,
+    noquery: false,
+    mapping: "none",
+  };
+  const settings: [key: string, value: string][] = [];
+  for (const word of words) {
+    const eq = word.indexOf("=");
+    const key = (eq < 0 ? word : word.slice(0, eq)).toLowerCase();
+    if (eq < 0) {
+      if (key === "nocanon") rule.nocanon = true;
+      else if (key === "interpolate") rule.interpolate = true;
+      else if (key === "noquery") rule.noquery = true;
+      else return "Invalid ProxyPass|ProxyPassMatch parameter. Parameter must be in the form 'key=value'.";
+    } else if (key === "mapping") {
+      const value = word.slice(eq + 1).toLowerCase();
+      if (value !== "encoded" && value !== "servlet") return "mapping=: must be 'encoded' or 'servlet'";
+      rule.mapping = value;
+    } else {
+      settings.push([key, word.slice(eq + 1)]);
+    }
+  }
+  if (!rule.decline) {
+    const error = define(cmd, isBalancer(url) ? "balancer" : "worker", url, settings, regexWanted);
+    if (error !== null) return error.startsWith("URL") ? `ProxyPass ${error}` : `ProxyPass ${error}`;
+  }
+  if (inSection) cmd.set("sectionPass", rule);
+  else cmd.push("passes", rule);
+  return undefined;
+}
+
+/** Notes a worker or balancer and what a line sets of it. Answers an error in httpd's words. */
+function define(
+  cmd: CommandContext,
+  kind: "worker" | "balancer" | "member" | "set",
+  url: string,
+  settings: readonly (readonly [key: string, value: string])[],
+  isMatch: boolean,
+  balancer = "",
+): string | null {
+  const worker: WorkerSettings = {};
+  const whole: BalancerSettings = {};
+  if (kind === "worker" || kind === "member" || (kind === "set" && !isBalancer(url))) {
+    const parsed = parseWorkerUrl(url, "", isMatch);
+    if (typeof parsed === "string") return parsed;
+    for (const [key, value] of settings) {
+      const error = parseWorkerParam(worker, key, value);
+      if (error !== null) return error;
+    }
+  } else {
+    if (/^balancer:\/\/(\/|$)/i.test(url)) return "Bad syntax for a balancer name (balancer://)";
+    for (const [key, value] of settings) {
+      const error = parseBalancerParam(whole, key, value);
+      if (error !== null) return error;
+    }
+  }
+  const definition: Definition = { kind, url, isMatch, balancer, worker, whole, directive: cmd.directive };
+  definitionsOf(cmd.server, proxy).push(definition);
+  return null;
+}
+
+function isBalancer(url: string): boolean {
+  return /^balancer:/i.test(url);
+}
+
+function proxyPassReverse(cmd: CommandContext, words: Words): string | undefined {
+  const plain = words.filter((word, i) => !(i > 0 && word.toLowerCase() === "interpolate"));
+  const interpolate = plain.length < words.length;
+  if (cmd.scope.kind === "location") {
+    if (plain.length !== 1) return "ProxyPassReverse needs one URL inside a location";
+    cmd.push("reverses", { path: cmd.scope.arg, url: plain[0]!, interpolate });
+    return undefined;
+  }
+  if (plain.length !== 2) return "ProxyPassReverse needs a path when not defined in a location";
+  cmd.push("reverses", { path: plain[0]!, url: plain[1]!, interpolate });
+  return undefined;
+}
+
+function cookiePath(cmd: CommandContext, internal: string, pub: string, third?: string): string | undefined {
+  return addCookie(cmd, "cookiePaths", internal, pub, third);
+}
+
+function cookieDomain(cmd: CommandContext, internal: string, pub: string, third?: string): string | undefined {
+  return addCookie(cmd, "cookieDomains", internal, pub, third);
+}
+
+function addCookie(cmd: CommandContext, key: string, internal: string, pub: string, third?: string): string | undefined {
+  if (third !== undefined && third.toLowerCase() !== "interpolate") return `unknown argument "${third}": only interpolate may follow`;
+  cmd.push(key, { internal, public: pub, interpolate: third !== undefined });
+  return undefined;
+}
+
+function balancerMember(cmd: CommandContext, words: Words): string | undefined {
+  const plain = words.filter((word) => !word.includes("="));
+  const settings = pairs(words);
+  let balancer: string | undefined;
+  let url: string | undefined;
+  if (cmd.scope.kind === "proxy") {
+    balancer = cmd.scope.arg;
+    url = plain[0];
+    if (plain.length > 1) return "BalancerMember can not have a balancer name when defined in a location";
+  } else {
+    [balancer, url] = plain;
+  }
+  if (url === undefined || balancer === undefined) return "BalancerMember must define remote proxy server";
+  if (!isBalancer(balancer)) return `BalancerMember Bad syntax for a balancer name (${balancer})`;
+  if (/^balancer:\/\/(\/|$)/i.test(balancer)) return "BalancerMember Bad syntax for a balancer name (balancer://)";
+  const error = define(cmd, "member", url, settings, false, balancer);
+  return error === null ? undefined : `BalancerMember ${error}`;
+}
+
+function pairs(words: Words): (readonly [string, string])[] {
+  return words
+    .filter((word) => word.includes("="))
+    .map((word) => [word.slice(0, word.indexOf("=")), word.slice(word.indexOf("=") + 1)] as const);
+}
+
+function proxySet(cmd: CommandContext, words: Words): string | undefined {
+  const url = cmd.scope.kind === "proxy" ? cmd.scope.arg : words[0];
+  const rest = cmd.scope.kind === "proxy" ? words : words.slice(1);
+  if (url === undefined) return "ProxySet needs a balancer or worker name";
+  return setParams(cmd, url, rest, cmd.scope.kind === "proxy" ? "in section" : "outside");
+}
+
+function setParams(cmd: CommandContext, url: string, words: Words, place: "in section" | "outside"): string | undefined {
+  const settings: (readonly [string, string])[] = [];
+  for (const word of words) {
+    if (!word.includes("=")) return "Invalid ProxySet parameter. Parameter must be in the form 'key=value'";
+    settings.push([word.slice(0, word.indexOf("=")), word.slice(word.indexOf("=") + 1)]);
+  }
+  if (place === "in section") {
+    const error = define(cmd, isBalancer(url) ? "balancer" : "worker", url, settings, false);
+    return error === null ? undefined : setError(error, url, settings);
+  }
+  const error = define(cmd, "set", url, settings, false);
+  return error === null ? undefined : setError(error, url, settings);
+}
+
+function setError(error: string, url: string, settings: readonly (readonly [string, string])[]): string {
+  const wrong = settings.find(([key]) => isBalancer(url) && isWorkerParam(key) && key.toLowerCase() !== "timeout");
+  return wrong === undefined ? `ProxySet: ${error}` : `ProxySet: ${error} ${wrong[0]}=${wrong[1]}; ${url}`;
+}
+
+function proxySection(cmd: CommandContext, args: string): string | undefined {
+  const words = splitWords(args, 1).map((word) => word.text);
+  if (words[0] === "~") return openProxy(cmd, "Proxy", words[1], words.slice(2), true);
+  return openProxy(cmd, "Proxy", words[0], words.slice(1), false);
+}
+
+function proxyMatchSection(cmd: CommandContext, args: string): string | undefined {
+  const words = splitWords(args, 1).map((word) => word.text);
+  return openProxy(cmd, "ProxyMatch", words[0], words.slice(1), true);
+}
+
+function openProxy(cmd: CommandContext, section: string, arg: string | undefined, more: Words, isRegex: boolean): string | undefined {
+  if (arg === undefined) return `<${section}> directive requires additional arguments`;
+  let pattern: RegExp | null = null;
+  if (isRegex) {
+    try {
+      pattern = compileRegex(arg);
+    } catch (error) {
+      return `Regex could not be compiled: ${(error as Error).message}`;
+    }
+  } else if (/[*?[]/.test(arg)) {
+    pattern = compileGlob(arg, false);
+  }
+  if (more.length > 0) {
+    if (pattern !== null) return `<${section}> arguments are not supported for wildcards and regular expressions`;
+    const error = setParams(cmd, arg, more, "in section");
+    if (error !== undefined) return `<${section}> ${error}`;
+  }
+  cmd.open({ kind: "proxy", section, arg, pattern, isRegex });
+  return undefined;
+}
+
+function proxyRequests(_cmd: CommandContext, on: boolean): string | undefined {
+  return on ? "ProxyRequests On is not supported: sluice is a reverse proxy, never a forward proxy" : undefined;
+}
+
+function setVia(cmd: CommandContext, arg: string): string | undefined {
+  const value = arg.toLowerCase();
+  if (!["off", "on", "full", "block"].includes(value)) return "ProxyVia must be one of: off | on | full | block";
+  cmd.set("via", value);
+  return undefined;
+}
+
+function setTimeoutMs(cmd: CommandContext, arg: string): string | undefined {
+  const match = /^(\d+)(ms|s|min|h)?$/i.exec(arg);
+  const factor = { ms: 1, s: 1000, min: 60_000, h: 3_600_000 }[(match?.[2] ?? "s").toLowerCase()]!;
+  if (match === null) return `Cannot parse ProxyTimeout "${arg}": unit must be ms, s, min or h`;
+  const ms = Number(match[1]) * factor;
+  if (ms < 1) return "Proxy Timeout must be at least 1 second.";
+  cmd.set("timeoutMs", ms);
+  return undefined;
+}
+
+function setErrorOverride(cmd: CommandContext, word: string): string | undefined {
+  const lower = word.toLowerCase();
+  const first = cmd.raw.errorOverride === undefined || cmd.raw.overrideLine !== cmd.directive.line;
+  if (first) {
+    if (lower !== "on" && lower !== "off") return "ProxyErrorOverride must be On or Off";
+    cmd.set("errorOverride", lower === "on");
+    cmd.set("errorOverrideCodes", []);
+    cmd.raw.overrideLine = cmd.directive.line;
+    return undefined;
+  }
+  if (cmd.raw.errorOverride !== true) return "ProxyErrorOverride: status codes must follow a value of 'on'";
+  const code = Number(word);
+  if (!/^\d{3}$/.test(word) || code < 400 || code > 599) {
+    return "ProxyErrorOverride: status codes to intercept must be valid HTTP Status Codes >=400 && <600";
+  }
+  cmd.set("errorOverrideCodes", [...((cmd.raw.errorOverrideCodes as number[] | undefined) ?? []), code]);
+  return undefined;
+}
+
+function setMaxForwards(cmd: CommandContext, arg: string): string | undefined {
+  if (!/^-?\d+$/.test(arg)) return `ProxyMaxForwards must be a whole number, not "${arg}"`;
+  cmd.set("maxForwards", Number(arg));
+  return undefined;
+}
+
+function setBadHeader(cmd: CommandContext, arg: string): string | undefined {
+  const value = ["IsError", "Ignore", "StartBody"].find((known) => known.toLowerCase() === arg.toLowerCase());
+  if (value === undefined) return "ProxyBadHeader must be one of: IsError | Ignore | StartBody";
+  cmd.set("badHeader", value);
+  return undefined;
+}
+
+function setIoBufferSize(cmd: CommandContext, arg: string): string | undefined {
+  const bytes = Number(arg);
+  if (!/^\d+$/.test(arg) || (bytes < 512 && bytes !== 0)) return "ProxyIOBufferSize must be >= 512 bytes, or 0 for system default.";
+  cmd.set("ioBufferSize", bytes === 0 ? 8192 : bytes);
+  return undefined;
+}
+
+function setReceiveBufferSize(cmd: CommandContext, arg: string): string | undefined {
+  const bytes = Number(arg);
+  if (!/^\d+$/.test(arg) || (bytes < 512 && bytes !== 0)) return "ProxyReceiveBufferSize must be >= 512 bytes, or 0 for system default.";
+  cmd.set("receiveBufferSize", bytes);
+  return undefined;
+}
+
+function strayStickySession(cmd: CommandContext, name: string): string | undefined {
+  if (cmd.scope.kind !== "proxy") return "Stickysession is no directive: write ProxySet stickysession=NAME inside of <Proxy>";
+  cmd.warn("", `Stickysession is no directive of httpd: read as ProxySet stickysession=${name}`);
+  return setParams(cmd, cmd.scope.arg, [`stickysession=${name}`], "in section");
+}
+
+function strayMaxRequests(cmd: CommandContext): string | undefined {
+  if (cmd.scope.kind !== "proxy") return "MaxRequestPerChild is no directive: write MaxConnectionsPerChild at server level";
+  cmd.warn("", "MaxRequestPerChild is no directive of httpd and nothing of a <Proxy>: MaxConnectionsPerChild at server level is meant; ignored");
+  return undefined;
+}
+
+function balancerGrowth(): string {
+  return "BalancerGrowth is not supported yet: it comes with balancer-manager";
+}

@@ -1,0 +1,281 @@
+/**
+ * ProxyPass: which rule takes a request, and the URL it makes of it.
+ * Source: httpd modules/proxy/mod_proxy.c (alias_match, alias_match_servlet, ap_proxy_trans_match), server/util.c
+ * (ap_pregsub), modules/proxy/proxy_util.c (ap_proxy_strcmp_ematch)
+ */
+import { matchGroups } from "../config/regex.ts";
+import { authorityEnd } from "../server/uri.ts";
+
+export interface ProxyPassRule {
+  /** The path, or the text of the regex. */
+  fake: string;
+  regex: RegExp | null;
+  /** Not expanded, as configured; `!` for a rule that declines. */
+  url: string;
+  decline: boolean;
+  nocanon: boolean;
+  interpolate: boolean;
+  noquery: boolean;
+  /** Anything but "none" is tried on the path before it is decoded. */
+  mapping: "none" | "encoded" | "servlet";
+}
+
+export interface PassMatch {
+  rule: ProxyPassRule;
+  /** The mapped URL, not canonical yet. The query is in it only if `raw`. */
+  url: string;
+  /** Index in `url` of the path, which may be empty. */
+  pathStart: number;
+  /** nocanon: the path is the client's own bytes and ends in its query; send both as they are. */
+  raw: boolean;
+  /** mapping=: the path is encoded already; the query is still to be added. */
+  encoded: boolean;
+  /** nocanon was asked for, but the raw target does not match alike: AH01136, worth a warning. */
+  unsafeNocanon: boolean;
+  /** mapping=servlet: the path without parameters and dot segments, for `<Location>` to see. */
+  servletPath: string | null;
+}
+
+export interface PassRequest {
+  /** In the early pass the normalised, still encoded path; in the normal pass the decoded one. */
+  path: string;
+  /** The request target as received, query included. */
+  rawTarget: string;
+  /** The request environment; null unless ProxyPassInterpolateEnv is On. */
+  env: ((name: string) => string | undefined) | null;
+}
+
+/** A rule matched, and it says not to proxy. */
+export const PASS_DECLINED = "declined";
+export type PassResult = PassMatch | typeof PASS_DECLINED | null;
+
+/**
+ * The rule for a request in one of the two passes: the section's own rule first, then the list in file order. `accept`
+ * is what check_trans hooks say; a match it refuses is as good as none.
+ */
+export function findPass(
+  sectionRule: ProxyPassRule | null,
+  rules: readonly ProxyPassRule[],
+  early: boolean,
+  request: PassRequest,
+  accept?: (match: PassMatch) => boolean,
+): PassResult {
+  if (request.path.charCodeAt(0) !== 0x2f) return null; // OPTIONS *
+  if (sectionRule !== null && (sectionRule.mapping !== "none") === early) {
+    const result = matchPass(sectionRule, request);
+    if (result !== null && (result === PASS_DECLINED || accept === undefined || accept(result))) return result;
+  }
+  for (let i = 0; i < rules.length; i++) {
+    const rule = rules[i]!;
+    if ((rule.mapping !== "none") !== early) continue;
+    const result = matchPass(rule, request);
+    if (result !== null && (result === PASS_DECLINED || accept === undefined || accept(result))) return result;
+  }
+  return null;
+}
+
+/** One rule against one request, whatever the pass. */
+export function matchPass(rule: ProxyPassRule, request: PassRequest): PassResult {
+  const { path, env } = request;
+  const interpolate = rule.interpolate && env !== null;
+  if (rule.regex !== null)
+    return matchRegex(rule, rule.regex, interpolate ? interpolateEnv(rule.url, env) : rule.url, request);
+
+  const fake = interpolate ? interpolateEnv(rule.fake, env) : rule.fake;
+  let length: number;
+  let servletPath: string | null = null;
+  if (rule.mapping === "servlet") {
+    const match = aliasMatchServlet(path, fake);
+    if (match === null) return null;
+    length = match.length;
+    servletPath = match.path;
+  } else {
+    length = aliasMatch(path, fake);
+    if (length === 0) return null;
+  }
+  if (rule.decline) return PASS_DECLINED;
+
+  const nocanon = rule.nocanon && rule.mapping !== "servlet";
+  const raw = nocanon && aliasMatch(request.rawTarget, fake) === length;
+  const url = interpolate ? interpolateEnv(rule.url, env) : rule.url;
+  return finish(rule, url + (raw ? request.rawTarget : path).slice(length), raw, nocanon, servletPath);
+}
+
+function matchRegex(rule: ProxyPassRule, regex: RegExp, url: string, request: PassRequest): PassResult {
+  let groups = matchGroups(regex, request.path);
+  if (groups === null) return null;
+  if (rule.decline) return PASS_DECLINED;
+  let subject = request.path;
+  let raw = false;
+  if (rule.nocanon) {
+    const rawGroups = matchGroups(regex, request.rawTarget);
+    if (rawGroups !== null) {
+      groups = rawGroups;
+      subject = request.rawTarget;
+      raw = true;
+    }
+  }
+  let found = expandGroups(url, groups);
+  // No group used: `ProxyPassMatch \.gif$ http://h` means `ProxyPassMatch ^(.*\.gif)$ http://h$1`
+  if (found === url) found += subject;
+  return finish(rule, found, raw, rule.nocanon, null);
+}
+
+function finish(
+  rule: ProxyPassRule,
+  url: string,
+  raw: boolean,
+  nocanon: boolean,
+  servletPath: string | null,
+): PassMatch {
+  const scheme = url.indexOf("://");
+  return {
+    rule,
+    url,
+    pathStart: scheme < 0 ? 0 : pathStartOf(url, scheme + 3),
+    raw,
+    encoded: rule.mapping !== "none",
+    unsafeNocanon: nocanon && !raw,
+    servletPath,
+  };
+}
+
+// A slash in nearly every URL; `http://h?x` and the like take the slow way.
+function pathStartOf(url: string, from: number): number {
+  const slash = url.indexOf("/", from);
+  const mark = url.indexOf("?", from);
+  return slash >= 0 && (mark < 0 || slash < mark) ? slash : authorityEnd(url, from);
+}
+
+/**
+ * How many bytes of `uri` a rule's path takes; 0: no match. A run of slashes matches a run of slashes, a path that
+ * does not end in one has to end where a segment does.
+ */
+export function aliasMatch(uri: string, fake: string): number {
+  const uriLength = uri.length;
+  const fakeLength = fake.length;
+  let u = 0;
+  let f = 0;
+  while (f < fakeLength) {
+    const c = fake.charCodeAt(f++);
+    if (u >= uriLength || uri.charCodeAt(u) !== c) return 0;
+    u++;
+    if (c === 0x2f) {
+      while (f < fakeLength && fake.charCodeAt(f) === 0x2f) f++;
+      while (u < uriLength && uri.charCodeAt(u) === 0x2f) u++;
+    }
+  }
+  if (fakeLength > 0 && fake.charCodeAt(fakeLength - 1) !== 0x2f && u < uriLength && uri.charCodeAt(u) !== 0x2f)
+    return 0;
+  return u;
+}
+
+/**
+ * mapping=servlet: as a servlet container sees paths, segment by segment, without `;parameters`, with dot segments
+ * and doubled slashes gone (`..;` climbs too). `length` is what of `uri` the rule takes; parameters of the last
+ * matched segment are left in the rest if more path follows. null: no match, or above the root.
+ */
+export function aliasMatchServlet(uri: string, fake: string): { length: number; path: string } | null {
+  if (uri[0] !== "/" || fake[0] !== "/") return null;
+  const names: string[] = [];
+  const starts: number[] = [];
+  let directory = true; // the normalised path ends in a slash
+  for (let start = 0; start < uri.length; ) {
+    start++; // the slash
+    const end = indexOrEnd(uri, "/", start);
+    const name = uri.slice(start, Math.min(end, indexOrEnd(uri, ";", start)));
+    directory = true;
+    if (name === "..") {
+      if (names.pop() === undefined) return null;
+      starts.pop();
+    } else if (name !== "" && name !== ".") {
+      names.push(name);
+      starts.push(start);
+      directory = end < uri.length;
+    }
+    start = end;
+  }
+
+  const wanted = fake.split("/").filter((segment) => segment !== "");
+  const count = wanted.length;
+  if (names.length < count || wanted.some((segment, i) => segment !== names[i])) return null;
+  const fakeIsDirectory = fake.endsWith("/");
+  const full = names.length === count;
+  if (full && fakeIsDirectory && !directory) return null;
+
+  let length: number;
+  if (full) {
+    length = uri.length;
+    if (!fakeIsDirectory && uri.endsWith("/")) length--;
+  } else {
+    length = starts[count]!;
+    if (!fakeIsDirectory) {
+      const nameEnd = starts[count - 1]! + names[count - 1]!.length;
+      length = uri[nameEnd] === ";" ? nameEnd : length - 1;
+    }
+  }
+  return { length, path: names.length === 0 ? "/" : `/${names.join("/")}${directory ? "/" : ""}` };
+}
+
+function indexOrEnd(s: string, char: string, from: number): number {
+  const index = s.indexOf(char, from);
+  return index < 0 ? s.length : index;
+}
+
+/** `$0` to `$9` replaced; a backslash takes the special meaning from what follows it. Also for RewriteRule and others. */
+export function expandGroups(template: string, groups: readonly string[]): string {
+  let out = "";
+  for (let i = 0; i < template.length; i++) {
+    const c = template[i]!;
+    const next = template[i + 1];
+    if (c === "$" && next !== undefined && next >= "0" && next <= "9") {
+      out += groups[Number(next)] ?? "";
+      i++;
+    } else if (c === "\\" && next !== undefined) {
+      out += next;
+      i++;
+    } else {
+      out += c;
+    }
+  }
+  return out;
+}
+
+/** `${VAR}` from the environment; unset is empty, unterminated stays, values are not read again. */
+export function interpolateEnv(text: string, env: (name: string) => string | undefined): string {
+  let out = "";
+  let copied = 0;
+  for (;;) {
+    const start = text.indexOf("${", copied);
+    const end = start < 0 ? -1 : text.indexOf("}", start + 2);
+    if (end < 0) return out + text.slice(copied);
+    out += text.slice(copied, start) + (env(text.slice(start + 2, end)) ?? "");
+    copied = end + 1;
+  }
+}
+
+/**
+ * Whether a worker of a regex rule serves a URL: its name is a prefix of it, each `$1` or run of them standing for any
+ * text. As in httpd a name longer than the URL never matches: `http://h/e/$1` does not serve `http://h/e/x`.
+ */
+export function workerNameMatcher(name: string): (url: string) => boolean {
+  const literals = name.split(/(?:\$[0-9])+/);
+  const first = literals[0]!;
+  const rest = literals.slice(1).filter((literal) => literal !== "");
+  return (url) => {
+    if (name.length > url.length || !url.startsWith(first)) return false;
+    let at = first.length;
+    for (const literal of rest) {
+      const found = url.indexOf(literal, at);
+      if (found < 0) return false;
+      at = found + literal.length;
+    }
+    return true;
+  };
+}
+
+/** A worker named with a group in its host or port cannot keep connections: each URL is another backend. */
+export function hasGroupInAuthority(name: string): boolean {
+  const scheme = name.indexOf("://");
+  return scheme >= 0 && /\$[0-9]/.test(name.slice(scheme + 3, authorityEnd(name, scheme + 3)));
+}

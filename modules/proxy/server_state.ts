@@ -1,0 +1,121 @@
+/**
+ * What mod_proxy builds for a server: its workers and balancers, and the ways to find them.
+ * Source: httpd modules/proxy/proxy_util.c ap_proxy_get_worker_ex, ap_proxy_get_balancer, ap_proxy_pre_request
+ */
+import type { RequestRec, ServerRec } from "../core/records.ts";
+import { OK, type Status } from "../core/status.ts";
+import type { ProxyAttempt } from "./attempt.ts";
+import type { ProxyBalancer } from "./balancer.ts";
+import { balancerName } from "./balancer.ts";
+import type { ProxyWorker } from "./worker.ts";
+
+export interface ProxyServerState {
+  /** Outside of balancers, the inherited ones included. */
+  readonly workers: readonly ProxyWorker[];
+  /** By their `name`. */
+  readonly balancers: ReadonlyMap<string, ProxyBalancer>;
+  /** Serves URLs that no worker serves. */
+  readonly reverse: ProxyWorker;
+}
+
+interface Indexed {
+  readonly state: ProxyServerState;
+  /** scheme://host[:port] → workers, the longest name first. */
+  readonly byOrigin: ReadonlyMap<string, readonly ProxyWorker[]>;
+  readonly patterns: readonly ProxyWorker[];
+}
+
+const states = new WeakMap<ServerRec, Indexed>();
+
+/** Once for each server, in post_config. */
+export function setProxyServerState(server: ServerRec, state: ProxyServerState): void {
+  const byOrigin = new Map<string, ProxyWorker[]>();
+  for (const worker of state.workers) {
+    if (worker.isRegex) continue;
+    const origin = worker.name.slice(0, originLength(worker.name));
+    const list = byOrigin.get(origin);
+    if (list === undefined) byOrigin.set(origin, [worker]);
+    else list.push(worker);
+  }
+  for (const list of byOrigin.values()) list.sort((a, b) => b.name.length - a.name.length);
+  states.set(server, { state, byOrigin, patterns: state.workers.filter((worker) => worker.isRegex) });
+}
+
+export function getProxyServerState(server: ServerRec): ProxyServerState | undefined {
+  return states.get(server)?.state;
+}
+
+/** The balancer that a balancer:// URL names, whatever the case. */
+export function findBalancer(server: ServerRec, url: string): ProxyBalancer | undefined {
+  const balancers = states.get(server)?.state.balancers;
+  if (balancers === undefined) return undefined;
+  const end = url.indexOf("/", 11);
+  return balancers.get(end < 0 ? url : url.slice(0, end)) ?? balancers.get(balancerName(url));
+}
+
+/**
+ * The worker of a server for a URL: the longest name that is a prefix of it and covers scheme://host[:port] at least. A
+ * name with $1 competes by its pattern, and its length as written counts.
+ */
+export function findWorker(server: ServerRec, url: string): ProxyWorker | undefined {
+  const indexed = states.get(server);
+  if (indexed === undefined) return undefined;
+  const copy = lowerOrigin(url);
+  let best: ProxyWorker | undefined;
+  for (const worker of indexed.byOrigin.get(copy.slice(0, originLength(copy))) ?? []) {
+    if (copy.startsWith(worker.name)) {
+      best = worker;
+      break;
+    }
+  }
+  return indexed.patterns.length === 0 ? best : longest(indexed.patterns, copy, best);
+}
+
+/** `findWorker` in a list that still grows: members of a balancer, or workers while the configuration is built. */
+export function matchWorker(workers: readonly ProxyWorker[], url: string): ProxyWorker | undefined {
+  return longest(workers, lowerOrigin(url), undefined);
+}
+
+/** Chooses the worker of an attempt whose URL is no balancer's. */
+export function electWorker(r: RequestRec, attempt: ProxyAttempt): Status {
+  const found = findWorker(r.server, attempt.url);
+  const log = r.server.log;
+  attempt.worker = found ?? states.get(r.server)?.state.reverse ?? null;
+  if (attempt.worker === null) return 500;
+  if (log.enabled("proxy", 10)) {
+    log.trace(3, "proxy", `found ${found ? `worker ${found.name}` : "reverse worker"} for ${attempt.url}`);
+  }
+  return OK;
+}
+
+function longest(
+  workers: readonly ProxyWorker[],
+  url: string,
+  known: ProxyWorker | undefined,
+): ProxyWorker | undefined {
+  const least = originLength(url);
+  let best = known;
+  for (const worker of workers) {
+    const length = worker.name.length;
+    if (length > url.length || length < least || (best !== undefined && length <= best.name.length)) continue;
+    if (worker.matcher === null ? url.startsWith(worker.name) : worker.matcher.test(url)) best = worker;
+  }
+  return best;
+}
+
+/** Length of scheme://host[:port]. */
+function originLength(url: string): number {
+  const scheme = url.indexOf("://");
+  if (scheme < 0) return url.length;
+  const slash = url.indexOf("/", scheme + 3);
+  return slash < 0 ? url.length : slash;
+}
+
+function lowerOrigin(url: string): string {
+  const length = originLength(url);
+  for (let i = 0; i < length; i++) {
+    const c = url.charCodeAt(i);
+    if (c >= 65 && c <= 90) return url.slice(0, length).toLowerCase() + url.slice(length);
+  }
+  return url;
+}

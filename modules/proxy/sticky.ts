@@ -1,0 +1,20 @@
+/**
+ * The provider group `sticky`: which route a request's session asks for.
+ */
+import { providerGroup } from "../core/providers.ts";
+import type { RequestRec } from "../core/records.ts";
+import type { ProxyBalancer } from "./balancer.ts";
+
+export interface SessionRoute {
+  /** As the client sent it; "" (a separator with nothing behind) elects nobody, but is told in the environment. */
+  readonly route: string;
+  /** The cookie or path parameter that it came in. */
+  readonly name: string;
+}
+
+export interface StickyProvider {
+  /** @param url of the balancer: balancer://name/path?query. Called only if the balancer has a stickysession. */
+  findRoute(balancer: ProxyBalancer, r: RequestRec, url: string): SessionRoute | null;
+}
+
+export const sticky = providerGroup<StickyProvider>("sticky");

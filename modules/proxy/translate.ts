@@ -1,0 +1,102 @@
+/**
+ * Request path → backend URL, in two passes: rules with mapping= see the path as it was sent, the others decoded.
+ * Source: httpd modules/proxy/mod_proxy.c proxy_trans, proxy_walk; mod_proxy_http.c proxy_http_canon
+ */
+import { getModuleConfig } from "../core/module.ts";
+import type { RequestRec } from "../core/records.ts";
+import { DECLINED, OK, type Status } from "../core/status.ts";
+import core from "../server/mod_core.ts";
+import { authorityOf, canonicalizePath, hasControlOrSpace, parseUrl } from "../server/uri.ts";
+import { sectionWalk } from "../server/walk.ts";
+import { getProxyConfig, proxyModuleRef } from "./config.ts";
+import { findPass, type PassMatch } from "./pass.ts";
+
+export function preTranslate(r: RequestRec): Status {
+  return match(r, true);
+}
+
+export function translate(r: RequestRec): Status {
+  return match(r, false);
+}
+
+function match(r: RequestRec, early: boolean): Status {
+  const rules = getProxyConfig(r.server.config).passes;
+  const conf = getProxyConfig(r.perDirConfig);
+  const section = conf.sectionPass ?? null;
+  if (rules.length === 0 && section === null) return DECLINED;
+  if (r.getEnv("no-proxy") !== undefined) return DECLINED;
+  const found = findPass(section, rules, early, {
+    path: early ? r.encodedUri : r.uri,
+    rawTarget: rawTarget(r),
+    env: conf.interpolateEnv ? (name) => r.getEnv(name) : null,
+  });
+  if (found === null || found === "declined") return DECLINED;
+  if (found.unsafeNocanon) {
+    r.server.log.warn("proxy", "AH01136", `Unescaped URL path matched ProxyPass; ignoring unsafe nocanon: ${found.rule.fake}`);
+  }
+  if (found.servletPath !== null) r.uri = found.servletPath;
+  r.filename = `proxy:${found.url}`;
+  r.handler = "proxy-server";
+  r.proxyreq = "reverse";
+  r.setState(proxyModuleRef.module as never, found);
+  return OK;
+}
+
+/** The path and query as sent, without the host of an absolute target. */
+function rawTarget(r: RequestRec): string {
+  const target = r.unparsedUri;
+  if (target.charCodeAt(0) === 0x2f) return target;
+  const slash = target.indexOf("/", target.indexOf("://") + 3);
+  return slash < 0 ? "/" : target.slice(slash);
+}
+
+/** map_to_storage: for a proxied request <Proxy> sections stand in the place of files. */
+export function walkProxySections(r: RequestRec): Status {
+  if (r.proxyreq === "none") return DECLINED;
+  if (r.server.proxies.length > 0) sectionWalk(r, r.filename.slice(6));
+  return OK;
+}
+
+/** Origins seen in rules, normalised. What rules can make is bounded only if no request has a say in it. */
+const origins = new Map<string, string>();
+const MAX_ORIGINS = 1000;
+
+/** fixups: the URL as it goes to the backend. Answers OK or 400, 403. */
+export function canonicalize(r: RequestRec): Status {
+  const found = r.getState<PassMatch>(proxyModuleRef.module as never);
+  if (found === undefined) return OK;
+  const origin = normalOrigin(found.url.slice(0, found.pathStart));
+  if (origin === null) return 400;
+  let path = found.url.slice(found.pathStart);
+  if (path === "") path = "/";
+  else if (path.charCodeAt(0) !== 0x2f) return 400;
+  if (found.raw || found.encoded) {
+    if (hasControlOrSpace(path)) return 403;
+  } else {
+    const keep = getModuleConfig(r.server.config, core).encodedSlashes === "nodecode";
+    const canonical = canonicalizePath(path, keep);
+    if (typeof canonical === "number") return canonical;
+    path = canonical;
+  }
+  if (!found.raw && r.args !== null) {
+    if (hasControlOrSpace(r.args)) return 403;
+    path += `?${r.args}`;
+  }
+  r.filename = `proxy:${origin}${path}`;
+  return OK;
+}
+
+function normalOrigin(origin: string): string | null {
+  const known = origins.get(origin);
+  if (known !== undefined) return known;
+  let normal: string;
+  if (/^balancer:\/\//i.test(origin)) {
+    normal = origin.toLowerCase();
+  } else {
+    const url = parseUrl(origin.replace(/^unix:[^|]*\|/i, ""));
+    if ("error" in url) return null;
+    normal = `${url.scheme}://${authorityOf(url)}`;
+  }
+  if (origins.size < MAX_ORIGINS) origins.set(origin, normal);
+  return normal;
+}

@@ -1,0 +1,397 @@
+/**
+ * Workers: one backend each, with its parameters, its shared slot and its connection pool.
+ * Source: httpd modules/proxy/mod_proxy.h, struct proxy_worker; proxy_util.c ap_proxy_define_worker, ap_proxy_retry_worker
+ */
+import type { ErrorLog } from "../core/error_log.ts";
+import type { SlotmemProvider } from "../slotmem/slotmem.ts";
+import { type Slot, Struct } from "../slotmem/struct.ts";
+import type { ConnPool } from "./conn_pool.ts";
+
+/** Status bits, with httpd's letters and values. */
+export const INITIALIZED = 0x0001; // O
+export const IGNORE_ERRORS = 0x0002; // I
+export const DRAIN = 0x0004; // N
+export const GENERIC = 0x0008; // G
+export const IN_SHUTDOWN = 0x0010; // U
+export const DISABLED = 0x0020; // D
+export const STOPPED = 0x0040; // S
+export const IN_ERROR = 0x0080; // E
+export const HOT_STANDBY = 0x0100; // H
+export const FREE = 0x0200; // F
+export const HC_FAIL = 0x0400; // C
+export const HOT_SPARE = 0x0800; // R
+
+/** In printing order. */
+const FLAGS: readonly (readonly [letter: string, bit: number, text: string])[] = [
+  ["O", INITIALIZED, "Init "],
+  ["I", IGNORE_ERRORS, "Ign "],
+  ["N", DRAIN, "Drn "],
+  ["G", GENERIC, "Gen "],
+  ["U", IN_SHUTDOWN, "Shut "],
+  ["D", DISABLED, "Dis "],
+  ["S", STOPPED, "Stop "],
+  ["E", IN_ERROR, "Err "],
+  ["H", HOT_STANDBY, "Stby "],
+  ["R", HOT_SPARE, "Spar "],
+  ["F", FREE, "Free "],
+  ["C", HC_FAIL, "HcFl "],
+];
+const NOT_USABLE = IN_SHUTDOWN | DISABLED | STOPPED | IN_ERROR | HC_FAIL;
+
+const DEFAULT_PORTS: Readonly<Record<string, number>> = {
+  http: 80,
+  ws: 80,
+  h2c: 80,
+  https: 443,
+  wss: 443,
+  h2: 443,
+  ajp: 8009,
+  fcgi: 8000,
+  scgi: 4000,
+  ftp: 21,
+};
+
+/** What `key=value` sets; durations in milliseconds. */
+export interface WorkerParams {
+  /** Pool entries made at start. @default 0 */
+  min: number;
+  /** Most connections of this child; Infinity: no limit, as an event loop has no number of threads. @default Infinity */
+  max: number;
+  /** Connections kept regardless of `ttlMs`. @default max */
+  smax: number;
+  /** Longest wait for a free connection. @default undefined: no limit */
+  acquireMs: number | undefined;
+  /** A connection idle for longer is not used again. @default undefined: no limit */
+  ttlMs: number | undefined;
+  /** @default undefined: ProxyTimeout, else Timeout */
+  timeoutMs: number | undefined;
+  /** @default undefined: as timeout */
+  connectionTimeoutMs: number | undefined;
+  /** How long a worker in error is left alone. @default 60000 */
+  retryMs: number;
+  /** SO_KEEPALIVE. @default false */
+  keepAlive: boolean;
+  /** Close after each request. @default false */
+  disableReuse: boolean;
+  /** Life of a cached address; 0: no caching and no reuse. @default undefined: for ever */
+  addressTtlMs: number | undefined;
+  /** Only for ajp and fcgi. @default "off" */
+  flushPackets: "off" | "on" | "auto";
+  /** @default 10 */
+  flushWaitMs: number;
+  /** @default 8192. Without effect on http, as in httpd */
+  ioBufferSize: number;
+  /** SO_RCVBUF. @default 0: the system's */
+  receiveBufferSize: number;
+  /** Longest line of a response head, in bytes. @default 8192 */
+  responseFieldSize: number;
+  /** Wait for 100 Continue before a body is sent. @default undefined: no probe */
+  pingMs: number | undefined;
+}
+
+export function defaultWorkerParams(): WorkerParams {
+  return {
+    min: 0,
+    max: 0,
+    smax: -1,
+    acquireMs: undefined,
+    ttlMs: undefined,
+    timeoutMs: undefined,
+    connectionTimeoutMs: undefined,
+    retryMs: 60_000,
+    keepAlive: false,
+    disableReuse: false,
+    addressTtlMs: undefined,
+    flushPackets: "off",
+    flushWaitMs: 10,
+    ioBufferSize: 8192,
+    receiveBufferSize: 0,
+    responseFieldSize: 8192,
+    pingMs: undefined,
+  };
+}
+
+/** What all children share of a worker. Times are wall-clock milliseconds: children have no monotonic clock in common. */
+export const workerStruct = new Struct({
+  lbstatus: "f64",
+  /** loadfactor in hundredths. */
+  lbfactor: "f64",
+  lbset: "f64",
+  elected: "f64",
+  retries: "f64",
+  errorTimeMs: "f64",
+  /** Bytes to the backend. */
+  transferred: "f64",
+  /** Bytes from the backend: status line and body. */
+  read: "f64",
+  status: "i32",
+  busy: "i32",
+});
+export type WorkerSlot = typeof workerStruct extends Struct<infer L> ? Slot<L> : never;
+const STATUS = workerStruct.index("status");
+const BUSY = workerStruct.index("busy");
+
+/** A worker's URL taken apart; `name` is the normalised form that identifies it. */
+export interface WorkerUrl {
+  readonly name: string;
+  readonly displayName: string;
+  readonly scheme: string;
+  /** Lower case; an IPv6 address without brackets. */
+  readonly host: string;
+  /** The scheme's default resolved; 0 when it has none. */
+  readonly port: number;
+  /** Path and query as written, "" when there is none. */
+  readonly path: string;
+  readonly unixPath: string | null;
+}
+
+/** What a request finds when it looks at a worker in error. */
+export type RetryVerdict = "not in error" | "marked for retry" | "too soon" | "stopped";
+
+export class ProxyWorker {
+  /** Normalised URL: scheme and host in lower case, no default port, path as written; without unix:PATH| */
+  readonly name: string;
+  /** As `name`, with unix:PATH| */
+  readonly displayName: string;
+  readonly scheme: string;
+  readonly host: string;
+  readonly port: number;
+  readonly unixPath: string | null;
+  /** `name` has $1 and the like, which stand for any text. */
+  readonly isRegex: boolean;
+  readonly matcher: RegExp | null;
+  params: WorkerParams = defaultWorkerParams();
+  s: WorkerSlot = workerStruct.slotAt(new ArrayBuffer(workerStruct.sizeBytes), 0);
+  route = "";
+  redirect = "";
+  pool: ConnPool | null = null;
+
+  constructor(url: WorkerUrl, kind: "plain" | "member" | "match" | "generic" = "plain") {
+    this.name = url.name;
+    this.displayName = url.displayName;
+    this.scheme = url.scheme;
+    this.host = url.host;
+    this.port = url.port;
+    this.unixPath = url.unixPath;
+    this.isRegex = kind === "match" && /\$\d/.test(url.name);
+    this.matcher = this.isRegex ? wildcardPattern(url.name) : null;
+    this.s.lbfactor = 100;
+    if (kind !== "member") this.s.status = IGNORE_ERRORS;
+    if (kind === "generic") {
+      this.s.status = IGNORE_ERRORS | GENERIC;
+      this.params.disableReuse = true;
+    }
+  }
+
+  /** The shared "reverse" worker: any host, no reuse of connections. */
+  get generic(): boolean {
+    return (this.s.i32[STATUS]! & GENERIC) !== 0;
+  }
+
+  get isUsable(): boolean {
+    return (this.s.i32[STATUS]! & (NOT_USABLE | INITIALIZED)) === INITIALIZED;
+  }
+
+  /** Resolves the pool's limits and lets the worker serve. Once, after all parameters are set. */
+  initialize(): void {
+    if (this.has(INITIALIZED)) return;
+    const params = this.params;
+    if (params.max <= 0) params.max = Number.POSITIVE_INFINITY;
+    if (params.smax < 0 || params.smax > params.max) params.smax = params.max;
+    if (params.min > params.smax) params.min = params.smax;
+    this.setStatus(INITIALIZED);
+  }
+
+  has(bits: number): boolean {
+    return (this.s.i32[STATUS]! & bits) !== 0;
+  }
+
+  setStatus(bits: number): void {
+    Atomics.or(this.s.i32, STATUS, bits);
+  }
+
+  clearStatus(bits: number): void {
+    Atomics.and(this.s.i32, STATUS, ~bits);
+  }
+
+  /** Takes the worker out for `retry`, unless it ignores errors. Answers whether it did. @param nowMs wall clock */
+  setError(nowMs: number): boolean {
+    if (this.has(IGNORE_ERRORS)) return false;
+    this.s.errorTimeMs = nowMs;
+    this.setStatus(IN_ERROR);
+    return true;
+  }
+
+  /** A new connection succeeded. (One that is reused proves nothing.) */
+  connected(): void {
+    this.s.errorTimeMs = 0;
+    this.s.retries = 0;
+  }
+
+  /** May the worker leave its error state? If so, it does: the next request is the probe. @param nowMs wall clock */
+  retry(nowMs: number): RetryVerdict {
+    const status = this.s.i32[STATUS]!;
+    if ((status & IN_ERROR) === 0) return "not in error";
+    if ((status & STOPPED) !== 0) return "stopped";
+    if ((status & IGNORE_ERRORS) === 0 && nowMs <= this.s.errorTimeMs + this.params.retryMs) return "too soon";
+    this.recover();
+    return "marked for retry";
+  }
+
+  /** Leaves the error state whatever the time. */
+  recover(): void {
+    this.s.retries++;
+    this.clearStatus(IN_ERROR);
+  }
+
+  incrementBusy(): void {
+    Atomics.add(this.s.i32, BUSY, 1);
+  }
+
+  /** Never below 0: a reset may have come in between. Source: httpd ap_proxy_decrement_busy_count */
+  decrementBusy(): void {
+    const i32 = this.s.i32;
+    for (let busy = Atomics.load(i32, BUSY); busy > 0; ) {
+      const found = Atomics.compareExchange(i32, BUSY, busy, busy - 1);
+      if (found === busy) return;
+      busy = found;
+    }
+  }
+
+  /** "Init Ok ", "Init Err "... with the trailing blank of httpd. */
+  get flags(): string {
+    const status = this.s.status;
+    let text = "";
+    for (const [, bit, name] of FLAGS) if ((status & bit) !== 0) text += name;
+    if (text === "") text = "??? ";
+    return this.isUsable ? `${text}Ok ` : text;
+  }
+
+  /** "host:port", as log lines name a worker. */
+  get hostPort(): string {
+    return `${this.host}:${this.port}`;
+  }
+
+  /** Moves what is shared to another slot. */
+  moveTo(slot: WorkerSlot): void {
+    workerStruct.copy(this.s, slot);
+    this.s = slot;
+  }
+}
+
+/** The generic worker of a server, for URLs that no other worker serves. */
+export function genericWorker(): ProxyWorker {
+  const name = "http://www.apache.org"; // httpd's name of it, too
+  const url = { name, displayName: name, scheme: "http", host: "*", port: 0, path: "", unixPath: null };
+  const worker = new ProxyWorker(url, "generic");
+  worker.initialize();
+  return worker;
+}
+
+/** `ProxyWorker.retry` with httpd's log lines. Source: httpd ap_proxy_retry_worker */
+export function retryWorker(worker: ProxyWorker, nowMs: number, log: ErrorLog, scheme = "BALANCER"): boolean {
+  const verdict = worker.retry(nowMs);
+  if (verdict === "not in error") return true;
+  if (log.enabled("proxy", 7)) {
+    if (verdict === "stopped")
+      log.debug("proxy", "AH03305", `${scheme}: Won't retry worker (${worker.hostPort}): stopped`);
+    else if (verdict === "too soon") {
+      log.debug("proxy", "AH00933", `${scheme}: too soon to retry worker for (${worker.hostPort})`);
+    } else log.debug("proxy", "AH00932", `${scheme}: worker for (${worker.hostPort}) has been marked for retry`);
+  }
+  return verdict === "marked for retry";
+}
+
+/** Puts the slots of workers into memory that children share; answers the buffer. */
+export function shareWorkers(
+  name: string,
+  workers: readonly ProxyWorker[],
+  provider: SlotmemProvider,
+): ArrayBufferLike {
+  const { buffer, slots } = provider.create(name, workerStruct, workers.length);
+  for (let i = 0; i < workers.length; i++) workers[i]!.moveTo(slots[i]!);
+  return buffer;
+}
+
+/** Bits that a `status=` sets and clears. */
+export interface StatusChange {
+  readonly on: number;
+  readonly off: number;
+}
+
+/** Reads "+H-D": each letter sets or clears its bit, a sign holds until the next. Null: not of that form. */
+export function parseStatus(text: string, before: StatusChange = { on: 0, off: 0 }): StatusChange | null {
+  let { on, off } = before;
+  let set = true;
+  for (let i = 0; i < text.length; i++) {
+    if (text[i] === "+" || text[i] === "-") set = text[i++] === "+";
+    const letter = text[i]?.toUpperCase();
+    const flag = FLAGS.find(([name]) => name === letter);
+    if (flag === undefined) return null;
+    on = set ? on | flag[1] : on & ~flag[1];
+    off = set ? off & ~flag[1] : off | flag[1];
+  }
+  return { on, off };
+}
+
+/** The port of a scheme, 0 when it has none. */
+export function defaultPort(scheme: string): number {
+  return DEFAULT_PORTS[scheme] ?? 0;
+}
+
+/**
+ * Takes a worker's URL apart: SCHEME://HOST[:PORT][/PATH] or unix:PATH|SCHEME://[HOST][/PATH]. A string is an error, in
+ * httpd's words but for the directive's name in front.
+ * @param runtimeDir where a relative unix path starts
+ * @param pattern the URL may have $1 in host and port
+ */
+export function parseWorkerUrl(text: string, runtimeDir = "", pattern = false): WorkerUrl | string {
+  let url = text;
+  let unixPath: string | null = null;
+  if (/^unix:/i.test(text)) {
+    const bar = text.indexOf("|");
+    if (bar < 0) return `URL must be absolute!: ${text}`;
+    unixPath = text.slice(5, bar);
+    if (!unixPath.startsWith("/") && runtimeDir !== "") unixPath = `${runtimeDir.replace(/\/$/, "")}/${unixPath}`;
+    url = text.slice(bar + 1);
+  }
+  const match = /^([A-Za-z][A-Za-z0-9+.-]*):(?:\/\/([^/?#]*))?(.*)$/s.exec(url);
+  if (match === null) return `URL must be absolute!: ${url}`;
+  const scheme = match[1]!.toLowerCase();
+  const authority = match[2] ?? "";
+  const path = match[3]!;
+  const at = authority.lastIndexOf("@") + 1;
+  const parts = /^(\[[0-9A-Fa-f:.]+\]|[^:[\]]*)(?::(.*))?$/.exec(authority.slice(at));
+  if (parts === null) return `Unable to parse URL: ${url}`;
+  let host = parts[1]!.toLowerCase();
+  if (host === "") {
+    if (unixPath === null) return `URL must be absolute!: ${url}`;
+    host = "localhost";
+  }
+  const fallback = defaultPort(scheme);
+  let port = fallback;
+  let portText = "";
+  if (parts[2]) {
+    if (/^\d{1,5}$/.test(parts[2]) && Number(parts[2]) <= 65535) {
+      port = Number(parts[2]);
+      if (port !== fallback) portText = `:${port}`;
+    } else if (pattern && parts[2].includes("$")) portText = `:${parts[2]}`;
+    else return `Unable to parse URL: ${url}`;
+  }
+  const name = `${scheme}://${authority.slice(0, at)}${host}${portText}${path}`;
+  return {
+    name,
+    displayName: unixPath === null ? name : `unix:${unixPath}|${name}`,
+    scheme,
+    host: host.startsWith("[") ? host.slice(1, -1) : host,
+    port,
+    path,
+    unixPath,
+  };
+}
+
+/** $1 and the like stand for any text; what follows the name is free. Source: httpd ap_proxy_strcmp_ematch */
+function wildcardPattern(name: string): RegExp {
+  const literals = name.split(/(?:\$\d)+/).map((text) => text.replace(/[\\^$.*+?()[\]{}|]/g, "\\$&"));
+  return new RegExp(`^${literals.join(".*?")}`, "s");
+}

@@ -1,0 +1,18 @@
+/**
+ * mod_proxy_balancer: balancer:// URLs, by electing one of the balancer's members for each attempt.
+ * Source: httpd modules/proxy/mod_proxy_balancer.c
+ */
+import { z } from "zod";
+import { defineModule } from "../core/module.ts";
+import { postRequest, preRequest } from "../proxy/hooks.ts";
+import { elect } from "./elect.ts";
+import { judge } from "./verdict.ts";
+
+export default defineModule({
+  name: "mod_proxy_balancer",
+  config: z.object({}),
+  registerHooks(hooks) {
+    hooks.hook(preRequest, elect, { rank: "first" });
+    hooks.hook(postRequest, judge, { rank: "first" });
+  },
+});

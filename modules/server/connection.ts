@@ -1,0 +1,42 @@
+/**
+ * An accepted socket → a connection that some module speaks the protocol of.
+ * Source: httpd server/connection.c
+ */
+import { ConnRec, type ProcessRec } from "../core/records.ts";
+import type { Socket } from "../net/socket.ts";
+import { processConnection } from "./hooks.ts";
+import { vhostsOf } from "./vhost.ts";
+
+let connections = 0;
+
+/** Makes the record and hands the socket to whoever speaks its protocol; nobody: the socket is closed. */
+export function acceptConnection(process: ProcessRec, socket: Socket, secure = false): void {
+  const conn = new ConnRec({
+    id: ++connections,
+    process,
+    peerIp: socket.remoteAddress,
+    peerPort: socket.remotePort,
+    localIp: socket.localAddress,
+    localPort: socket.localPort,
+    vhosts: vhosts(process, socket.localAddress, socket.localPort),
+    secure,
+  });
+  const answer = processConnection.run(process.hooks, conn, socket);
+  if (answer !== 0) socket.destroy();
+}
+
+const tables = new WeakMap<ProcessRec, Map<string, ReturnType<typeof vhostsOf>>>();
+
+function vhosts(process: ProcessRec, ip: string, port: number): ReturnType<typeof vhostsOf> {
+  let table = tables.get(process);
+  if (table === undefined) {
+    table = new Map();
+    tables.set(process, table);
+  }
+  const key = `${ip} ${port}`;
+  const known = table.get(key);
+  if (known !== undefined) return known;
+  const found = vhostsOf(process.servers, ip, port);
+  table.set(key, found);
+  return found;
+}

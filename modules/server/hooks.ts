@@ -1,0 +1,43 @@
+/**
+ * Every hook of the server, in the order in which they run.
+ * Source: httpd include/http_config.h, http_connection.h, http_request.h, http_protocol.h
+ */
+import { runAll, runFirst, runVoid } from "../core/hooks.ts";
+import type { ConnRec, ProcessRec, RequestRec, ServerRec } from "../core/records.ts";
+import type { Socket } from "../net/socket.ts";
+
+// Once for each configuration that is read
+
+/** The tree was read and every directive ran: check it. An Error thrown here is a configuration error. No side effects. */
+export const checkConfig = runVoid<[process: ProcessRec]>("check_config");
+/** Build what the configuration describes. Not run for a syntax check. */
+export const postConfig = runVoid<[process: ProcessRec, previous: ProcessRec | null]>("post_config");
+/** An event loop starts to serve. */
+export const childInit = runVoid<[process: ProcessRec, main: ServerRec]>("child_init");
+/** This configuration serves nothing any more; let go of what it holds. */
+export const childExit = runVoid<[process: ProcessRec]>("child_exit");
+
+// Once for each connection
+
+/** Speaks the connection's protocol; it owns the socket from here on. */
+export const processConnection = runFirst<[conn: ConnRec, socket: Socket]>("process_connection");
+
+// Once for each request, in this order
+
+/** The head was read and the virtual host chosen. */
+export const postReadRequest = runAll<[r: RequestRec]>("post_read_request");
+/** Maps the path while it is still percent-encoded. */
+export const preTranslateName = runFirst<[r: RequestRec]>("pre_translate_name");
+/** Maps the decoded path: sets `filename`. */
+export const translateName = runFirst<[r: RequestRec]>("translate_name");
+/** The sections that match are known for what the request was mapped to. */
+export const mapToStorage = runFirst<[r: RequestRec]>("map_to_storage");
+export const accessChecker = runAll<[r: RequestRec]>("access_checker");
+/** Last changes before the content is made. */
+export const fixups = runAll<[r: RequestRec]>("fixups");
+/** Makes the content. */
+export const handler = runFirst<[r: RequestRec]>("handler");
+/** The response's head is about to be written. */
+export const insertFilter = runVoid<[r: RequestRec]>("insert_filter");
+/** The response is complete, or given up. */
+export const logTransaction = runAll<[r: RequestRec]>("log_transaction");

@@ -1,0 +1,93 @@
+/**
+ * A configuration → a generation: hooks registered, directives run, servers merged, everything checked; then built.
+ * Source: httpd server/main.c, server/config.c
+ */
+import { buildServers } from "../config/build.ts";
+import type { Directive } from "../config/directive.ts";
+import type { Clock, TimerWheel } from "../core/clock.ts";
+import type { ErrorLog } from "../core/error_log.ts";
+import { Hooks } from "../core/hooks.ts";
+import { getModuleConfig, type Module, Registrar } from "../core/module.ts";
+import { Providers } from "../core/providers.ts";
+import type { ProcessRec, RequestRec } from "../core/records.ts";
+import type { SocketHost } from "../net/socket.ts";
+import { checkConfig, childExit, childInit, postConfig } from "./hooks.ts";
+import core, { logLevelsOf } from "./mod_core.ts";
+
+/** What a generation is made from. */
+export interface GenerationInput {
+  readonly tree: readonly Directive[];
+  readonly modules: readonly Module[];
+  readonly clock: Clock;
+  readonly wheel: TimerWheel;
+  readonly sockets: SocketHost;
+  readonly generation: number;
+  readonly resolvePath: (path: string) => string;
+  readonly warn: (ahNumber: string, message: string, at: Directive) => void;
+  readonly hasModule: (name: string) => boolean;
+  /** The log of a server: `path` is ErrorLog's argument, "" where there is none. */
+  readonly openLog: (path: string) => ErrorLog;
+}
+
+/** Reads and checks; opens nothing but logs. @throws ConfigError */
+export function makeGeneration(input: GenerationInput): ProcessRec {
+  const hooks = new Hooks();
+  const providers = new Providers();
+  const registrar = new Registrar(hooks, providers);
+  for (const module of input.modules) {
+    hooks.registering(module.name);
+    module.registerHooks?.(registrar);
+  }
+  const servers = buildServers(input.tree, input.modules, input);
+  const main = servers[0]!;
+  const conf = getModuleConfig(main.config, core);
+  const process: ProcessRec = {
+    hooks,
+    providers,
+    modules: input.modules,
+    clock: input.clock,
+    wheel: input.wheel,
+    servers,
+    sockets: input.sockets,
+    log: input.openLog(conf.errorLog).at(logLevelsOf(conf.logLevels)),
+    serverRoot: input.resolvePath("."),
+    runtimeDir: input.resolvePath(conf.runtimeDir || "."),
+    generation: input.generation,
+    stopping: false,
+  };
+  for (const server of servers) {
+    const own = getModuleConfig(server.config, core);
+    server.process = process;
+    server.log = input.openLog(own.errorLog).at(logLevelsOf(own.logLevels));
+    if (server.hostname === "") {
+      server.hostname = main.hostname;
+      if (server.port === 0) server.port = main.port;
+    }
+  }
+  hooks.report = (_module, _hook, error) => {
+    throw error;
+  };
+  checkConfig.run(hooks, process);
+  hooks.report = reportException(process);
+  return process;
+}
+
+/** Builds what the configuration describes and starts to serve it. */
+export function startGeneration(process: ProcessRec, previous: ProcessRec | null): void {
+  postConfig.run(process.hooks, process, previous);
+  childInit.run(process.hooks, process, process.servers[0]!);
+}
+
+/** Lets go of what a generation holds, once no connection of it is left. */
+export function endGeneration(process: ProcessRec): void {
+  childExit.run(process.hooks, process);
+}
+
+function reportException(process: ProcessRec) {
+  return (module: string, hook: string, error: unknown, subject: unknown): void => {
+    const server = (subject as RequestRec | undefined)?.server;
+    const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    (server?.log ?? process.log).crit(module.replace(/^mod_/, ""), "", `exception in hook ${hook} of ${module}: ${text}`);
+  };
+}
+

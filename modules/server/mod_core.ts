@@ -1,0 +1,281 @@
+/**
+ * mod_core: the directives of the server itself.
+ * Source: httpd server/core.c
+ */
+import { z } from "zod";
+import type { CommandContext, ScopeInfo } from "../core/command.ts";
+import { LEVELS, levelRank } from "../core/error_log.ts";
+import { defineModule } from "../core/module.ts";
+import { ServerRec, type VhostAddr } from "../core/records.ts";
+import { splitWords } from "../config/directive.ts";
+import { compileRegex } from "../config/regex.ts";
+import { compileGlob } from "./glob.ts";
+
+/** What `Listen` asks for. */
+export interface ListenSpec {
+  /** "" is every address; an IPv6 address has no brackets. */
+  readonly address: string;
+  readonly port: number;
+  /** The path of a unix socket, instead of the two above. */
+  readonly unix: string;
+  readonly protocol: string;
+  readonly file: string;
+  readonly line: number;
+}
+
+/** `LogLevel`: rank of the base level, and of single modules. */
+export interface LogLevelSpec {
+  readonly base: number | null;
+  readonly modules: Readonly<Record<string, number>>;
+}
+
+export const SERVER_VERSION = "2.4.71";
+const SERVER_BASE = "Apache";
+
+const schema = z.object({
+  serverRoot: z.string().default(""),
+  runtimeDir: z.string().default(""),
+  pidFile: z.string().default(""),
+  errorLog: z.string().default(""),
+  logLevels: z.array(z.custom<LogLevelSpec>()).default([]),
+  listen: z.array(z.custom<ListenSpec>()).default([]),
+  /** Milliseconds. Timeout of httpd is whole seconds. */
+  timeoutMs: z.number().default(60_000),
+  encodedSlashes: z.enum(["off", "on", "nodecode"]).default("off"),
+  mergeSlashes: z.boolean().default(true),
+  traceEnable: z.enum(["on", "off", "extended"]).default("on"),
+  useCanonicalName: z.enum(["on", "off", "dns"]).default("off"),
+  strictHostCheck: z.boolean().default(false),
+  serverTokens: z.enum(["full", "os", "minimal", "minor", "major", "prod"]).default("full"),
+  serverSignature: z.enum(["off", "on", "email"]).default("off"),
+  serverAdmin: z.string().default("[no address given]"),
+  documentRoot: z.string().default(""),
+});
+
+export type CoreConfig = z.output<typeof schema>;
+
+const core = defineModule({
+  name: "mod_core",
+  config: schema,
+  append: ["listen"],
+  commands: ({ flag, take1, take12, iterate, raw, section }) => [
+    take1("ServerName", "server", setServerName, "The hostname and port of the server"),
+    iterate("ServerAlias", "vhost", addServerAlias, "A name or names alternately used to access the server"),
+    take1("ServerRoot", "global", "serverRoot", "Common directory of server-related files (logs, confs, etc.)"),
+    take1("DefaultRuntimeDir", "global", "runtimeDir", "Common directory for run-time files (shared memory, locks, etc.)"),
+    take1("PidFile", "global", "pidFile", "A file for logging the server process ID"),
+    take1("ServerAdmin", "server", "serverAdmin", "The email address of the server administrator"),
+    take1("DocumentRoot", "server", "documentRoot", "Root directory of the document tree"),
+    take12("Listen", "global", addListen, "A port number or a numeric IP address and a port number, and an optional protocol"),
+    take1("ErrorLog", "server", "errorLog", "The filename of the error log"),
+    iterate("LogLevel", "server", addLogLevel, "Level of verbosity in error logging, for all modules or for single ones"),
+    take1("Timeout", "server", setTimeoutSeconds, "Timeout duration (sec)"),
+    take1("AllowEncodedSlashes", "server", setEncodedSlashes, "Allow URLs containing '/' encoded as '%2F'"),
+    flag("MergeSlashes", "server", "mergeSlashes", "Controls whether consecutive slashes in the URI path are merged"),
+    take1("TraceEnable", "server", setTraceEnable, "'on' (default), 'off' or 'extended' to trace request body content"),
+    take1("UseCanonicalName", "any", setCanonicalName, "How to work out the ServerName : Port when constructing URLs"),
+    flag("StrictHostCheck", "server", "strictHostCheck", "Controls whether a hostname match is required"),
+    raw("ServerTokens", "global", setServerTokens, "Determine tokens displayed in the Server: header"),
+    take1("ServerSignature", "any", setServerSignature, "En-/disable server signature (on|off|email)"),
+    raw("Error", "any", (_cmd, text) => text, "Generate a configuration error: its text"),
+    iterate("Define", "any", () => undefined, "Define a variable (executed while reading)"),
+    section("VirtualHost", "global", virtualHost, "Container for directives affecting resources of one host"),
+    section("Location", "server", location, "Container for directives affecting resources located at a URL"),
+    section("LocationMatch", "server", locationMatch, "Container for directives affecting resources whose URL matches"),
+    // sluice serves no files: what these hold applies to none of its requests, as in httpd to none that is proxied.
+    section("Directory", "server", fileSection, "Container for directives of a directory; without effect on proxied requests"),
+    section("DirectoryMatch", "server", fileSection, "Container for directives of directories; without effect on proxied requests"),
+    section("Files", "server", fileSection, "Container for directives of files; without effect on proxied requests"),
+    section("FilesMatch", "server", fileSection, "Container for directives of files; without effect on proxied requests"),
+  ],
+});
+export default core;
+
+/** "Apache/2.4.71 (sluice)" by ServerTokens. */
+export function serverToken(conf: CoreConfig): string {
+  const [major, minor] = SERVER_VERSION.split(".");
+  switch (conf.serverTokens) {
+    case "prod":
+      return SERVER_BASE;
+    case "major":
+      return `${SERVER_BASE}/${major}`;
+    case "minor":
+      return `${SERVER_BASE}/${major}.${minor}`;
+    case "minimal":
+      return `${SERVER_BASE}/${SERVER_VERSION}`;
+    default:
+      return `${SERVER_BASE}/${SERVER_VERSION} (sluice)`;
+  }
+}
+
+function setServerName(cmd: CommandContext, arg: string): string | undefined {
+  const match = /^(?:([a-z][a-z0-9+.-]*):\/\/)?(\[[0-9a-f:.]+\]|[^:/\s]+)(?::(\d*))?$/i.exec(arg);
+  if (match === null) return `Invalid ServerName "${arg}" use ServerAlias to set multiple server names.`;
+  const port = match[3] ? Number(match[3]) : 0;
+  if (port > 65535) return "The port number is out of range";
+  cmd.server.scheme = (match[1] ?? "").toLowerCase();
+  cmd.server.hostname = match[2]!;
+  cmd.server.port = port;
+  return undefined;
+}
+
+function addServerAlias(cmd: CommandContext, name: string): void {
+  const list = /[*?]/.test(name) ? cmd.server.wildNames : cmd.server.names;
+  list.push(name.toLowerCase());
+}
+
+function addListen(cmd: CommandContext, arg: string, protocol?: string): string | undefined {
+  const unix = arg.toLowerCase().startsWith("unix:") ? arg.slice(5) : "";
+  const { file, line } = cmd.directive;
+  const before = (cmd.raw.listen as ListenSpec[] | undefined) ?? [];
+  if (unix !== "") {
+    if (before.some((l) => l.unix === unix)) return "Cannot define multiple Listeners on the same IP:port";
+    cmd.push("listen", { address: "", port: 0, unix: cmd.resolvePath(unix), protocol: protocol ?? "http", file, line });
+    return undefined;
+  }
+  const match = /^(?:(\[[0-9a-fA-F:.]+\]|[^[\]:\s]*):)?(\d*)$/.exec(arg);
+  if (match === null) return "Invalid address or port";
+  if (match[2] === "") return "Port must be specified";
+  const port = Number(match[2]);
+  if (port < 1 || port > 65535) return "Invalid address or port";
+  const host = match[1] ?? "";
+  const address = host === "*" ? "" : host.replace(/^\[|\]$/g, "");
+  if (before.some((l) => l.unix === "" && l.port === port && l.address === address)) {
+    return "Cannot define multiple Listeners on the same IP:port";
+  }
+  cmd.push("listen", { address, port, unix: "", protocol: protocol ?? (port === 443 ? "https" : "http"), file, line });
+  return undefined;
+}
+
+function addLogLevel(cmd: CommandContext, word: string): string | undefined {
+  const colon = word.lastIndexOf(":");
+  const module = colon < 0 ? "" : word.slice(0, colon);
+  const rank = levelRank(word.slice(colon + 1));
+  if (rank === undefined) {
+    const text = `Log level keyword must be one of emerg/alert/crit/error/warn/notice/info/debug/trace1/.../trace8`;
+    return module === "" ? text : `${module}:${word.slice(colon + 1)}: ${text}`;
+  }
+  if (module === "") {
+    cmd.push("logLevels", { base: rank, modules: {} });
+    return undefined;
+  }
+  const name = module.replace(/^mod_/, "").replace(/(\.c|_module)$/, "");
+  if (!cmd.hasModule(`mod_${name}`)) return `Cannot find module ${module}`;
+  cmd.push("logLevels", { base: null, modules: { [name]: rank } });
+  return undefined;
+}
+
+/** Later words win; a bare level resets all per-module levels. */
+export function logLevelsOf(specs: readonly LogLevelSpec[]): { base: number; modules: Map<string, number> } {
+  let base: number = LEVELS.indexOf("warn");
+  let modules = new Map<string, number>();
+  for (const spec of specs) {
+    if (spec.base !== null) {
+      base = spec.base;
+      modules = new Map();
+    }
+    for (const [name, rank] of Object.entries(spec.modules)) modules.set(name, rank);
+  }
+  return { base, modules };
+}
+
+// httpd drops what follows the digits (`500ms` is 500 s); here a unit counts.
+function setTimeoutSeconds(cmd: CommandContext, arg: string): string | undefined {
+  const match = /^(\d+)(ms|s|min|h)?$/i.exec(arg);
+  if (match === null) return `Cannot parse Timeout "${arg}": unit must be ms, s, min or h`;
+  const factor = { ms: 1, s: 1000, min: 60_000, h: 3_600_000 }[(match[2] ?? "s").toLowerCase()]!;
+  cmd.set("timeoutMs", Number(match[1]) * factor);
+  return undefined;
+}
+
+function setEncodedSlashes(cmd: CommandContext, arg: string): string | undefined {
+  const value = arg.toLowerCase();
+  if (value !== "on" && value !== "off" && value !== "nodecode") return "AllowEncodedSlashes must be On, Off, or NoDecode";
+  cmd.set("encodedSlashes", value);
+  return undefined;
+}
+
+function setTraceEnable(cmd: CommandContext, arg: string): string | undefined {
+  const value = arg.toLowerCase();
+  if (value !== "on" && value !== "off" && value !== "extended") return "TraceEnable must be one of 'on', 'off', or 'extended'";
+  cmd.set("traceEnable", value);
+  return undefined;
+}
+
+function setCanonicalName(cmd: CommandContext, arg: string): string | undefined {
+  const value = arg.toLowerCase();
+  if (value === "dns") return "UseCanonicalName DNS is not supported: sluice makes no reverse look-up for a request";
+  if (value !== "on" && value !== "off") return "parameter must be 'on', 'off', or 'dns'";
+  cmd.set("useCanonicalName", value);
+  return undefined;
+}
+
+const TOKENS: Readonly<Record<string, CoreConfig["serverTokens"]>> = {
+  prod: "prod",
+  productonly: "prod",
+  major: "major",
+  minor: "minor",
+  min: "minimal",
+  minimal: "minimal",
+  os: "os",
+  full: "full",
+};
+
+function setServerTokens(cmd: CommandContext, arg: string): string | undefined {
+  const value = TOKENS[(splitWords(arg, 1)[0]?.text ?? "").toLowerCase()];
+  if (value === undefined) return "ServerTokens takes 1 argument: 'Prod(uctOnly)', 'Major', 'Minor', 'Min(imal)', 'OS', or 'Full'";
+  cmd.set("serverTokens", value);
+  return undefined;
+}
+
+function setServerSignature(cmd: CommandContext, arg: string): string | undefined {
+  const value = arg.toLowerCase();
+  if (value !== "on" && value !== "off" && value !== "email") return "ServerSignature: use one of: off | on | email";
+  cmd.set("serverSignature", value);
+  return undefined;
+}
+
+function virtualHost(cmd: CommandContext, args: string): string | undefined {
+  const addrs: VhostAddr[] = [];
+  for (const { text } of splitWords(args, 1)) {
+    const match = /^(\[[0-9a-fA-F:.]+\]|[^:[\]]+)(?::(\d+|\*))?$/.exec(text);
+    if (match === null) return `The address or port is invalid: ${text}`;
+    const host = match[1]!.toLowerCase() === "_default_" ? "*" : match[1]!.replace(/^\[|\]$/g, "").toLowerCase();
+    addrs.push({ host, port: match[2] === undefined || match[2] === "*" ? 0 : Number(match[2]), text });
+  }
+  const { file, line } = cmd.directive;
+  cmd.open(
+    { kind: "server", section: "VirtualHost", arg: args, pattern: null, isRegex: false },
+    new ServerRec(true, file, line, addrs),
+  );
+  return undefined;
+}
+
+function location(cmd: CommandContext, args: string): string | undefined {
+  const words = splitWords(args, 1).map((w) => w.text);
+  if (words[0] === "~") {
+    return words[1] === undefined ? "<Location> directive requires additional arguments" : openLocation(cmd, "Location", words[1], true);
+  }
+  return openLocation(cmd, "Location", words[0]!, false);
+}
+
+function locationMatch(cmd: CommandContext, args: string): string | undefined {
+  return openLocation(cmd, "LocationMatch", splitWords(args, 1)[0]!.text, true);
+}
+
+function openLocation(cmd: CommandContext, section: string, arg: string, isRegex: boolean): string | undefined {
+  let pattern: RegExp | null = null;
+  try {
+    if (isRegex) pattern = compileRegex(arg);
+    else if (/[*?[]/.test(arg)) pattern = compileGlob(arg, true);
+  } catch (error) {
+    return `Regex could not be compiled: ${(error as Error).message}`;
+  }
+  const scope: ScopeInfo = { kind: "location", section, arg, pattern, isRegex };
+  cmd.open(scope);
+  return undefined;
+}
+
+function fileSection(cmd: CommandContext, args: string): void {
+  cmd.open({ kind: "none", section: cmd.directive.name, arg: args, pattern: null, isRegex: false });
+}

@@ -1,0 +1,471 @@
+/**
+ * One attempt at one backend: place, body read ahead, connection, request, answer, and the failure table.
+ * Source: httpd modules/proxy/mod_proxy_http.c proxy_http_handler, ap_proxy_http_process_response
+ */
+import {
+  type Backend,
+  type ConnectFailure,
+  ConnPool,
+  clientAddress,
+  DONE,
+  defaultPort,
+  type FailureRetry,
+  type FailureSource,
+  type FailureStage,
+  getProxyConfig,
+  HeaderTable,
+  isChunked,
+  OK,
+  type PoolWaiter,
+  type ProxyAttempt,
+  type ProxyConfig,
+  type ProxyUrl,
+  type ProxyWorker,
+  proxyError,
+  type RequestRec,
+  requestHead,
+  retryWorker,
+  type Status,
+  serverTimeoutMs,
+  TRANSFER_ENCODING,
+} from "../../modules/mod.ts";
+import { type BodyFraming, type BodyOwner, RequestBodyOut } from "./request_out.ts";
+import { ResponseIn } from "./response_in.ts";
+
+const MODULE = "proxy_http";
+
+export class Exchange implements BodyOwner {
+  readonly r: RequestRec;
+  readonly worker: ProxyWorker;
+  readonly pool: ConnPool;
+  readonly conf: ProxyConfig;
+  /** How long one read or write at the backend may take. */
+  readonly timeoutMs: number;
+  readonly http10: boolean;
+  /** The client sent Expect: 100-continue and got no answer to it yet, at the start. */
+  readonly clientExpects: boolean;
+  /** null: there is no body. */
+  readonly body: RequestBodyOut | null;
+  /** The head was sent alone; 100 Continue is waited for. */
+  waiting100 = false;
+  backend: Backend | null = null;
+  /** The response was read; false too while there is none. */
+  settled = false;
+  private readonly url: ProxyUrl;
+  private readonly attempt: ProxyAttempt;
+  private readonly expect: boolean;
+  private framing: BodyFraming = "none";
+  private waiter: PoolWaiter | null = null;
+  private reserved = false;
+  private resolve: ((status: Status) => void) | null = null;
+  private result: Status | null = null;
+  private retried = false;
+  private drainWanted = false;
+
+  constructor(r: RequestRec, worker: ProxyWorker, url: ProxyUrl, attempt: ProxyAttempt) {
+    this.r = r;
+    this.worker = worker;
+    this.url = url;
+    this.attempt = attempt;
+    this.conf = getProxyConfig(r.perDirConfig);
+    this.pool = worker.pool ??= new ConnPool(worker, r.conn.process.sockets, r.conn.process);
+    this.timeoutMs = worker.params.timeoutMs ?? this.conf.timeoutMs ?? serverTimeoutMs(r);
+    this.http10 = r.getEnv("force-proxy-request-1.0") !== undefined;
+    this.clientExpects = r.expecting100;
+    const hasBody = r.body.announced && r.body.length !== 0;
+    this.body = hasBody ? new RequestBodyOut(r, attempt, this) : null;
+    const ping = worker.params.pingMs !== undefined && r.proxyreq === "reverse";
+    this.expect = hasBody && !this.http10 && (ping || (r.expecting100 && this.conf.proxy100Continue));
+  }
+
+  run(): Status | Promise<Status> {
+    const { r, worker } = this;
+    this.attempt.failure = null;
+    r.statusLine = r.errorNotes = null; // of an attempt before
+    if (!worker.isUsable && !this.mayRetry()) {
+      r.server.log.error("proxy", "AH00940", `HTTP: disabled connection for (${worker.hostPort})`);
+      return this.failed(503, "acquire", "proxy", "yes", "worker is not usable");
+    }
+    const coding = r.headersIn.getId(TRANSFER_ENCODING);
+    if (coding !== undefined && !isChunked(coding)) {
+      r.server.log.info(MODULE, "AH01093", `${coding} Transfer-Encoding is not supported`, this.subject());
+      return this.failed(500, "send-head", "client", "never", "unknown transfer coding");
+    }
+    r.out.onGone = () => this.onClientGone();
+    if (this.pool.reserve()) this.placed();
+    else this.waiter = this.pool.wait((granted) => this.queued(granted));
+    if (this.result !== null) return this.result;
+    return new Promise((resolve) => {
+      this.resolve = resolve;
+    });
+  }
+
+  private mayRetry(): boolean {
+    const { process } = this.r.conn;
+    return retryWorker(this.worker, process.clock.wallUs() / 1000, process.log, "HTTP") && this.worker.isUsable;
+  }
+
+  private queued(granted: boolean): void {
+    this.waiter = null;
+    if (granted) this.placed();
+    else {
+      this.r.server.log.error("proxy", "AH00941", `HTTP: failed to acquire connection for (${this.worker.hostPort})`);
+      this.finish(this.failed(503, "acquire", "proxy", "yes", "no free connection"));
+    }
+  }
+
+  // ---- with a place in the pool: the body first, so that a slow client holds no backend
+
+  private placed(): void {
+    this.reserved = true;
+    const { body, r } = this;
+    if (body === null) this.ready();
+    else if (this.expect) {
+      // Reading would send 100 Continue to a client that waits for it.
+      if (!r.expecting100) body.prefetchNow();
+      if (this.result === null) this.ready();
+    } else {
+      const spool = r.body.length < 0 && (this.http10 || r.getEnv("proxy-sendcl") !== undefined);
+      body.prefetch(spool);
+    }
+  }
+
+  onPrefetched(): void {
+    if (this.result !== null) return;
+    if (this.body!.overflown && this.framingOf() === "length" && this.r.body.length < 0) {
+      this.r.server.log.error(MODULE, "AH01095", `prefetch request body failed to ${this.worker.hostPort}: too large`);
+      this.finish(this.failed(413, "send-body", "client", "never", "body too large to spool"));
+    } else this.ready();
+  }
+
+  private ready(): void {
+    const first = this.r.conn.keepalives <= 1 && this.r.getEnv("proxy-initial-not-pooled") !== undefined;
+    const idle = first || this.retried ? null : this.pool.take();
+    if (idle !== null) this.send(idle);
+    else this.connect();
+  }
+
+  private connect(): void {
+    const { worker, url, r } = this;
+    const timeoutMs = worker.params.connectionTimeoutMs ?? this.timeoutMs;
+    const port = url.port || (url.host === worker.host && worker.port) || defaultPort(url.scheme);
+    const buffer = worker.params.receiveBufferSize || this.conf.receiveBufferSize;
+    this.pool.connect(url.host, port, timeoutMs, buffer).then(
+      (result) => this.connected(result),
+      () => {
+        if (this.result !== null) return;
+        this.attempt.failure = failure("resolve", "backend", "never", "DNS lookup failure");
+        this.finish(proxyError(r, 500, `DNS lookup failure for: ${url.host}`));
+      },
+    );
+  }
+
+  private connected(result: Backend | ConnectFailure): void {
+    const { worker, r } = this;
+    if ("pool" in result) {
+      worker.connected();
+      if (this.result !== null)
+        result.close(); // the client left meanwhile
+      else {
+        this.send(result);
+        result.socket.resume();
+      }
+      return;
+    }
+    if (this.result !== null) return;
+    const { process } = r.conn;
+    if (worker.setError(process.clock.wallUs() / 1000)) {
+      const seconds = Math.round(worker.params.retryMs / 1000);
+      process.log.error(
+        "proxy",
+        "AH00959",
+        `ap_proxy_connect_backend disabling worker for (${worker.hostPort}) for ${seconds}s`,
+      );
+    }
+    r.server.log.error(MODULE, "AH01114", `HTTP: failed to make connection to backend: ${worker.host}`, this.subject());
+    this.finish(this.failed(503, "connect", "backend", "yes", result.cause, result.timedOut));
+  }
+
+  // ---- with a connection
+
+  private send(backend: Backend): void {
+    const { r, body } = this;
+    this.backend = backend;
+    this.settled = false;
+    this.drainWanted = false;
+    const response = new ResponseIn(this, backend);
+    backend.attach(response);
+    if (backend.closed) {
+      this.connect();
+      return;
+    }
+    this.framing = this.framingOf();
+    const head = requestHead(r, this.conf, this.url, {
+      length: this.lengthField(),
+      expect: this.expect,
+      keepAlive: this.keepsAlive,
+      http10: this.http10,
+    });
+    if (body === null) {
+      this.worker.s.transferred += head.length;
+      backend.socket.write(head);
+      backend.arm(this.timeoutMs);
+    } else if (this.expect) {
+      this.worker.s.transferred += head.length;
+      this.waiting100 = true;
+      backend.socket.write(head);
+      backend.arm(this.worker.params.pingMs ?? this.timeoutMs);
+    } else body.start(backend.socket, head, this.framing);
+  }
+
+  /** Whether the connection may be used again as far as we are concerned. */
+  get keepsAlive(): boolean {
+    return this.pool.reusable && !this.http10 && this.r.getEnv("proxy-nokeepalive") === undefined;
+  }
+
+  private framingOf(): BodyFraming {
+    const { body, r } = this;
+    if (body === null) return r.body.announced ? "length" : "none";
+    if (this.attempt.prefetchedAll || r.body.length >= 0) return "length";
+    return this.http10 || r.getEnv("proxy-sendcl") !== undefined ? "length" : "chunked";
+  }
+
+  private lengthField(): string {
+    if (this.framing === "none") return "";
+    if (this.framing === "chunked") return "Transfer-Encoding: chunked\r\n";
+    const known = this.attempt.prefetchedAll || this.r.body.length < 0;
+    return `Content-Length: ${known ? this.attempt.prefetchedBytes : this.r.body.length}\r\n`;
+  }
+
+  /** 100 Continue came, or a final answer after which the body is sent all the same. */
+  sendBody(): void {
+    this.waiting100 = false;
+    this.body?.start(this.backend!.socket, "", this.framing);
+  }
+
+  onBodyBlocked(): void {
+    this.drainWanted = true;
+    this.backend?.arm(this.timeoutMs);
+  }
+
+  onDrain(): void {
+    if (!this.drainWanted) return;
+    this.drainWanted = false;
+    this.backend?.disarm();
+    this.body?.drained();
+  }
+
+  onBodySent(): void {
+    this.drainWanted = false;
+    this.backend?.arm(this.timeoutMs);
+  }
+
+  onBodyFailed(status: Status, why: string): void {
+    if (this.result !== null) return;
+    const sending = this.backend !== null;
+    const text = sending ? "pass request body failed" : "prefetch request body failed";
+    const log = this.r.server.log;
+    log.error(
+      MODULE,
+      sending ? "AH01097" : "AH01095",
+      `${text} to ${this.worker.hostPort} from ${this.r.conn.peerIp}: ${why}`,
+    );
+    this.fail(status, sending ? "send-body" : "send-head", "client", "never", why);
+  }
+
+  get requestSent(): boolean {
+    return !this.waiting100 && (this.body === null || this.body.sent);
+  }
+
+  // ---- the ends
+
+  /** The time set by `arm` has passed. */
+  onTimeout(responseStarted: boolean): void {
+    const { r } = this;
+    if (this.drainWanted) {
+      r.server.log.error(
+        MODULE,
+        "AH01097",
+        `pass request body failed to ${this.worker.hostPort}: write timeout`,
+        this.subject(),
+      );
+      this.fail(504, "send-body", "backend", "never", "write timeout", true);
+    } else if (responseStarted) this.truncated("read timeout");
+    else if (this.waiting100) {
+      r.server.log.error(MODULE, "AH01103", "read timeout", this.subject());
+      this.attempt.failure = failure("read-head", "backend", "yes", "timeout on 100-continue", true);
+      this.drop(proxyError(r, 503, "Timeout on 100-Continue"));
+    } else this.noStatusLine(true);
+  }
+
+  /** The backend closed before the status line, or said nothing. */
+  noStatusLine(timedOut: boolean): void {
+    const { r, worker, backend } = this;
+    const reused = backend!.served > 0;
+    const log = r.server.log;
+    if (this.waiting100 && reused && !timedOut && !this.retried) {
+      // The body was not touched: once more on a fresh connection.
+      log.info(MODULE, "AH01115", `HTTP: 100-Continue failed to ${worker.hostPort}`, this.subject());
+      this.retried = true;
+      this.waiting100 = false;
+      backend!.close();
+      this.backend = null;
+      this.connect();
+      return;
+    }
+    if (!this.requestSent && !this.waiting100) {
+      log.error(MODULE, "AH01097", `pass request body failed to ${worker.hostPort}`, this.subject());
+      this.fail(502, "send-body", "backend", "never", "closed while the body was sent");
+      return;
+    }
+    const where = `remote server ${worker.hostPort}`;
+    log.error(MODULE, "AH01102", `error reading status line from ${where}`, this.subject());
+    if (timedOut) log.error(MODULE, "AH01103", "read timeout", this.subject());
+    else if (r.conn.keepalives > 1) {
+      log.error(
+        MODULE,
+        "AH01104",
+        `Closing connection to client because reading from backend server ${worker.hostPort} failed. Number of keepalives ${r.conn.keepalives - 1}`,
+        this.subject(),
+      );
+      // On a connection that had served, a race of keep-alive and nobody's fault: source "proxy".
+      this.attempt.failure = failure(
+        "read-head",
+        reused ? "proxy" : "backend",
+        "never",
+        "closed before the status line",
+      );
+      r.status = 502;
+      r.out.abort();
+      this.drop(DONE);
+      return;
+    } else {
+      log.error(
+        MODULE,
+        "AH01105",
+        `NOT Closing connection to client although reading from backend server ${worker.hostPort} failed.`,
+        this.subject(),
+      );
+    }
+    const cause = timedOut ? "read timeout" : "closed before the status line";
+    this.attempt.failure = failure("read-head", "backend", "never", cause, timedOut);
+    this.drop(proxyError(r, 502, "Error reading from remote server"));
+  }
+
+  /** The answer cannot be used. @param reason for the page; "": the plain page */
+  badAnswer(status: Status, reason: string, cause: string): void {
+    this.attempt.failure = failure("read-head", "backend", "never", cause);
+    this.drop(reason === "" ? status : proxyError(this.r, status, reason));
+  }
+
+  /** The answer broke off after its head was passed on. */
+  truncated(cause: string): void {
+    this.r.server.log.error(MODULE, "AH01110", `error reading response: ${cause}`, this.subject());
+    this.attempt.failure = failure("read-body", "backend", "never", cause, cause === "read timeout");
+    this.r.out.abort();
+    this.drop(DONE);
+  }
+
+  /** Fails before the head of an answer was passed on; else cuts it short. */
+  private fail(
+    status: Status,
+    stage: FailureStage,
+    source: FailureSource,
+    retry: FailureRetry,
+    cause: string,
+    timedOut = false,
+  ): void {
+    this.attempt.failure = failure(stage, source, retry, cause, timedOut);
+    if (this.r.out.started) {
+      this.r.out.abort();
+      this.drop(DONE);
+    } else this.drop(status);
+  }
+
+  /** The last byte of the answer was read: the connection goes back before the client has it all. */
+  release(reusable: boolean): void {
+    const backend = this.backend;
+    if (backend === null) return;
+    this.backend = null;
+    this.reserved = false;
+    this.body?.stop();
+    this.countBody();
+    if (reusable && this.requestSent && this.keepsAlive) {
+      backend.served++;
+      this.pool.release(backend);
+    } else {
+      backend.close();
+      this.pool.free();
+    }
+  }
+
+  /** Ends without the backend being of further use. */
+  private drop(status: Status): void {
+    this.release(false);
+    this.finish(status);
+  }
+
+  private onClientGone(): void {
+    if (this.result !== null) return;
+    if (this.waiter !== null) this.pool.leaveQueue(this.waiter);
+    this.attempt.failure = failure(this.backend === null ? "send-head" : "read-body", "client", "never", "client left");
+    this.drop(DONE);
+  }
+
+  /** Answers although the backend's body may still be read away. */
+  answer(status: Status): void {
+    this.body?.stop();
+    this.finish(status);
+  }
+
+  finish(status: Status): void {
+    if (this.result !== null) return;
+    this.result = status;
+    this.r.out.onGone = null;
+    this.r.out.onDrain = null;
+    this.body?.stop();
+    if (this.reserved && this.backend === null) {
+      this.reserved = false;
+      this.pool.free();
+    }
+    if (status > OK) this.r.headersOut = new HeaderTable();
+    this.resolve?.(status);
+  }
+
+  get finished(): boolean {
+    return this.result !== null;
+  }
+
+  private countBody(): void {
+    if (this.body !== null) {
+      this.worker.s.transferred += this.body.transferred;
+      this.body.transferred = 0;
+    }
+  }
+
+  private failed(
+    status: Status,
+    stage: FailureStage,
+    source: FailureSource,
+    retry: FailureRetry,
+    cause: string,
+    timedOut = false,
+  ): Status {
+    this.attempt.failure = failure(stage, source, retry, cause, timedOut);
+    return status;
+  }
+
+  subject(): { client: string } {
+    return { client: clientAddress(this.r.conn) };
+  }
+}
+
+function failure(
+  stage: FailureStage,
+  source: FailureSource,
+  retry: FailureRetry,
+  cause: string,
+  timedOut = false,
+): NonNullable<ProxyAttempt["failure"]> {
+  return { stage, source, retry, cause, timedOut };
+}

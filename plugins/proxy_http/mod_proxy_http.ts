@@ -1,0 +1,43 @@
+/**
+ * mod_proxy_http: backends that speak HTTP/1.1, on our own sockets and pools.
+ * Source: httpd modules/proxy/mod_proxy_http.c
+ */
+import { z } from "zod";
+import {
+  clientAddress,
+  DECLINED,
+  defineModule,
+  type ProxyAttempt,
+  type ProxyUrl,
+  type ProxyWorker,
+  type RequestRec,
+  type Status,
+  schemeHandler,
+} from "../../modules/mod.ts";
+import { Exchange } from "./exchange.ts";
+
+const proxyHttp = defineModule({
+  name: "mod_proxy_http",
+  config: z.object({}),
+  needs: ["sockets"],
+  registerHooks(hooks) {
+    hooks.hook(schemeHandler, proxyHttpHandler, { rank: "first" });
+  },
+});
+export default proxyHttp;
+
+function proxyHttpHandler(
+  r: RequestRec,
+  worker: ProxyWorker,
+  url: ProxyUrl,
+  attempt: ProxyAttempt,
+): Status | Promise<Status> {
+  if (url.scheme === "http") return new Exchange(r, worker, url, attempt).run();
+  if (url.scheme !== "https") return DECLINED;
+  const client = clientAddress(r.conn);
+  const log = r.server.log;
+  log.error("ssl", "AH01961", `SSL Proxy requested for ${r.server.hostname} but not enabled [Hint: SSLProxyEngine]`);
+  log.error("proxy", "AH00961", `HTTPS: failed to enable ssl support for ${worker.hostPort}`, { client });
+  attempt.failure = { stage: "tls", source: "proxy", retry: "never", cause: "no TLS to backends", timedOut: false };
+  return 500;
+}

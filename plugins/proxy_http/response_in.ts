@@ -1,0 +1,469 @@
+/**
+ * The answer's way from the backend to the client: status line, interim answers, fields, body.
+ * Source: httpd modules/proxy/mod_proxy_http.c ap_proxy_http_process_response
+ */
+import {
+  type Backend,
+  type BackendUser,
+  type Bytes,
+  ChunkDecoder,
+  CONNECTION,
+  CONTENT_LENGTH,
+  clearConnection,
+  connectionTokens,
+  describeSocketError,
+  HeaderTable,
+  HTTP_09,
+  HTTP_10,
+  hasNoBody,
+  joinBytes,
+  latin1Bytes,
+  OK,
+  overridesError,
+  parseContentLength,
+  parseResponseHead,
+  reasonPhrase,
+  responseHeaders,
+  type SocketError,
+  TRANSFER_ENCODING,
+  UPGRADE,
+  WWW_AUTHENTICATE,
+} from "../../modules/mod.ts";
+import type { Exchange } from "./exchange.ts";
+
+const MODULE = "proxy_http";
+/** Source: httpd modules/proxy/mod_proxy.h AP_MAX_INTERIM_RESPONSES */
+const MAX_INTERIM = 10;
+/** Of a body that ProxyErrorOverride replaces so much is read to keep the connection. */
+const DISCARD_BYTES = 65_536;
+/** httpd limits lines, not their number: without an end to the head a backend could fill our memory. */
+const MAX_HEAD_BYTES = 1024 * 1024;
+const CHUNK_LIMITS = { fieldSize: 8190, fields: 100 };
+
+const HEAD = 0;
+const LENGTH = 1;
+const CHUNKED = 2;
+const UNTIL_CLOSE = 3;
+const ENDED = 4;
+
+export class ResponseIn implements BackendUser {
+  private readonly exchange: Exchange;
+  private readonly backend: Backend;
+  private state: number = HEAD;
+  /** Bytes of a head that is not complete. */
+  private pending: Bytes | null = null;
+  private interims = 0;
+  private left = 0;
+  private decoder: ChunkDecoder | null = null;
+  private keepAlive = true;
+  /** ProxyErrorOverride: the client gets our page, this body nobody. */
+  private discarding = false;
+  private discarded = 0;
+  private paused = false;
+  /** Where the data of the chunks of one read begins and ends: moved together, so that they leave in one write. */
+  private dataStart = -1;
+  private dataEnd = -1;
+
+  constructor(exchange: Exchange, backend: Backend) {
+    this.exchange = exchange;
+    this.backend = backend;
+    backend.head.reset();
+  }
+
+  onData(bytes: Bytes, start: number, end: number): void {
+    if (this.state === HEAD) {
+      if (this.pending === null) this.readHead(bytes, start, end, bytes);
+      else {
+        const all = joinBytes(this.pending, bytes, start, end);
+        this.readHead(all, 0, all.length, null);
+      }
+      return;
+    }
+    if (!this.paused && this.exchange.requestSent) this.backend.arm(this.exchange.timeoutMs);
+    this.readBody(bytes, start, end);
+  }
+
+  onDrain(): void {
+    this.exchange.onDrain();
+  }
+
+  onEnd(): void {
+    this.ended(null);
+  }
+
+  onClose(error: SocketError | null): void {
+    this.backend.closed = true;
+    this.ended(error);
+  }
+
+  onTimeout(): void {
+    if (this.discarding) this.exchange.release(false);
+    else if (this.state === HEAD && this.backend.head.started) this.badHead("timeout in the head");
+    else this.exchange.onTimeout(this.state !== HEAD);
+  }
+
+  private ended(error: SocketError | null): void {
+    const { exchange } = this;
+    if (this.state === ENDED) return;
+    if (this.discarding) exchange.release(false);
+    else if (this.state === UNTIL_CLOSE && error === null) this.done(false);
+    else if (this.state !== HEAD)
+      exchange.truncated(error === null ? "closed in the body" : describeSocketError(error));
+    else if (this.backend.head.started) this.badHead("closed in the head");
+    else exchange.noStatusLine(false);
+  }
+
+  private badHead(cause: string): void {
+    this.state = ENDED;
+    this.exchange.badAnswer(502, "", cause);
+  }
+
+  // ---- the head
+
+  /** @param source the socket's buffer; null: bytes of our own */
+  private readHead(bytes: Bytes, start: number, end: number, source: Bytes | null): void {
+    const { exchange, backend } = this;
+    const { head } = backend;
+    const limits = { fieldSize: exchange.worker.params.responseFieldSize || 8192 };
+    let at = start;
+    for (;;) {
+      const taken = parseResponseHead(bytes, at, end, limits, exchange.conf.badHeader, head);
+      if (taken === 0) {
+        if (end - at > MAX_HEAD_BYTES) {
+          this.badHead("head too large");
+          return;
+        }
+        this.pending = source === null && at === 0 ? bytes : joinBytes(null, bytes, at, end);
+        backend.arm(exchange.waiting100 ? (exchange.worker.params.pingMs ?? exchange.timeoutMs) : exchange.timeoutMs);
+        return;
+      }
+      if (taken < 0) {
+        this.state = ENDED;
+        exchange.badAnswer(502, head.reason, "bad head");
+        return;
+      }
+      const headStart = at;
+      at += taken;
+      this.pending = null;
+      if (head.status < 100 || head.status >= 200) {
+        this.final(bytes, head.protocol === HTTP_09 ? headStart : at, end, at);
+        return;
+      }
+      if (!this.interim()) return;
+      head.reset();
+      if (at === end) return;
+    }
+  }
+
+  /** Passes a 1xx on; false: the exchange is over. */
+  private interim(): boolean {
+    const { exchange } = this;
+    const { head } = this.backend;
+    const { r } = exchange;
+    const { status, headers } = head;
+    if (status === 101) {
+      this.state = ENDED;
+      exchange.badAnswer(
+        502,
+        `Unexpected Upgrade: ${headers.getId(UPGRADE) ?? "n/a"} (expecting n/a)`,
+        "unexpected 101",
+      );
+      return false;
+    }
+    if (++this.interims >= MAX_INTERIM) {
+      this.state = ENDED;
+      exchange.badAnswer(
+        502,
+        `Too many (${MAX_INTERIM}) interim responses from origin server`,
+        "too many interim responses",
+      );
+      return false;
+    }
+    const policy = r.getEnv("proxy-interim-response")?.toLowerCase();
+    let pass = status !== 100 || exchange.clientExpects;
+    if (policy === "rfc") pass = true;
+    else if (policy === "suppress") pass = false;
+    else if (policy !== undefined) {
+      pass = false;
+      r.server.log.warn(MODULE, "AH01109", `undefined proxy interim response policy: ${policy}`, exchange.subject());
+    }
+    if (pass) {
+      clearConnection(headers);
+      headers.unsetId(CONTENT_LENGTH);
+      headers.unsetId(TRANSFER_ENCODING);
+      r.out.interim(status, head.phrase, headers);
+    }
+    if (status === 100 && exchange.waiting100) exchange.sendBody();
+    else if (exchange.requestSent) this.backend.arm(exchange.timeoutMs);
+    return !exchange.finished;
+  }
+
+  /** @param at the first byte of the body */
+  private final(bytes: Bytes, from: number, end: number, afterHead: number): void {
+    const { exchange } = this;
+    const { r, conf } = exchange;
+    const { head } = this.backend;
+    const { headers, status } = head;
+    exchange.worker.s.read += head.line.length;
+    if (head.ignored !== null) {
+      for (const line of head.ignored) {
+        r.server.log.warn(
+          MODULE,
+          "AH01100",
+          `Ignoring bogus HTTP header returned by ${exchange.worker.hostPort}: ${line}`,
+          exchange.subject(),
+        );
+      }
+    }
+    if (head.illegal) {
+      this.state = ENDED;
+      r.server.log.error(
+        "http",
+        "AH02429",
+        "Response header name or value contains invalid characters, aborting request",
+        exchange.subject(),
+      );
+      r.conn.closing = true;
+      exchange.badAnswer(500, "", "illegal field");
+      return;
+    }
+
+    const length = this.bodyLength();
+    if (length === -2) {
+      this.state = ENDED;
+      exchange.badAnswer(502, "", "bad Content-Length");
+      return;
+    }
+    this.left = length;
+    let at = from;
+    if (this.state === UNTIL_CLOSE && head.protocol === HTTP_09) {
+      // The line was text: it begins the body, without its end.
+      at = afterHead;
+    }
+
+    if (exchange.waiting100) {
+      // A client that waits for 100 and gets an error sends no body (httpd answers 500 here).
+      const wants = !r.expecting100 || (status >= 200 && status < 300);
+      if (this.keepAlive && wants && this.state !== UNTIL_CLOSE) exchange.sendBody();
+      if (exchange.finished) return;
+    }
+    if (!exchange.requestSent) this.backend.disarm();
+
+    if (overridesError(conf, status)) {
+      this.override(bytes, at, end);
+      return;
+    }
+
+    r.status = status;
+    const phrase = head.phrase;
+    r.statusLine = head.protocol !== HTTP_09 && phrase !== reasonPhrase(status) ? `${status} ${phrase}` : null;
+    responseHeaders(r, conf, headers);
+    r.headersOut = headers;
+    const announced = r.method === "HEAD" ? headLength(headers) : length;
+
+    if (this.state === ENDED) {
+      this.leftover(at, end);
+      exchange.release(this.keepAlive);
+      r.out.begin(announced);
+      r.out.end();
+      exchange.finish(OK);
+      return;
+    }
+    if (this.state === CHUNKED && at < end && !this.probe(bytes, at, end)) return;
+    if (this.state === UNTIL_CLOSE && head.protocol === HTTP_09) {
+      r.out.begin(-1);
+      const line = latin1Bytes(head.line);
+      if (line.length > 0) this.pass(line, 0, line.length, false);
+    } else r.out.begin(announced);
+    if (at < end) this.readBody(bytes, at, end);
+    else {
+      r.out.flush();
+      if (exchange.requestSent) this.backend.arm(exchange.timeoutMs);
+    }
+  }
+
+  /** Sets `state` and `keepAlive`; answers the length, -1: not known, -2: the Content-Length is none. */
+  private bodyLength(): number {
+    const { r } = this.exchange;
+    const { head } = this.backend;
+    const { headers, status } = head;
+    const coding = headers.getId(TRANSFER_ENCODING);
+    const lengthText = headers.getId(CONTENT_LENGTH);
+    this.keepAlive = head.protocol !== HTTP_10 && head.protocol !== HTTP_09;
+    if (headers.hasId(CONNECTION)) {
+      for (const value of headers.getAll("Connection")) {
+        connectionTokens(value, (token) => {
+          if (token.length === 5 && token.toLowerCase() === "close") this.keepAlive = false;
+        });
+      }
+    }
+    if (coding !== undefined && lengthText !== undefined) {
+      headers.unsetId(CONTENT_LENGTH);
+      this.keepAlive = false;
+    }
+    if (hasNoBody(status)) {
+      headers.unsetId(CONTENT_LENGTH);
+      this.state = ENDED;
+      return 0;
+    }
+    let length = -1;
+    if (coding === undefined && lengthText !== undefined) {
+      length = parseContentLength(lengthText);
+      if (length < 0) return -2;
+    }
+    if (r.method === "HEAD") this.state = ENDED;
+    else if (coding !== undefined) {
+      const last = coding
+        .slice(coding.lastIndexOf(",") + 1)
+        .trim()
+        .toLowerCase();
+      if (last === "chunked") {
+        this.state = CHUNKED;
+        this.decoder = new ChunkDecoder(CHUNK_LIMITS);
+      } else this.state = UNTIL_CLOSE;
+    } else if (length >= 0) this.state = length === 0 ? ENDED : LENGTH;
+    else this.state = UNTIL_CLOSE;
+    if (this.state === UNTIL_CLOSE || head.startBody) this.keepAlive = false;
+    return length;
+  }
+
+  /** A first chunk that is malformed from its first byte on: the client can still get a page. */
+  private probe(bytes: Bytes, at: number, end: number): boolean {
+    const decoder = new ChunkDecoder(CHUNK_LIMITS);
+    let data = false;
+    decoder.decode(bytes, at, end < at + 64 ? end : at + 64, () => {
+      data = true;
+    });
+    if (decoder.error === null || data) return true;
+    this.state = ENDED;
+    this.exchange.r.headersOut = new HeaderTable();
+    this.exchange.r.status = 200;
+    this.exchange.r.statusLine = null;
+    this.exchange.badAnswer(502, "", decoder.error);
+    return false;
+  }
+
+  /** ProxyErrorOverride: the page is ours, of the backend's answer remain status, reason and challenge. */
+  private override(bytes: Bytes, at: number, end: number): void {
+    const { exchange } = this;
+    const { r } = exchange;
+    const { head } = this.backend;
+    const { status } = head;
+    if (head.phrase !== reasonPhrase(status)) r.statusLine = `${status} ${head.phrase}`;
+    const challenges =
+      status === 401 && head.headers.hasId(WWW_AUTHENTICATE) ? head.headers.getAll("WWW-Authenticate") : [];
+    for (const value of challenges) (r.errHeadersOut ??= new HeaderTable()).add("WWW-Authenticate", value);
+    if (this.state === ENDED) {
+      this.leftover(at, end);
+      exchange.release(this.keepAlive);
+    } else if (!this.keepAlive || this.left > DISCARD_BYTES || !exchange.requestSent) exchange.release(false);
+    else {
+      this.discarding = true;
+      this.backend.arm(exchange.timeoutMs);
+      if (at < end) this.readBody(bytes, at, end);
+    }
+    exchange.answer(status);
+  }
+
+  // ---- the body
+
+  private readBody(bytes: Bytes, start: number, end: number): void {
+    const { exchange } = this;
+    if (this.state === LENGTH) {
+      const stop = end - start < this.left ? end : start + this.left;
+      this.left -= stop - start;
+      const last = this.left === 0;
+      if (last) {
+        this.state = ENDED;
+        this.leftover(stop, end);
+      }
+      this.pass(bytes, start, stop, last);
+    } else if (this.state === CHUNKED) {
+      const decoder = this.decoder!;
+      this.dataStart = this.dataEnd = -1;
+      const taken = decoder.decode(bytes, start, end, this.collect);
+      const last = decoder.done;
+      if (last) {
+        this.state = ENDED;
+        this.leftover(start + taken, end);
+      }
+      if (this.dataStart >= 0) this.pass(bytes, this.dataStart, this.dataEnd, last);
+      else if (last) this.done(true);
+      if (decoder.error !== null) {
+        this.state = ENDED;
+        if (this.discarding) exchange.release(false);
+        else if (!exchange.finished) exchange.truncated(decoder.error);
+      }
+    } else if (this.state === UNTIL_CLOSE) this.pass(bytes, start, end, false);
+  }
+
+  private readonly collect = (bytes: Bytes, start: number, end: number): void => {
+    if (this.dataStart < 0) {
+      this.dataStart = start;
+      this.dataEnd = end;
+      return;
+    }
+    bytes.copyWithin(this.dataEnd, start, end);
+    this.dataEnd += end - start;
+  };
+
+  private pass(bytes: Bytes, start: number, end: number, last: boolean): void {
+    const { exchange } = this;
+    exchange.worker.s.read += end - start;
+    if (this.discarding) {
+      this.discarded += end - start;
+      if (last) this.done(true);
+      else if (this.discarded > DISCARD_BYTES) {
+        this.state = ENDED;
+        exchange.release(false);
+      }
+      return;
+    }
+    const { out } = exchange.r;
+    const socket = this.backend.socket;
+    // `write` is told the socket: it alone can say whether these bytes outlive the call.
+    const room = out.write(bytes, start, end, socket);
+    if (last) {
+      this.done(true);
+      return;
+    }
+    if (exchange.finished || this.paused) return;
+    if (!room) {
+      this.paused = true;
+      socket.pause();
+      this.backend.disarm();
+      out.onDrain = this.resume;
+    } else if (exchange.requestSent) this.backend.arm(exchange.timeoutMs);
+  }
+
+  private readonly resume = (): void => {
+    if (this.exchange.finished || !this.paused) return;
+    this.paused = false;
+    this.exchange.r.out.onDrain = null;
+    this.backend.socket.resume();
+    if (this.exchange.requestSent) this.backend.arm(this.exchange.timeoutMs);
+  };
+
+  /** The last byte was read and handed on. */
+  private done(whole: boolean): void {
+    const { exchange } = this;
+    this.state = ENDED;
+    exchange.release(whole && this.keepAlive);
+    if (this.discarding) return;
+    exchange.r.out.end();
+    exchange.finish(OK);
+  }
+
+  /** Bytes behind the answer: whatever they are, no further answer shall begin with them. */
+  private leftover(at: number, end: number): void {
+    if (at >= end) return;
+    this.keepAlive = false;
+    this.exchange.pool.notEmpty();
+  }
+}
+
+/** What begin() is told for HEAD: nothing is sent, the field passes. */
+function headLength(headers: HeaderTable): number {
+  const text = headers.getId(CONTENT_LENGTH);
+  return text === undefined ? -1 : parseContentLength(text);
+}

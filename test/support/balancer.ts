@@ -1,0 +1,115 @@
+/** A server of one balancer on a virtual clock, and requests to elect a member for. */
+import { TimerWheel } from "../../modules/core/clock.ts";
+import { ErrorLog, levelRank } from "../../modules/core/error_log.ts";
+import { Hooks } from "../../modules/core/hooks.ts";
+import { Registrar } from "../../modules/core/module.ts";
+import { Providers } from "../../modules/core/providers.ts";
+import { ConnRec, type ProcessRec, RequestRec, ServerRec } from "../../modules/core/records.ts";
+import { HeaderTable } from "../../modules/core/table.ts";
+import { ProxyAttempt } from "../../modules/proxy/attempt.ts";
+import { ProxyBalancer } from "../../modules/proxy/balancer.ts";
+import {
+  applyBalancerSettings,
+  applyWorkerSettings,
+  type BalancerSettings,
+  parseBalancerParam,
+  parseWorkerParam,
+  type WorkerSettings,
+} from "../../modules/proxy/params.ts";
+import { setProxyServerState } from "../../modules/proxy/server_state.ts";
+import { genericWorker, ProxyWorker, parseWorkerUrl } from "../../modules/proxy/worker.ts";
+import byBusyness from "../../plugins/lbmethod/mod_lbmethod_bybusyness.ts";
+import byRequests from "../../plugins/lbmethod/mod_lbmethod_byrequests.ts";
+import byTraffic from "../../plugins/lbmethod/mod_lbmethod_bytraffic.ts";
+import stickyRoute from "../../plugins/sticky/mod_sticky_route.ts";
+import { VirtualClock } from "./clock.ts";
+
+export class BalancerFixture {
+  readonly clock = new VirtualClock();
+  readonly lines: string[] = [];
+  readonly server = new ServerRec(false, "test.conf", 1, []);
+  readonly process: ProcessRec;
+  readonly balancer = new ProxyBalancer("balancer://app");
+
+  /** @param members one line of key=value each; their hosts are m0, m1... */
+  constructor(members: readonly string[], balancer = "", level = "debug") {
+    const log = new ErrorLog({ write: (line) => this.lines.push(line) }, () => this.clock.wallUs(), 1, {
+      base: levelRank(level)!,
+      modules: new Map(),
+    });
+    this.process = {
+      hooks: new Hooks(),
+      providers: new Providers(),
+      modules: [],
+      clock: this.clock,
+      wheel: new TimerWheel(this.clock),
+      servers: [this.server],
+      log,
+      sockets: {} as ProcessRec["sockets"], // an election opens none
+      serverRoot: "/",
+      runtimeDir: "/",
+      generation: 0,
+      stopping: false,
+    };
+    this.server.process = this.process;
+    this.server.log = log;
+    const registrar = new Registrar(this.process.hooks, this.process.providers);
+    for (const module of [byRequests, byTraffic, byBusyness, stickyRoute]) module.registerHooks?.(registrar);
+    members.forEach((line, i) => {
+      const url = parseWorkerUrl(`http://m${i}`);
+      if (typeof url === "string") throw new Error(url);
+      const worker = new ProxyWorker(url, "member");
+      const settings: WorkerSettings = {};
+      each(line, (key, value) => parseWorkerParam(settings, key, value));
+      applyWorkerSettings(worker, settings);
+      this.balancer.members.push(worker);
+    });
+    const settings: BalancerSettings = {};
+    each(balancer, (key, value) => parseBalancerParam(settings, key, value));
+    applyBalancerSettings(this.balancer, settings);
+    const error = this.balancer.initialize(this.process.providers);
+    if (error !== null) throw new Error(error);
+    setProxyServerState(this.server, {
+      workers: [],
+      balancers: new Map([[this.balancer.name, this.balancer]]),
+      reverse: genericWorker(),
+    });
+  }
+
+  member(i: number): ProxyWorker {
+    return this.balancer.members[i]!;
+  }
+
+  request(cookie?: string): RequestRec {
+    const headers = new HeaderTable();
+    if (cookie !== undefined) headers.add("Cookie", cookie);
+    const conn = new ConnRec({
+      id: 1,
+      process: this.process,
+      peerIp: "127.0.0.1",
+      peerPort: 1,
+      localIp: "127.0.0.1",
+      localPort: 80,
+      vhosts: [this.server],
+      secure: false,
+    });
+    const head = { method: "GET", target: "/", protoNum: 1001, requestLine: "GET / HTTP/1.1", headers };
+    return new RequestRec(conn, this.server, head, this.clock.wallUs());
+  }
+
+  attempt(rest = "/"): ProxyAttempt {
+    return new ProxyAttempt(`balancer://app${rest}`);
+  }
+
+  indexOf(worker: ProxyWorker | null): string {
+    return worker === null ? "-" : String(this.balancer.members.indexOf(worker));
+  }
+}
+
+function each(line: string, parse: (key: string, value: string) => string | null): void {
+  for (const word of line.split(" ").filter((w) => w !== "")) {
+    const equals = word.indexOf("=");
+    const error = parse(word.slice(0, equals), word.slice(equals + 1));
+    if (error !== null) throw new Error(error);
+  }
+}

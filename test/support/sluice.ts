@@ -1,0 +1,250 @@
+/**
+ * The program as a child process, on a configuration of its own.
+ *
+ *     await using sluice = await startSluice(`
+ *       Listen 127.0.0.1:PORT
+ *       ProxyPass "/" "${backend.url}/"
+ *     `);
+ *     const client = await connectClient(sluice.port);
+ *
+ * In the text, PORT and PORT2 to PORT9 are free ports, and DIR the temporary directory of the configuration.
+ */
+import { type ChildProcess, spawn } from "node:child_process";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import net from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { freePort } from "./backend.ts";
+import { within } from "./message.ts";
+
+export type Runtime = "bun" | "deno";
+/** The runtime the test itself runs on. */
+export const currentRuntime: Runtime = "Deno" in globalThis ? "deno" : "bun";
+
+export interface SluiceOptions {
+  /** @default the runtime of the test */
+  readonly runtime?: Runtime;
+  /** @default httpd */
+  readonly syntax?: "httpd" | "yaml";
+  /** More of the command line, after `-f conf`. */
+  readonly args?: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+  /** More files for DIR; the text is treated as the configuration's. */
+  readonly files?: Readonly<Record<string, string>>;
+  /** What to connect to in order to know that it runs. @default PORT */
+  readonly ready?: number | string;
+  /** What to run. @default mod.ts */
+  readonly program?: string;
+}
+
+const root = fileURLToPath(new URL("../../", import.meta.url));
+const POLL_MS = 20;
+const START_MS = 20_000;
+const STOP_MS = 10_000;
+const RETRIES = 3;
+
+/** None outlives the tests, whatever becomes of them. */
+const running = new Set<ChildProcess>();
+process.on("exit", () => {
+  for (const child of running) kill(child, "SIGKILL");
+});
+
+export class Sluice implements AsyncDisposable {
+  readonly dir: string;
+  readonly confFile: string;
+  /** PORT, PORT2, ... */
+  readonly ports: readonly number[];
+  stdout = "";
+  stderr = "";
+  /** null while it runs; a signal's name if one ended it. */
+  exit: number | string | null = null;
+  readonly exited: Promise<number | string>;
+  private readonly child: ChildProcess;
+
+  constructor(child: ChildProcess, dir: string, confFile: string, ports: readonly number[]) {
+    this.child = child;
+    this.dir = dir;
+    this.confFile = confFile;
+    this.ports = ports;
+    running.add(child);
+    child.stdout?.on("data", (bytes) => {
+      this.stdout += bytes;
+    });
+    child.stderr?.on("data", (bytes) => {
+      this.stderr += bytes;
+    });
+    this.exited = new Promise((resolve) => {
+      child.on("error", (error) => {
+        this.stderr += `cannot start: ${error.message}\n`;
+        resolve((this.exit = "ENOENT"));
+      });
+      child.on("close", (code, signal) => {
+        running.delete(child);
+        resolve((this.exit = code ?? signal ?? "?"));
+      });
+    });
+  }
+
+  get port(): number {
+    return this.ports[0]!;
+  }
+  get pid(): number {
+    return this.child.pid!;
+  }
+
+  /** DIR/error.log so far: the error log, unless the configuration has an ErrorLog of its own. */
+  get errorLog(): string {
+    return this.file("error.log");
+  }
+
+  /** A file of DIR as it is now; "" if there is none. */
+  file(name: string): string {
+    const path = join(this.dir, name);
+    return existsSync(path) ? readFileSync(path, "utf8") : "";
+  }
+
+  /** Resolves with the match when the file has the text. */
+  async untilFile(name: string, text: string | RegExp): Promise<RegExpMatchArray> {
+    const pattern = typeof text === "string" ? new RegExp(text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")) : text;
+    const deadline = Date.now() + STOP_MS;
+    for (;;) {
+      const found = this.file(name).match(pattern);
+      if (found !== null) return found;
+      if (this.exit !== null || Date.now() > deadline) throw this.failure(`${name} does not have ${pattern}`);
+      await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+    }
+  }
+
+  untilLog(text: string | RegExp): Promise<RegExpMatchArray> {
+    return this.untilFile("error.log", text);
+  }
+
+  /** Replaces the configuration, with the same ports, for a restart by signal. */
+  writeConf(text: string): void {
+    writeFileSync(
+      this.confFile,
+      prepare(text, this.dir, this.ports, this.confFile.endsWith(".yaml") ? "yaml" : "httpd"),
+    );
+  }
+
+  signal(name: NodeJS.Signals): void {
+    kill(this.child, name);
+  }
+
+  /** Ends it and resolves with its exit code, or the name of the signal that ended it. DIR goes too. */
+  async stop(signal: NodeJS.Signals = "SIGTERM"): Promise<number | string> {
+    if (this.exit === null) kill(this.child, signal);
+    try {
+      return await within(this.exited, () => `the exit after ${signal}`, STOP_MS);
+    } catch (error) {
+      kill(this.child, "SIGKILL");
+      await this.exited;
+      throw this.failure((error as Error).message);
+    } finally {
+      rmSync(this.dir, { recursive: true, force: true });
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+  }
+
+  failure(what: string): Error {
+    return new Error(
+      `sluice: ${what}; exit ${this.exit}\nstderr: ${this.stderr}\nstdout: ${this.stdout}\nerror.log: ${this.errorLog}`,
+    );
+  }
+}
+
+/** Starts the program and resolves when it accepts connections; rejects with its logs if it does not. */
+export async function startSluice(conf: string, options: SluiceOptions = {}): Promise<Sluice> {
+  for (let attempt = 1; ; attempt++) {
+    const sluice = await launch(conf, options);
+    try {
+      await untilReady(sluice, options.ready ?? sluice.port);
+      return sluice;
+    } catch (error) {
+      await sluice.stop("SIGKILL");
+      // Somebody else took a port between our look and its bind.
+      const taken = /EADDRINUSE|address (already )?in use/i.test((error as Error).message);
+      if (!taken || attempt === RETRIES) throw error;
+    }
+  }
+}
+
+/** Runs the program to its end, as with `-t`. */
+export async function runSluice(conf: string, options: SluiceOptions = {}): Promise<Sluice> {
+  const sluice = await launch(conf, options);
+  await within(sluice.exited, () => "the exit", START_MS).catch((error) => {
+    throw sluice.failure((error as Error).message);
+  });
+  return sluice;
+}
+
+async function launch(conf: string, options: SluiceOptions): Promise<Sluice> {
+  const { runtime = currentRuntime, syntax = "httpd", args = [], files = {} } = options;
+  const dir = mkdtempSync(join(tmpdir(), "sluice-test-"));
+  const ports = await freePorts([conf, ...Object.values(files)].join("\n"));
+  const confFile = join(dir, syntax === "yaml" ? "conf.yaml" : "httpd.conf");
+  writeFileSync(confFile, prepare(conf, dir, ports, syntax));
+  for (const [name, text] of Object.entries(files)) writeFileSync(join(dir, name), substitute(text, dir, ports));
+  const binary = runtime === currentRuntime ? process.execPath : join(root, "node_modules/.bin", runtime);
+  const program = options.program ?? join(root, "mod.ts");
+  const command = runtime === "deno" ? ["run", "-A", program] : [program];
+  const child = spawn(binary, [...command, "-f", confFile, ...args], {
+    cwd: root,
+    env: { ...process.env, ...options.env },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  return new Sluice(child, dir, confFile, ports);
+}
+
+/** As many as the text has names for; one at least. */
+async function freePorts(text: string): Promise<number[]> {
+  let count = 1;
+  for (const [, digit] of text.matchAll(/\bPORT([2-9])\b/g)) count = Math.max(count, Number(digit));
+  const ports = new Set<number>();
+  while (ports.size < count) ports.add(await freePort());
+  return [...ports];
+}
+
+function prepare(text: string, dir: string, ports: readonly number[], syntax: "httpd" | "yaml"): string {
+  const log = syntax === "yaml" ? `errorLog: ${join(dir, "error.log")}\n` : `ErrorLog "${join(dir, "error.log")}"\n`;
+  return `${/^\s*ErrorLog\b/im.test(text) ? "" : log}${substitute(text, dir, ports)}`;
+}
+
+function substitute(text: string, dir: string, ports: readonly number[]): string {
+  return text
+    .replace(/\bPORT([2-9]?)\b/g, (_, digit: string) => String(ports[digit === "" ? 0 : Number(digit) - 1]))
+    .replace(/\bDIR\b/g, dir);
+}
+
+async function untilReady(sluice: Sluice, to: number | string): Promise<void> {
+  const deadline = Date.now() + START_MS;
+  while (!(await connects(to))) {
+    if (sluice.exit !== null) throw sluice.failure("ended before it listened");
+    if (Date.now() > deadline) throw sluice.failure(`does not listen on ${to} after ${START_MS} ms`);
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+  }
+}
+
+function connects(to: number | string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const probe = net.connect(typeof to === "string" ? { path: to } : { port: to, host: "127.0.0.1" });
+    probe.on("connect", () => {
+      probe.destroy();
+      resolve(true);
+    });
+    probe.on("error", () => resolve(false));
+  });
+}
+
+/** Not `child.kill`, after which Deno 2.9.5 reports the signal as the cause of any exit, whatever the exit code was. */
+function kill(child: ChildProcess, signal: NodeJS.Signals): void {
+  try {
+    if (child.pid !== undefined) process.kill(child.pid, signal);
+  } catch {
+    // it has ended by itself
+  }
+}
