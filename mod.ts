@@ -5,8 +5,8 @@
  * Imported, it gives what plug-ins and embedders need; run, it is the program.
  */
 import { isMainThread } from "node:worker_threads";
-import { main } from "./modules/main.ts";
 import http from "./modules/http/mod_http.ts";
+import { main } from "./modules/main.ts";
 import type { Module } from "./modules/mod.ts";
 import proxy from "./modules/proxy/mod_proxy.ts";
 import proxyBalancer from "./modules/proxy_balancer/mod_proxy_balancer.ts";
@@ -16,7 +16,13 @@ import { standardPlugins } from "./plugins/standard.ts";
 export * from "./modules/mod.ts";
 
 /** Every module that ships, in load order. */
-export const standardModules: readonly Module[] = [core, http, proxy, proxyBalancer, ...standardPlugins] as readonly Module[];
+export const standardModules: readonly Module[] = [
+  core,
+  http,
+  proxy,
+  proxyBalancer,
+  ...standardPlugins,
+] as readonly Module[];
 
 // In a worker of Deno 2.9.6 import.meta.main is true, too.
 if (import.meta.main && isMainThread) process.exit(await main(process.argv.slice(2), standardModules));

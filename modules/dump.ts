@@ -2,11 +2,12 @@
  * What -v, -V, -L, -M, -S and DUMP_INCLUDES print.
  * Source: httpd server/main.c, server/vhost.c (ap_vhost_iterate_given_conn, dump_vhost_config), server/config.c
  */
+
+import manifest from "../package.json" with { type: "json" };
 import type { Module } from "./core/module.ts";
 import type { ProcessRec, ServerRec } from "./core/records.ts";
 import type { Loaded } from "./mpm/load.ts";
 import { SERVER_VERSION } from "./server/mod_core.ts";
-import manifest from "../package.json" with { type: "json" };
 
 const RUNTIME = "Deno" in globalThis ? "Deno" : "Bun";
 
@@ -28,7 +29,11 @@ export function listDirectives(modules: readonly Module[]): string {
   const lines: string[] = [];
   for (const module of modules) {
     for (const { name, kind, help, where } of module.commands) {
-      lines.push(`${kind === "section" ? `<${name}` : name} (${module.name}.c)`, `\t${help}`, `\tAllowed in ${PLACES[where]}`);
+      lines.push(
+        `${kind === "section" ? `<${name}` : name} (${module.name}.c)`,
+        `\t${help}`,
+        `\tAllowed in ${PLACES[where]}`,
+      );
     }
   }
   return lines.join("\n");
@@ -44,7 +49,9 @@ const PLACES = {
 };
 
 export function describeModules(modules: readonly Module[]): string {
-  const lines = modules.map((module) => ` ${module.name.replace(/^mod_/, "")}_module (${isOurs(module) ? "static" : "shared"})`);
+  const lines = modules.map(
+    (module) => ` ${module.name.replace(/^mod_/, "")}_module (${isOurs(module) ? "static" : "shared"})`,
+  );
   return ["Loaded Modules:", ...lines].join("\n");
 }
 

@@ -10,7 +10,7 @@ import { levelRank } from "./core/error_log.ts";
 import type { Module } from "./core/module.ts";
 import { demo } from "./demo.ts";
 import { describeModules, describeVhosts, listDirectives, listIncludes, VERSION_TEXT } from "./dump.ts";
-import { type Loaded, loadConfig, type LoadOptions } from "./mpm/load.ts";
+import { type Loaded, type LoadOptions, loadConfig } from "./mpm/load.ts";
 import { pidFileOf, readPid, SingleChild } from "./mpm/single.ts";
 import { convertFile, printSchema } from "./tools.ts";
 
@@ -199,7 +199,11 @@ function dumps(line: CommandLine, loaded: Loaded): boolean {
 function describeRun(loaded: Loaded, line: CommandLine): string {
   const pid = pidFileOf(loaded.process);
   const defines = line.defines.map((name) => `Define: ${name}`);
-  return [`ServerRoot: "${loaded.process.serverRoot}"`, ...(pid === null ? [] : [`PidFile: "${pid}"`]), ...defines].join("\n");
+  return [
+    `ServerRoot: "${loaded.process.serverRoot}"`,
+    ...(pid === null ? [] : [`PidFile: "${pid}"`]),
+    ...defines,
+  ].join("\n");
 }
 
 /** -k: speaks to a running server through its pid file. The configuration was read, so a broken one sends no signal. */
@@ -234,8 +238,14 @@ async function control(
 }
 
 /** -k start goes to the background, unless -X or -D FOREGROUND. */
-async function start(loaded: Loaded, options: LoadOptions, args: readonly string[], line: CommandLine): Promise<number> {
-  const foreground = line.flags.has("X") || ["FOREGROUND", "NO_DETACH", "ONE_PROCESS", "DEBUG"].some((d) => line.defines.includes(d));
+async function start(
+  loaded: Loaded,
+  options: LoadOptions,
+  args: readonly string[],
+  line: CommandLine,
+): Promise<number> {
+  const foreground =
+    line.flags.has("X") || ["FOREGROUND", "NO_DETACH", "ONE_PROCESS", "DEBUG"].some((d) => line.defines.includes(d));
   if (foreground) return serve(loaded, options, args);
   const sink = openSync("/dev/null", "r+");
   const runtime = "Deno" in globalThis ? ["run", "-A", "--quiet", process.argv[1]!] : [process.argv[1]!];

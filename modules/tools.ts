@@ -24,7 +24,10 @@ export function convertFile(path: string, modules: readonly Module[]): number {
     const text = configFiles.readFile(path);
     const isYaml = /\.ya?ml$/i.test(path);
     const out = isYaml
-      ? toHttpd(readYaml(path, text, (name) => find(name)?.kind === "section"), find)
+      ? toHttpd(
+          readYaml(path, text, (name) => find(name)?.kind === "section"),
+          find,
+        )
       : toYaml(readRaw(path, text), find);
     console.log(out.replace(/\n$/, ""));
     return 0;

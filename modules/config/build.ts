@@ -77,7 +77,14 @@ function unknown(build: Build, directive: Directive): ConfigError {
   return errorAt(
     directive,
     `Invalid command '${written}', perhaps misspelled or defined by a module not included in the server configuration`,
-    { hint: later ?? didYouMean(directive.name, [...build.commands.values()].map(({ command }) => command.name)) },
+    {
+      hint:
+        later ??
+        didYouMean(
+          directive.name,
+          [...build.commands.values()].map(({ command }) => command.name),
+        ),
+    },
   );
 }
 
@@ -97,7 +104,8 @@ function run(
   try {
     error = invoke(command, cmd, directive);
   } catch (thrown) {
-    if (thrown instanceof Refusal) throw errorAt(directive, `${command.name}: ${thrown.message}`, { column: directive.argsColumn });
+    if (thrown instanceof Refusal)
+      throw errorAt(directive, `${command.name}: ${thrown.message}`, { column: directive.argsColumn });
     throw thrown;
   }
   if (typeof error === "string") throw errorAt(directive, error);
@@ -114,7 +122,14 @@ class Context implements CommandContext {
   private readonly module: Module;
   private readonly vector: RawVector;
 
-  constructor(build: Build, directive: Directive, module: Module, server: ServerRec, vector: RawVector, scope: ScopeInfo) {
+  constructor(
+    build: Build,
+    directive: Directive,
+    module: Module,
+    server: ServerRec,
+    vector: RawVector,
+    scope: ScopeInfo,
+  ) {
     this.build = build;
     this.directive = directive;
     this.module = module;
@@ -225,7 +240,8 @@ function invoke(command: CommandRec, cmd: Context, directive: Directive): string
     case "iterate":
     case "iterate2": {
       const fixed = kind === "iterate" ? 0 : 1;
-      if (words.length <= fixed) return `${name} requires at least ${fixed === 0 ? "one argument" : "two arguments"}, ${help}`;
+      if (words.length <= fixed)
+        return `${name} requires at least ${fixed === 0 ? "one argument" : "two arguments"}, ${help}`;
       for (const word of words.slice(fixed)) {
         const error = command.invoke(cmd, ...words.slice(0, fixed), word);
         if (typeof error === "string") return error;

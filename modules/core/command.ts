@@ -58,9 +58,7 @@ export interface CommandContext {
   /** Appends to the list at `key`. */
   push(key: string, value: unknown): void;
   /** Reads the directive's body in a new scope: a <VirtualHost> brings a server of its own, other sections do not. */
-  open(
-    scope: ScopeInfo & { readonly kind: "server" | "location" | "proxy" | "if" | "none"; readonly server?: ServerRec },
-  ): void;
+  open(scope: ScopeInfo, server?: ServerRec): void;
   /** A path relative to ServerRoot made absolute. */
   resolvePath(path: string): string;
   warn(ahNumber: string, message: string): void;

@@ -83,7 +83,10 @@ export class ErrorLog {
 
   /** Whether a message would be written. Ask before composing one that costs. */
   enabled(module: string, rank: number): boolean {
-    return rank <= (this.levels.modules.size === 0 ? this.levels.base : (this.levels.modules.get(module) ?? this.levels.base));
+    return (
+      rank <=
+      (this.levels.modules.size === 0 ? this.levels.base : (this.levels.modules.get(module) ?? this.levels.base))
+    );
   }
 
   /** Notices are written whatever the level, as httpd's are to a file. */

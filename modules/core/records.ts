@@ -2,15 +2,15 @@
  * The records: process, server, connection, request. Data only; the modules that own a phase act on them.
  * Source: httpd include/httpd.h
  */
+
+import type { Socket, SocketHost } from "../net/socket.ts";
 import type { Bytes } from "./bytes.ts";
 import type { Clock, TimerWheel } from "./clock.ts";
 import type { ErrorLog } from "./error_log.ts";
 import type { OutputFilter } from "./filter.ts";
 import type { Hooks } from "./hooks.ts";
-import type { ConfigVector, Module } from "./module.ts";
+import type { ConfigVector, Module, RawConfig } from "./module.ts";
 import type { Providers } from "./providers.ts";
-import type { Socket, SocketHost } from "../net/socket.ts";
-import type { RawConfig } from "./module.ts";
 import type { Status } from "./status.ts";
 import { HeaderTable } from "./table.ts";
 

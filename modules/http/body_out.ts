@@ -7,7 +7,7 @@ import type { Bytes } from "../core/bytes.ts";
 import { passThroughFilters } from "../core/filter.ts";
 import type { RequestRec, ResponseOut } from "../core/records.ts";
 import { hasNoBody, type Status } from "../core/status.ts";
-import type { HeaderTable } from "../core/table.ts";
+import { type HeaderTable, TRANSFER_ENCODING } from "../core/table.ts";
 import type { Socket } from "../net/socket.ts";
 import { insertFilter } from "../server/hooks.ts";
 import { chunkHeader, LAST_CHUNK } from "./chunked.ts";
@@ -59,6 +59,7 @@ export class BodyOut implements ResponseOut {
     const known = r.outputFilters?.some((filter) => filter.changesBody) ? -1 : length;
     this.hasBody = !hasNoBody(r.status) && r.method !== "HEAD";
     if (hasNoBody(r.status)) this.framing = "none";
+    else if (known < 0 && r.method === "HEAD" && !r.headersOut.hasId(TRANSFER_ENCODING)) this.framing = "none";
     else if (known >= 0) this.framing = "length";
     else this.framing = r.protoNum >= HTTP_11 ? "chunked" : "close";
     const delimited = this.framing !== "close" || !this.hasBody;

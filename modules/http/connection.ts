@@ -94,7 +94,8 @@ export class HttpConnection implements SocketOwner, Timeout, BodySource, Respons
     const server = conn.vhosts[0]!;
     this.settings = settingsOf(
       server,
-      () => getModuleConfig(server.config, conn.process.modules.find((m) => m.name === "mod_http") as Module<HttpConfig>),
+      () =>
+        getModuleConfig(server.config, conn.process.modules.find((m) => m.name === "mod_http") as Module<HttpConfig>),
       getModuleConfig(server.config, core).timeoutMs,
     );
   }
@@ -308,7 +309,7 @@ export class HttpConnection implements SocketOwner, Timeout, BodySource, Respons
   private takeBody(bytes: Bytes, start: number, end: number): void {
     const { body } = this;
     let at = start;
-    if (body !== null && body.wanted && this.input === null) {
+    if (body?.wanted && this.input === null) {
       at += body.feed(bytes, start, end);
       if (!body.ended && !body.failed) this.armBody();
     }

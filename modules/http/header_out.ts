@@ -3,9 +3,9 @@
  * Source: httpd modules/http/http_filters.c, basic_http_header, ap_http_header_filter; http_protocol.c, ap_set_keepalive
  */
 import { getModuleConfig } from "../core/module.ts";
-import { CONTENT_LENGTH, DATE, type HeaderTable, SERVER, TRANSFER_ENCODING } from "../core/table.ts";
 import type { RequestRec } from "../core/records.ts";
 import { reasonPhrase, type Status } from "../core/status.ts";
+import { CONTENT_LENGTH, DATE, type HeaderTable, SERVER, TRANSFER_ENCODING } from "../core/table.ts";
 import core, { serverToken } from "../server/mod_core.ts";
 import { HTTP_09 } from "./head.ts";
 

@@ -14,12 +14,32 @@ const http = defineModule({
   config: httpSchema,
   commands: ({ flag, take1, raw }) => [
     flag("KeepAlive", "server", "keepAlive", "Whether persistent connections should be On or Off"),
-    take1("MaxKeepAliveRequests", "server", "maxKeepAliveRequests", "Maximum number of requests per connection, or 0 for infinite"),
+    take1(
+      "MaxKeepAliveRequests",
+      "server",
+      "maxKeepAliveRequests",
+      "Maximum number of requests per connection, or 0 for infinite",
+    ),
     take1("KeepAliveTimeout", "server", setKeepAliveTimeout, "Keep-Alive timeout duration (sec)"),
     take1("LimitRequestLine", "server", "limitRequestLine", "Limit on maximum size of an HTTP request line"),
-    take1("LimitRequestFieldSize", "server", "limitRequestFieldSize", "Limit on maximum size of an HTTP request header field"),
-    take1("LimitRequestFields", "server", "limitRequestFields", "Limit (0 = unlimited) on max number of header fields in a request message"),
-    raw("RequestReadTimeout", "server", setRequestReadTimeout, "Set various timeout parameters for TLS handshake, reading request headers and body"),
+    take1(
+      "LimitRequestFieldSize",
+      "server",
+      "limitRequestFieldSize",
+      "Limit on maximum size of an HTTP request header field",
+    ),
+    take1(
+      "LimitRequestFields",
+      "server",
+      "limitRequestFields",
+      "Limit (0 = unlimited) on max number of header fields in a request message",
+    ),
+    raw(
+      "RequestReadTimeout",
+      "server",
+      setRequestReadTimeout,
+      "Set various timeout parameters for TLS handshake, reading request headers and body",
+    ),
   ],
   registerHooks({ hook }) {
     hook(processConnection, serveHttp, { rank: "reallyLast" });
@@ -44,7 +64,8 @@ function setRequestReadTimeout(cmd: CommandContext, args: string): string | unde
     const match = /^(handshake|header|body)=(\d+)(?:-(\d+))?(?:,minrate=(\d+))?$/i.exec(word);
     if (match === null) return `RequestReadTimeout: cannot parse "${word}"`;
     const [, stage, first, most, rate] = match;
-    if (most !== undefined && Number(most) < Number(first)) return "Maximum timeout must be larger than initial timeout";
+    if (most !== undefined && Number(most) < Number(first))
+      return "Maximum timeout must be larger than initial timeout";
     if (most !== undefined && rate === undefined) return "Must set MinRate option if using timeout range";
     const value: ReadTimeout = {
       initialMs: Number(first) * 1000,
@@ -52,7 +73,8 @@ function setRequestReadTimeout(cmd: CommandContext, args: string): string | unde
       bytesPerSecond: Number(rate ?? 0),
     };
     if (stage!.toLowerCase() === "handshake") {
-      if (value.initialMs !== 0) return "RequestReadTimeout handshake= belongs to mod_ssl, which sluice does not have yet";
+      if (value.initialMs !== 0)
+        return "RequestReadTimeout handshake= belongs to mod_ssl, which sluice does not have yet";
       continue;
     }
     cmd.set(stage!.toLowerCase() === "header" ? "headerTimeout" : "bodyTimeout", value);

@@ -99,7 +99,11 @@ function readFraming(r: RequestRec): ReadRequest {
   const { headersIn } = r;
   const coding = headersIn.getId(TRANSFER_ENCODING);
   const length = headersIn.getId(CONTENT_LENGTH);
-  const refuse = (status: Status): ReadRequest => ({ r, body: { length: 0, announced: false, closes: true }, refused: status });
+  const refuse = (status: Status): ReadRequest => ({
+    r,
+    body: { length: 0, announced: false, closes: true },
+    refused: status,
+  });
   let body = NO_BODY;
   if (coding !== undefined) {
     // Two ways to tell where a body ends is how requests are smuggled: the length is forgotten, the connection ends.

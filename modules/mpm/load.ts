@@ -69,15 +69,18 @@ export async function loadConfig(options: LoadOptions, generation: number): Prom
   }
 }
 
-function read(options: LoadOptions, generation: number, wanted: Map<string, { name: string; at: Position }>): () => Loaded {
+function read(
+  options: LoadOptions,
+  generation: number,
+  wanted: Map<string, { name: string; at: Position }>,
+): () => Loaded {
   const modules = [...options.modules];
   const files: { path: string; from: Position | undefined }[] = [];
   const warnings: [ah: string, text: string][] = [];
   const names = new Set(modules.map((module) => module.name));
   const hasModule = (name: string) => names.has(moduleName(name)) || BUILT_IN.has(moduleName(name));
   let commands = commandsByName(modules);
-  const warn = (ah: string, message: string, at: Position) =>
-    warnings.push([ah, `${message} (${at.file}:${at.line})`]);
+  const warn = (ah: string, message: string, at: Position) => warnings.push([ah, `${message} (${at.file}:${at.line})`]);
   const host = {
     ...configFiles,
     readFile: (path: string) =>
@@ -105,7 +108,12 @@ function read(options: LoadOptions, generation: number, wanted: Map<string, { na
     },
   };
   const { defines, before, after, serverRoot } = options;
-  const tree = readConfig(options.file, host, { defines: [...defines], before: [...before], after: [...after], serverRoot });
+  const tree = readConfig(options.file, host, {
+    defines: [...defines],
+    before: [...before],
+    after: [...after],
+    serverRoot,
+  });
   return () => {
     const root = serverRootOf(tree, serverRoot);
     const resolvePath = (path: string) => (isAbsolute(path) ? path : resolve(root, path));
@@ -160,7 +168,16 @@ async function importPlugin(name: string, path: string, at: Position): Promise<M
 }
 
 /** Of httpd's modules those whose work is in the core here. */
-const BUILT_IN = new Set(["mod_so", "mod_http", "mod_core", "mod_reqtimeout", "mod_version", "mod_macro", "core", "http_core"]);
+const BUILT_IN = new Set([
+  "mod_so",
+  "mod_http",
+  "mod_core",
+  "mod_reqtimeout",
+  "mod_version",
+  "mod_macro",
+  "core",
+  "http_core",
+]);
 
 function moduleName(name: string): string {
   const base = name.replace(/\.c$/, "").replace(/_module$/, "");

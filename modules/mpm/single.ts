@@ -3,16 +3,16 @@
  * Source: httpd server/mpm_unix.c, server/mpm/event/event.c
  */
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { ConfigError, formatConfigError } from "../config/directive.ts";
 import { getModuleConfig } from "../core/module.ts";
 import type { ProcessRec } from "../core/records.ts";
-import { formatConfigError, ConfigError } from "../config/directive.ts";
-import { listenName, NetFront, type ListenFailure } from "../front/net.ts";
+import { type ListenFailure, listenName, NetFront } from "../front/net.ts";
 import { closeAllConnections, closeIdleConnections, whenDrained } from "../http/connection.ts";
 import { nodeSockets } from "../net/node.ts";
 import { endGeneration, startGeneration } from "../server/lifecycle.ts";
 import core, { serverToken } from "../server/mod_core.ts";
 import { makeFolderOf } from "./files.ts";
-import { type Loaded, loadConfig, type LoadOptions, reopenLogs } from "./load.ts";
+import { type Loaded, type LoadOptions, loadConfig, reopenLogs } from "./load.ts";
 
 /** A server that serves in this event loop. */
 export class SingleChild {
@@ -91,7 +91,11 @@ export class SingleChild {
       loaded = await loadConfig(this.options, previous.generation + 1);
     } catch (error) {
       const text = error instanceof ConfigError ? formatConfigError(error, "sluice") : String((error as Error).message);
-      previous.log.error("core", "", `the configuration is broken, nothing was changed: ${text.replaceAll("\n", " | ")}`);
+      previous.log.error(
+        "core",
+        "",
+        `the configuration is broken, nothing was changed: ${text.replaceAll("\n", " | ")}`,
+      );
       return;
     }
     const specs = coreOf(loaded.process).listen;

@@ -11,7 +11,7 @@ import { balancerName, ProxyBalancer } from "./balancer.ts";
 import { type ProxyConfig, proxyModuleRef } from "./config.ts";
 import { applyBalancerSettings, applyWorkerSettings, type BalancerSettings, type WorkerSettings } from "./params.ts";
 import { getProxyServerState, matchWorker, setProxyServerState } from "./server_state.ts";
-import { genericWorker, parseWorkerUrl, ProxyWorker, shareWorkers } from "./worker.ts";
+import { genericWorker, ProxyWorker, parseWorkerUrl, shareWorkers } from "./worker.ts";
 
 /** What one line says of a worker or balancer; plain data. */
 export interface Definition {
@@ -148,7 +148,11 @@ function warnShared(process: ProcessRec, shared: ProxyWorker, name: string, { wo
   }
 }
 
-function setExisting(workers: readonly ProxyWorker[], balancers: ReadonlyMap<string, Draft>, definition: Definition): void {
+function setExisting(
+  workers: readonly ProxyWorker[],
+  balancers: ReadonlyMap<string, Draft>,
+  definition: Definition,
+): void {
   const { url, directive, whole, worker } = definition;
   if (/^balancer:/i.test(url)) {
     const found = balancers.get(balancerName(url));
@@ -194,7 +198,11 @@ export function closePools(process: ProcessRec): void {
   for (const server of process.servers) {
     const state = getProxyServerState(server);
     if (state === undefined) continue;
-    for (const worker of [...state.workers, ...[...state.balancers.values()].flatMap((b) => b.members), state.reverse]) {
+    for (const worker of [
+      ...state.workers,
+      ...[...state.balancers.values()].flatMap((b) => b.members),
+      state.reverse,
+    ]) {
       worker.pool?.close();
     }
   }

@@ -3,7 +3,16 @@
  */
 
 /** Where in the exchange it happened. */
-export type FailureStage = "acquire" | "resolve" | "connect" | "tls" | "send-head" | "send-body" | "read-head" | "read-body" | "tunnel";
+export type FailureStage =
+  | "acquire"
+  | "resolve"
+  | "connect"
+  | "tls"
+  | "send-head"
+  | "send-body"
+  | "read-head"
+  | "read-body"
+  | "tunnel";
 
 /** Whose failure it is. A client that leaves is no backend failure. */
 export type FailureSource = "client" | "backend" | "proxy";

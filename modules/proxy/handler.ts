@@ -28,7 +28,9 @@ export function proxyHandler(r: RequestRec): Status | Promise<Status> {
   if (checked !== OK) return checked;
   const attempt = new ProxyAttempt(r.filename.slice(6));
   const answer = tryOnce(r, attempt, attempt.url);
-  return typeof answer === "number" ? conclude(r, attempt, answer) : answer.then((status) => conclude(r, attempt, status));
+  return typeof answer === "number"
+    ? conclude(r, attempt, answer)
+    : answer.then((status) => conclude(r, attempt, status));
 }
 
 function tryOnce(r: RequestRec, attempt: ProxyAttempt, url: string): Status | Promise<Status> {
@@ -37,7 +39,8 @@ function tryOnce(r: RequestRec, attempt: ProxyAttempt, url: string): Status | Pr
   attempt.failure = null;
   const { hooks } = r.server.process;
   const elected = preRequest.run(hooks, r, attempt);
-  const answer = typeof elected === "number" ? ask(r, attempt, elected) : elected.then((status) => ask(r, attempt, status));
+  const answer =
+    typeof elected === "number" ? ask(r, attempt, elected) : elected.then((status) => ask(r, attempt, status));
   return typeof answer === "number"
     ? judge(r, attempt, url, answer)
     : answer.then((status) => judge(r, attempt, url, status));

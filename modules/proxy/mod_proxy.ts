@@ -8,10 +8,17 @@ import type { CommandContext } from "../core/command.ts";
 import { defineModule } from "../core/module.ts";
 import { compileGlob } from "../server/glob.ts";
 import * as server from "../server/hooks.ts";
+import { splitUnixUrl } from "../server/uri.ts";
 import { proxyConfigSchema, proxyModuleRef } from "./config.ts";
 import { buildStates, closePools, type Definition, definitionsOf } from "./definitions.ts";
 import { proxyFixups, proxyHandler } from "./handler.ts";
-import { type BalancerSettings, isWorkerParam, parseBalancerParam, parseWorkerParam, type WorkerSettings } from "./params.ts";
+import {
+  type BalancerSettings,
+  isWorkerParam,
+  parseBalancerParam,
+  parseWorkerParam,
+  type WorkerSettings,
+} from "./params.ts";
 import type { ProxyPassRule } from "./pass.ts";
 import { preTranslate, translate, walkProxySections } from "./translate.ts";
 import { parseWorkerUrl } from "./worker.ts";
@@ -24,7 +31,13 @@ const proxy = defineModule({
   commands: ({ flag, take1, take12, take23, iterate, raw, params, section }) => [
     params("ProxyPass", "any", ["path", "url"], proxyPass, "a virtual path and a URL"),
     params("ProxyPassMatch", "any", ["path", "url"], proxyPassMatch, "a virtual path and a URL"),
-    params("ProxyPassReverse", "any", ["path", "url"], proxyPassReverse, "a virtual path and a URL for reverse proxy behaviour"),
+    params(
+      "ProxyPassReverse",
+      "any",
+      ["path", "url"],
+      proxyPassReverse,
+      "a virtual path and a URL for reverse proxy behaviour",
+    ),
     take23("ProxyPassReverseCookiePath", "any", cookiePath, "Path rewrite rule for proxying cookies"),
     take23("ProxyPassReverseCookieDomain", "any", cookieDomain, "Domain rewrite rule for proxying cookies"),
     flag("ProxyPassInterpolateEnv", "any", "interpolateEnv", "Interpolate Env Vars in reverse Proxy"),
@@ -32,19 +45,59 @@ const proxy = defineModule({
     flag("BalancerInherit", "server", "balancerInherit", "on to inherit the balancers of the main server"),
     params("BalancerMember", "proxy", ["url"], balancerMember, "A balancer name and scheme with list of params"),
     params("ProxySet", "proxy", ["url"], proxySet, "A balancer or worker name with list of params"),
-    section("Proxy", "server", proxySection, "Container for directives affecting resources located in the proxied location"),
-    section("ProxyMatch", "server", proxyMatchSection, "Container for directives affecting proxied resources that match"),
+    section(
+      "Proxy",
+      "server",
+      proxySection,
+      "Container for directives affecting resources located in the proxied location",
+    ),
+    section(
+      "ProxyMatch",
+      "server",
+      proxyMatchSection,
+      "Container for directives affecting proxied resources that match",
+    ),
     flag("ProxyRequests", "server", proxyRequests, "on if the true proxy requests should be accepted"),
     flag("ProxyPreserveHost", "any", "preserveHost", "on if we should preserve host header while proxying"),
     flag("ProxyAddHeaders", "any", "addHeaders", "on if X-Forwarded-* headers should be added or completed"),
-    flag("Proxy100Continue", "any", "proxy100Continue", "on if 100-Continue should be forwarded to the origin server, off if the proxy should handle it by itself"),
+    flag(
+      "Proxy100Continue",
+      "any",
+      "proxy100Continue",
+      "on if 100-Continue should be forwarded to the origin server, off if the proxy should handle it by itself",
+    ),
     take1("ProxyVia", "server", setVia, "Configure Via: proxy header header to one of: on | off | block | full"),
-    take1("ProxyTimeout", "server", setTimeoutMs, "Set the timeout (in seconds) for a proxied connection. This overrides the server timeout"),
-    iterate("ProxyErrorOverride", "any", setErrorOverride, "use our error handling pages instead of the servers we are proxying"),
-    take1("ProxyMaxForwards", "server", setMaxForwards, "The maximum number of proxies a request may be forwarded through."),
-    take1("ProxyBadHeader", "server", setBadHeader, "How to handle bad header line in response: IsError | Ignore | StartBody"),
+    take1(
+      "ProxyTimeout",
+      "server",
+      setTimeoutMs,
+      "Set the timeout (in seconds) for a proxied connection. This overrides the server timeout",
+    ),
+    iterate(
+      "ProxyErrorOverride",
+      "any",
+      setErrorOverride,
+      "use our error handling pages instead of the servers we are proxying",
+    ),
+    take1(
+      "ProxyMaxForwards",
+      "server",
+      setMaxForwards,
+      "The maximum number of proxies a request may be forwarded through.",
+    ),
+    take1(
+      "ProxyBadHeader",
+      "server",
+      setBadHeader,
+      "How to handle bad header line in response: IsError | Ignore | StartBody",
+    ),
     take1("ProxyIOBufferSize", "server", setIoBufferSize, "The size of the buffer for reads, in bytes"),
-    take1("ProxyReceiveBufferSize", "server", setReceiveBufferSize, "Receive buffer size for outgoing HTTP and FTP connections in bytes"),
+    take1(
+      "ProxyReceiveBufferSize",
+      "server",
+      setReceiveBufferSize,
+      "Receive buffer size for outgoing HTTP and FTP connections in bytes",
+    ),
     // What tutorials write, although httpd has no such directive.
     take1("Stickysession", "proxy", strayStickySession, "the name of the session cookie"),
     raw("MaxRequestPerChild", "proxy", strayMaxRequests, "a number of requests"),
@@ -77,7 +130,8 @@ function addPass(cmd: CommandContext, given: Words, isMatch: boolean): string | 
   const { scope } = cmd;
   const words = [...given];
   const inSection = scope.kind !== "server";
-  if (inSection && scope.kind !== "location") return `${isMatch ? "ProxyPassMatch" : "ProxyPass"} cannot occur within <${scope.section}> section`;
+  if (inSection && scope.kind !== "location")
+    return `${isMatch ? "ProxyPassMatch" : "ProxyPass"} cannot occur within <${scope.section}> section`;
   let regexWanted = isMatch;
   let fake: string | undefined;
   if (inSection) {
@@ -103,10 +157,12 @@ function addPass(cmd: CommandContext, given: Words, isMatch: boolean): string | 
       return `Regular expression could not be compiled: ${(error as Error).message}`;
     }
   }
+  const unix = splitUnixUrl(url);
   const rule: ProxyPassRule = {
     fake,
     regex,
-    url,
+    // The socket is the worker's: a request finds the worker by the URL behind it.
+    url: unix !== null && "url" in unix ? unix.url : url,
     decline: url === "!",
     nocanon: false,
     interpolate: false,
@@ -132,7 +188,7 @@ function addPass(cmd: CommandContext, given: Words, isMatch: boolean): string | 
   }
   if (!rule.decline) {
     const error = define(cmd, isBalancer(url) ? "balancer" : "worker", url, settings, regexWanted);
-    if (error !== null) return error.startsWith("URL") ? `ProxyPass ${error}` : `ProxyPass ${error}`;
+    if (error !== null) return `ProxyPass ${error}`;
   }
   if (inSection) cmd.set("sectionPass", rule);
   else cmd.push("passes", rule);
@@ -194,8 +250,15 @@ function cookieDomain(cmd: CommandContext, internal: string, pub: string, third?
   return addCookie(cmd, "cookieDomains", internal, pub, third);
 }
 
-function addCookie(cmd: CommandContext, key: string, internal: string, pub: string, third?: string): string | undefined {
-  if (third !== undefined && third.toLowerCase() !== "interpolate") return `unknown argument "${third}": only interpolate may follow`;
+function addCookie(
+  cmd: CommandContext,
+  key: string,
+  internal: string,
+  pub: string,
+  third?: string,
+): string | undefined {
+  if (third !== undefined && third.toLowerCase() !== "interpolate")
+    return `unknown argument "${third}": only interpolate may follow`;
   cmd.push(key, { internal, public: pub, interpolate: third !== undefined });
   return undefined;
 }
@@ -232,7 +295,12 @@ function proxySet(cmd: CommandContext, words: Words): string | undefined {
   return setParams(cmd, url, rest, cmd.scope.kind === "proxy" ? "in section" : "outside");
 }
 
-function setParams(cmd: CommandContext, url: string, words: Words, place: "in section" | "outside"): string | undefined {
+function setParams(
+  cmd: CommandContext,
+  url: string,
+  words: Words,
+  place: "in section" | "outside",
+): string | undefined {
   const settings: (readonly [string, string])[] = [];
   for (const word of words) {
     if (!word.includes("=")) return "Invalid ProxySet parameter. Parameter must be in the form 'key=value'";
@@ -262,7 +330,13 @@ function proxyMatchSection(cmd: CommandContext, args: string): string | undefine
   return openProxy(cmd, "ProxyMatch", words[0], words.slice(1), true);
 }
 
-function openProxy(cmd: CommandContext, section: string, arg: string | undefined, more: Words, isRegex: boolean): string | undefined {
+function openProxy(
+  cmd: CommandContext,
+  section: string,
+  arg: string | undefined,
+  more: Words,
+  isRegex: boolean,
+): string | undefined {
   if (arg === undefined) return `<${section}> directive requires additional arguments`;
   let pattern: RegExp | null = null;
   if (isRegex) {
@@ -338,27 +412,34 @@ function setBadHeader(cmd: CommandContext, arg: string): string | undefined {
 
 function setIoBufferSize(cmd: CommandContext, arg: string): string | undefined {
   const bytes = Number(arg);
-  if (!/^\d+$/.test(arg) || (bytes < 512 && bytes !== 0)) return "ProxyIOBufferSize must be >= 512 bytes, or 0 for system default.";
+  if (!/^\d+$/.test(arg) || (bytes < 512 && bytes !== 0))
+    return "ProxyIOBufferSize must be >= 512 bytes, or 0 for system default.";
   cmd.set("ioBufferSize", bytes === 0 ? 8192 : bytes);
   return undefined;
 }
 
 function setReceiveBufferSize(cmd: CommandContext, arg: string): string | undefined {
   const bytes = Number(arg);
-  if (!/^\d+$/.test(arg) || (bytes < 512 && bytes !== 0)) return "ProxyReceiveBufferSize must be >= 512 bytes, or 0 for system default.";
+  if (!/^\d+$/.test(arg) || (bytes < 512 && bytes !== 0))
+    return "ProxyReceiveBufferSize must be >= 512 bytes, or 0 for system default.";
   cmd.set("receiveBufferSize", bytes);
   return undefined;
 }
 
 function strayStickySession(cmd: CommandContext, name: string): string | undefined {
-  if (cmd.scope.kind !== "proxy") return "Stickysession is no directive: write ProxySet stickysession=NAME inside of <Proxy>";
+  if (cmd.scope.kind !== "proxy")
+    return "Stickysession is no directive: write ProxySet stickysession=NAME inside of <Proxy>";
   cmd.warn("", `Stickysession is no directive of httpd: read as ProxySet stickysession=${name}`);
   return setParams(cmd, cmd.scope.arg, [`stickysession=${name}`], "in section");
 }
 
 function strayMaxRequests(cmd: CommandContext): string | undefined {
-  if (cmd.scope.kind !== "proxy") return "MaxRequestPerChild is no directive: write MaxConnectionsPerChild at server level";
-  cmd.warn("", "MaxRequestPerChild is no directive of httpd and nothing of a <Proxy>: MaxConnectionsPerChild at server level is meant; ignored");
+  if (cmd.scope.kind !== "proxy")
+    return "MaxRequestPerChild is no directive: write MaxConnectionsPerChild at server level";
+  cmd.warn(
+    "",
+    "MaxRequestPerChild is no directive of httpd and nothing of a <Proxy>: MaxConnectionsPerChild at server level is meant; ignored",
+  );
   return undefined;
 }
 

@@ -20,7 +20,10 @@ export function compileGlob(glob: string, pathname: boolean): RegExp {
         source += "\\[";
         continue;
       }
-      const set = glob.slice(i + 1, end).replace(/[\\\]^]/g, "\\$&").replace(/^(?:!|\\\^)/, "^");
+      const set = glob
+        .slice(i + 1, end)
+        .replace(/[\\\]^]/g, "\\$&")
+        .replace(/^(?:!|\\\^)/, "^");
       source += `[${set}]`;
       i = end;
     } else if (c === "\\" && i + 1 < glob.length) {

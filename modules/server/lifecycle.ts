@@ -87,7 +87,10 @@ function reportException(process: ProcessRec) {
   return (module: string, hook: string, error: unknown, subject: unknown): void => {
     const server = (subject as RequestRec | undefined)?.server;
     const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
-    (server?.log ?? process.log).crit(module.replace(/^mod_/, ""), "", `exception in hook ${hook} of ${module}: ${text}`);
+    (server?.log ?? process.log).crit(
+      module.replace(/^mod_/, ""),
+      "",
+      `exception in hook ${hook} of ${module}: ${text}`,
+    );
   };
 }
-

@@ -3,12 +3,12 @@
  * Source: httpd server/core.c
  */
 import { z } from "zod";
+import { splitWords } from "../config/directive.ts";
+import { compileRegex } from "../config/regex.ts";
 import type { CommandContext, ScopeInfo } from "../core/command.ts";
 import { LEVELS, levelRank } from "../core/error_log.ts";
 import { defineModule } from "../core/module.ts";
 import { ServerRec, type VhostAddr } from "../core/records.ts";
-import { splitWords } from "../config/directive.ts";
-import { compileRegex } from "../config/regex.ts";
 import { compileGlob } from "./glob.ts";
 
 /** What `Listen` asks for. */
@@ -62,13 +62,28 @@ const core = defineModule({
     take1("ServerName", "server", setServerName, "The hostname and port of the server"),
     iterate("ServerAlias", "vhost", addServerAlias, "A name or names alternately used to access the server"),
     take1("ServerRoot", "global", "serverRoot", "Common directory of server-related files (logs, confs, etc.)"),
-    take1("DefaultRuntimeDir", "global", "runtimeDir", "Common directory for run-time files (shared memory, locks, etc.)"),
+    take1(
+      "DefaultRuntimeDir",
+      "global",
+      "runtimeDir",
+      "Common directory for run-time files (shared memory, locks, etc.)",
+    ),
     take1("PidFile", "global", "pidFile", "A file for logging the server process ID"),
     take1("ServerAdmin", "server", "serverAdmin", "The email address of the server administrator"),
     take1("DocumentRoot", "server", "documentRoot", "Root directory of the document tree"),
-    take12("Listen", "global", addListen, "A port number or a numeric IP address and a port number, and an optional protocol"),
+    take12(
+      "Listen",
+      "global",
+      addListen,
+      "A port number or a numeric IP address and a port number, and an optional protocol",
+    ),
     take1("ErrorLog", "server", "errorLog", "The filename of the error log"),
-    iterate("LogLevel", "server", addLogLevel, "Level of verbosity in error logging, for all modules or for single ones"),
+    iterate(
+      "LogLevel",
+      "server",
+      addLogLevel,
+      "Level of verbosity in error logging, for all modules or for single ones",
+    ),
     take1("Timeout", "server", setTimeoutSeconds, "Timeout duration (sec)"),
     take1("AllowEncodedSlashes", "server", setEncodedSlashes, "Allow URLs containing '/' encoded as '%2F'"),
     flag("MergeSlashes", "server", "mergeSlashes", "Controls whether consecutive slashes in the URI path are merged"),
@@ -83,10 +98,25 @@ const core = defineModule({
     section("Location", "server", location, "Container for directives affecting resources located at a URL"),
     section("LocationMatch", "server", locationMatch, "Container for directives affecting resources whose URL matches"),
     // sluice serves no files: what these hold applies to none of its requests, as in httpd to none that is proxied.
-    section("Directory", "server", fileSection, "Container for directives of a directory; without effect on proxied requests"),
-    section("DirectoryMatch", "server", fileSection, "Container for directives of directories; without effect on proxied requests"),
+    section(
+      "Directory",
+      "server",
+      fileSection,
+      "Container for directives of a directory; without effect on proxied requests",
+    ),
+    section(
+      "DirectoryMatch",
+      "server",
+      fileSection,
+      "Container for directives of directories; without effect on proxied requests",
+    ),
     section("Files", "server", fileSection, "Container for directives of files; without effect on proxied requests"),
-    section("FilesMatch", "server", fileSection, "Container for directives of files; without effect on proxied requests"),
+    section(
+      "FilesMatch",
+      "server",
+      fileSection,
+      "Container for directives of files; without effect on proxied requests",
+    ),
   ],
 });
 export default core;
@@ -190,14 +220,16 @@ function setTimeoutSeconds(cmd: CommandContext, arg: string): string | undefined
 
 function setEncodedSlashes(cmd: CommandContext, arg: string): string | undefined {
   const value = arg.toLowerCase();
-  if (value !== "on" && value !== "off" && value !== "nodecode") return "AllowEncodedSlashes must be On, Off, or NoDecode";
+  if (value !== "on" && value !== "off" && value !== "nodecode")
+    return "AllowEncodedSlashes must be On, Off, or NoDecode";
   cmd.set("encodedSlashes", value);
   return undefined;
 }
 
 function setTraceEnable(cmd: CommandContext, arg: string): string | undefined {
   const value = arg.toLowerCase();
-  if (value !== "on" && value !== "off" && value !== "extended") return "TraceEnable must be one of 'on', 'off', or 'extended'";
+  if (value !== "on" && value !== "off" && value !== "extended")
+    return "TraceEnable must be one of 'on', 'off', or 'extended'";
   cmd.set("traceEnable", value);
   return undefined;
 }
@@ -223,7 +255,8 @@ const TOKENS: Readonly<Record<string, CoreConfig["serverTokens"]>> = {
 
 function setServerTokens(cmd: CommandContext, arg: string): string | undefined {
   const value = TOKENS[(splitWords(arg, 1)[0]?.text ?? "").toLowerCase()];
-  if (value === undefined) return "ServerTokens takes 1 argument: 'Prod(uctOnly)', 'Major', 'Minor', 'Min(imal)', 'OS', or 'Full'";
+  if (value === undefined)
+    return "ServerTokens takes 1 argument: 'Prod(uctOnly)', 'Major', 'Minor', 'Min(imal)', 'OS', or 'Full'";
   cmd.set("serverTokens", value);
   return undefined;
 }
@@ -254,7 +287,9 @@ function virtualHost(cmd: CommandContext, args: string): string | undefined {
 function location(cmd: CommandContext, args: string): string | undefined {
   const words = splitWords(args, 1).map((w) => w.text);
   if (words[0] === "~") {
-    return words[1] === undefined ? "<Location> directive requires additional arguments" : openLocation(cmd, "Location", words[1], true);
+    return words[1] === undefined
+      ? "<Location> directive requires additional arguments"
+      : openLocation(cmd, "Location", words[1], true);
   }
   return openLocation(cmd, "Location", words[0]!, false);
 }

@@ -24,6 +24,7 @@ import {
   parseResponseHead,
   reasonPhrase,
   responseHeaders,
+  reverseMapHeaders,
   type SocketError,
   TRANSFER_ENCODING,
   UPGRADE,
@@ -258,6 +259,7 @@ export class ResponseIn implements BackendUser {
     const phrase = head.phrase;
     r.statusLine = head.protocol !== HTTP_09 && phrase !== reasonPhrase(status) ? `${status} ${phrase}` : null;
     responseHeaders(r, conf, headers);
+    reverseMapHeaders(r, conf, headers);
     r.headersOut = headers;
     const announced = r.method === "HEAD" ? headLength(headers) : length;
 

@@ -17,6 +17,7 @@ const table = new Map<string, CommandRec>(
     kinds.take1("ServerTokens", "server", nothing, ""),
     kinds.take1("ErrorLog", "server", nothing, ""),
     kinds.iterate("ServerAlias", "vhost", nothing, ""),
+    kinds.take12("ProxyPassReverse", "any", nothing, ""),
     kinds.raw("Header", "any", nothing, ""),
     kinds.params("ProxyPass", "any", ["path", "url"], nothing, ""),
     kinds.params("BalancerMember", "proxy", ["url"], nothing, ""),

@@ -240,7 +240,12 @@ test("ServerRoot changes the base of what follows and stays in the tree", () => 
 test("LoadModule loads once, resolves its path, and reports failures", () => {
   const loaded: string[] = [];
   const warnings: string[] = [];
-  const host = { loadModule: (name: string, path: string) => (loaded.push(`${name} ${path}`), null) };
+  const host = {
+    loadModule: (name: string, path: string) => {
+      loaded.push(`${name} ${path}`);
+      return null;
+    },
+  };
   assert.equal(
     show(read("LoadModule a_module ./a.ts\nLoadModule a_module b.ts\nLoadModule n npm:x", {}, { host }, warnings)),
     "",

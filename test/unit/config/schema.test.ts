@@ -18,7 +18,7 @@ const schema = jsonSchema([
   kinds.section("Proxy", "server", nothing, "by backend"),
   kinds.section("If", "any", nothing, "by expression"),
 ]);
-const validator = z.fromJSONSchema(schema as never);
+const validator = z.fromJSONSchema(schema as Parameters<typeof z.fromJSONSchema>[0]);
 
 interface Mapping {
   properties: Record<string, { description?: string; $ref?: string }>;
@@ -31,7 +31,7 @@ describe("jsonSchema()", () => {
     assert.equal(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
     assert.equal(schema["title"], "sluice configuration");
     for (const [, name] of JSON.stringify(schema).matchAll(/"\$ref":"#\/\$defs\/([^"]*)"/g))
-      assert.ok(defs[name!], name);
+      assert.ok(defs[name!], String(name));
   });
 
   test("where decides which bodies have a directive", () => {

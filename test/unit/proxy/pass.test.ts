@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { compileRegex } from "../../../modules/config/regex.ts";
-import { canonicalizePath, decodePath, normalizePath, splitTarget } from "../../../modules/server/uri.ts";
 import {
   aliasMatch,
   aliasMatchServlet,
@@ -13,6 +12,7 @@ import {
   type ProxyPassRule,
   workerNameMatcher,
 } from "../../../modules/proxy/pass.ts";
+import { canonicalizePath, decodePath, normalizePath, splitTarget } from "../../../modules/server/uri.ts";
 
 function rule(fake: string, url: string, more: Partial<ProxyPassRule> & { match?: boolean } = {}): ProxyPassRule {
   const { match, ...rest } = more;
