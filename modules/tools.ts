@@ -4,7 +4,7 @@
 import { commandsByName } from "./config/build.ts";
 import { toHttpd, toYaml } from "./config/convert.ts";
 import { ConfigError, formatConfigError } from "./config/directive.ts";
-import { readRaw } from "./config/read_raw.ts";
+import { httpdComments, readRaw, yamlComments } from "./config/read_raw.ts";
 import { readYaml } from "./config/read_yaml.ts";
 import { jsonSchema } from "./config/schema.ts";
 import type { Module } from "./core/module.ts";
@@ -27,8 +27,9 @@ export function convertFile(path: string, modules: readonly Module[]): number {
       ? toHttpd(
           readYaml(path, text, (name) => find(name)?.kind === "section"),
           find,
+          yamlComments(text),
         )
-      : toYaml(readRaw(path, text), find);
+      : toYaml(readRaw(path, text), find, httpdComments(text));
     console.log(out.replace(/\n$/, ""));
     return 0;
   } catch (error) {

@@ -225,9 +225,9 @@ function invoke(command: CommandRec, cmd: Context, directive: Directive): string
     if (directive.args === "") return `<${name}> directive requires additional arguments`;
     return command.invoke(cmd, directive.args);
   }
-  if (kind === "raw") return command.invoke(cmd, directive.args);
   if (kind === "params") return command.invoke(cmd, paramWords(command, directive));
   if (directive.named !== undefined) return `${name} takes no key=value mapping, ${help}`;
+  if (kind === "raw") return command.invoke(cmd, directive.args);
   const words = splitWords(directive.args, directive.argsColumn).map((word: Word) => word.text);
   switch (kind) {
     case "noArgs":

@@ -152,6 +152,5 @@ export function errorLogTime(us: number): string {
 
 /** Control characters as \xhh, so that a client cannot write lines of its own into the log. */
 function escapeControls(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
   return text.replace(/[\x00-\x1f\x7f]/g, (c) => `\\x${c.charCodeAt(0).toString(16).padStart(2, "0")}`);
 }

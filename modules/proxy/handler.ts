@@ -51,10 +51,10 @@ function ask(r: RequestRec, attempt: ProxyAttempt, elected: Status): Status | Pr
   if (status === DECLINED) status = electWorker(r, attempt);
   if (status !== OK) return status;
   const worker = attempt.worker!;
-  const { process } = r.server;
-  worker.pool ??= new ConnPool(worker, process.sockets, process);
+  const generation = r.server.process;
+  worker.pool ??= new ConnPool(worker, generation.sockets, generation);
   const url = splitProxyUrl(attempt.url);
-  const answer = schemeHandler.run(process.hooks, r, worker, url, attempt);
+  const answer = schemeHandler.run(generation.hooks, r, worker, url, attempt);
   if (answer !== DECLINED) return answer;
   r.server.log.warn(
     "proxy",

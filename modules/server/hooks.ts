@@ -9,13 +9,13 @@ import type { Socket } from "../net/socket.ts";
 // Once for each configuration that is read
 
 /** The tree was read and every directive ran: check it. An Error thrown here is a configuration error. No side effects. */
-export const checkConfig = runVoid<[process: ProcessRec]>("check_config");
+export const checkConfig = runVoid<[generation: ProcessRec]>("check_config");
 /** Build what the configuration describes. Not run for a syntax check. */
-export const postConfig = runVoid<[process: ProcessRec, previous: ProcessRec | null]>("post_config");
+export const postConfig = runVoid<[generation: ProcessRec, previous: ProcessRec | null]>("post_config");
 /** An event loop starts to serve. */
-export const childInit = runVoid<[process: ProcessRec, main: ServerRec]>("child_init");
+export const childInit = runVoid<[generation: ProcessRec, main: ServerRec]>("child_init");
 /** This configuration serves nothing any more; let go of what it holds. */
-export const childExit = runVoid<[process: ProcessRec]>("child_exit");
+export const childExit = runVoid<[generation: ProcessRec]>("child_exit");
 
 // Once for each connection
 
