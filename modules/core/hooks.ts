@@ -56,32 +56,37 @@ abstract class HookKey<A extends unknown[], R> {
   }
 }
 
+// The runners pass four arguments whatever the hook takes: an array of them for each call costs more than most hooks do.
+type Fn = (a: unknown, b?: unknown, c?: unknown, d?: unknown) => unknown;
+
 /** The first answer that is not DECLINED is the answer of the chain. */
 export class RunFirst<A extends unknown[]> extends HookKey<A, Answer> {
-  run(hooks: Hooks, ...args: A): Answer {
-    return step(hooks, this.name, hooks.chain(this.id), 0, args, DECLINED, notDeclined);
-  }
+  readonly run = ((hooks: Hooks, a: unknown, b?: unknown, c?: unknown, d?: unknown): Answer => {
+    const chain = hooks.chain(this.id);
+    return chain.fns.length === 0 ? DECLINED : step(hooks, this, true, chain, 0, a, b, c, d);
+  }) as unknown as (hooks: Hooks, ...args: A) => Answer;
 }
 
 /** Every function runs until one answers other than OK or DECLINED. */
 export class RunAll<A extends unknown[]> extends HookKey<A, Answer> {
-  run(hooks: Hooks, ...args: A): Answer {
-    return step(hooks, this.name, hooks.chain(this.id), 0, args, OK, isRefusal);
-  }
+  readonly run = ((hooks: Hooks, a: unknown, b?: unknown, c?: unknown, d?: unknown): Answer => {
+    const chain = hooks.chain(this.id);
+    return chain.fns.length === 0 ? OK : step(hooks, this, false, chain, 0, a, b, c, d);
+  }) as unknown as (hooks: Hooks, ...args: A) => Answer;
 }
 
 /** Every function runs; answers do not matter. */
 export class RunVoid<A extends unknown[]> extends HookKey<A, void> {
-  run(hooks: Hooks, ...args: A): void {
+  readonly run = ((hooks: Hooks, a: unknown, b?: unknown, c?: unknown, d?: unknown): void => {
     const { fns, modules } = hooks.chain(this.id);
     for (let i = 0; i < fns.length; i++) {
       try {
-        (fns[i] as (...a: A) => void)(...args);
+        (fns[i] as Fn)(a, b, c, d);
       } catch (error) {
-        hooks.report(modules[i]!, this.name, error, args[0]);
+        hooks.report(modules[i]!, this.name, error, a);
       }
     }
-  }
+  }) as unknown as (hooks: Hooks, ...args: A) => void;
 }
 
 /** A hook whose first function to answer other than DECLINED decides. */
@@ -142,45 +147,40 @@ export class Hooks {
   }
 }
 
-function notDeclined(status: Status): boolean {
-  return status !== DECLINED;
-}
-
-function isRefusal(status: Status): boolean {
-  return status !== OK && status !== DECLINED;
-}
-
-function step<A extends unknown[]>(
+function step(
   hooks: Hooks,
-  name: string,
+  key: { readonly name: string },
+  first: boolean,
   chain: Chain,
   from: number,
-  args: A,
-  otherwise: Status,
-  decides: (status: Status) => boolean,
+  a: unknown,
+  b: unknown,
+  c: unknown,
+  d: unknown,
 ): Answer {
   const { fns, modules } = chain;
   for (let i = from; i < fns.length; i++) {
     let answer: Answer;
     try {
-      answer = (fns[i] as (...a: A) => Answer)(...args);
+      answer = (fns[i] as Fn)(a, b, c, d) as Answer;
     } catch (error) {
-      hooks.report(modules[i]!, name, error, args[0]);
+      hooks.report(modules[i]!, key.name, error, a);
       answer = 500;
     }
     if (typeof answer === "number") {
-      if (decides(answer)) return answer;
-    } else {
-      return answer.then(
-        (status) => (decides(status) ? status : step(hooks, name, chain, i + 1, args, otherwise, decides)),
-        (error: unknown) => {
-          hooks.report(modules[i]!, name, error, args[0]);
-          return 500;
-        },
-      );
+      if (answer !== DECLINED && (first || answer !== OK)) return answer;
+      continue;
     }
+    return answer.then(
+      (status) =>
+        status !== DECLINED && (first || status !== OK) ? status : step(hooks, key, first, chain, i + 1, a, b, c, d),
+      (error: unknown) => {
+        hooks.report(modules[i]!, key.name, error, a);
+        return 500;
+      },
+    );
   }
-  return otherwise;
+  return first ? DECLINED : OK;
 }
 
 /** By rank, then as registered; then moved as little as `before` and `after` demand. */

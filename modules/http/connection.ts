@@ -451,11 +451,16 @@ export class HttpConnection implements SocketOwner, Timeout, BodySource, Respons
   }
 
   private armHead(): void {
-    const { wheel, clock } = this.conn.process;
+    const { clock } = this.conn.process;
     const { headerTimeout, timeoutMs } = this.settings;
     if (this.headStartMs === 0) this.headStartMs = clock.now();
     const used = clock.now() - this.headStartMs;
-    wheel.arm(this, Math.min(timeoutMs, remaining(headerTimeout, used, this.input?.length ?? 0)));
+    this.armFor(Math.min(timeoutMs, remaining(headerTimeout, used, this.input?.length ?? 0)));
+  }
+
+  /** Time that is used up is not given anew: a client that drips bytes would move its deadline before every tick. */
+  private armFor(ms: number): void {
+    if (ms > 0 || this.deadline === 0) this.conn.process.wheel.arm(this, Math.max(1, ms));
   }
 
   private armBody(): void {
@@ -467,7 +472,7 @@ export class HttpConnection implements SocketOwner, Timeout, BodySource, Respons
     }
     if (this.bodyStartMs === 0) this.bodyStartMs = clock.now();
     const used = clock.now() - this.bodyStartMs;
-    wheel.arm(this, Math.min(this.settings.timeoutMs, remaining(this.settings.bodyTimeout, used, body.received)));
+    this.armFor(Math.min(this.settings.timeoutMs, remaining(this.settings.bodyTimeout, used, body.received)));
   }
 }
 
@@ -494,13 +499,13 @@ class Discard implements BodyConsumer {
   }
 }
 
-/** Milliseconds left of a read time-out after `used`, with `bytes` read; at least 1. */
+/** Milliseconds left of a read time-out after `used`, with `bytes` read; 0 or less: it is used up. */
 function remaining(limit: ReadTimeout, used: number, bytes: number): number {
   if (limit.initialMs === 0) return Number.MAX_SAFE_INTEGER;
   let whole = limit.initialMs;
   if (limit.bytesPerSecond > 0) whole += (bytes / limit.bytesPerSecond) * 1000;
   if (limit.mostMs > 0) whole = Math.min(whole, limit.mostMs);
-  return Math.max(1, whole - used);
+  return whole - used;
 }
 
 /** The last request's words on persistence. One object: it is read before the next call. */

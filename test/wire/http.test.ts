@@ -1,0 +1,485 @@
+/** HTTP/1.1 through the whole program: bytes in at the front, the bytes that the backend gets, bytes out. */
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { type Backend, body, chunked, early, head, ok, respond, startBackend, untilClose } from "../support/backend.ts";
+import { connectClient, fetchOnce } from "../support/client.ts";
+import { type Sluice, startSluice } from "../support/sluice.ts";
+
+let backend: Backend;
+let sluice: Sluice;
+
+before(async () => {
+  backend = await startBackend();
+  sluice = await startSluice(`
+    Listen 127.0.0.1:PORT
+    Listen 127.0.0.1:PORT2
+    Listen 127.0.0.1:PORT3
+    ServerName front.test
+    MaxKeepAliveRequests 0
+    ProxyPass "/b/" "${backend.url}/"
+    <VirtualHost *:PORT2>
+      RequestReadTimeout header=1 body=1
+      ProxyPass "/b/" "${backend.url}/"
+    </VirtualHost>
+    <VirtualHost *:PORT3>
+      MaxKeepAliveRequests 3
+      ProxyPass "/b/" "${backend.url}/"
+    </VirtualHost>
+  `);
+});
+
+after(async () => {
+  await sluice?.stop();
+  await backend?.stop();
+});
+
+const port = (): number => sluice.port;
+const lines = (...all: string[]): string => `${all.join("\r\n")}\r\n\r\n`;
+const get = (...fields: string[]): string => lines("GET /b/x HTTP/1.1", "Host: a", ...fields);
+const post = (fields: string[], text: string): string => lines("POST /b/x HTTP/1.1", "Host: a", ...fields) + text;
+
+/** Sends bytes, expects one answer with this status and the end of the connection, and nothing at the backend. */
+async function refused(bytes: string, status: number): Promise<void> {
+  const before = backend.requests.length;
+  await using client = await connectClient(port());
+  void client.send(bytes);
+  const response = await client.response();
+  assert.equal(response.status, status);
+  assert.ok(response.complete);
+  await client.untilEnded();
+  assert.equal(client.responses.length, 1);
+  assert.ok(client.received.endsWith(response.text), "bytes behind the answer");
+  assert.equal(backend.requests.length, before, "the backend got it");
+}
+
+const REFUSED_HEADS: [name: string, bytes: string, status: number][] = [
+  ["two spaces before the target", "GET  /b/ HTTP/1.1\r\nHost: a\r\n\r\n", 400],
+  ["two spaces before the protocol", "GET /b/  HTTP/1.1\r\nHost: a\r\n\r\n", 400],
+  ["a blank behind the protocol", "GET /b/ HTTP/1.1 \r\nHost: a\r\n\r\n", 400],
+  ["tabs in the request line", "GET\t/b/\tHTTP/1.1\r\nHost: a\r\n\r\n", 400],
+  ["a lower-case protocol", "GET /b/ http/1.1\r\nHost: a\r\n\r\n", 400],
+  ["another protocol", "GET /b/ ICY/1.1\r\nHost: a\r\n\r\n", 400],
+  ["HTTP/1.10", "GET /b/ HTTP/1.10\r\nHost: a\r\n\r\n", 400],
+  ["HTTP/0.9 by name", "GET /b/ HTTP/0.9\r\nHost: a\r\n\r\n", 400],
+  ["a bare LF behind the request line", "GET /b/ HTTP/1.1\nHost: a\r\n\r\n", 400],
+  ["a bare CR in the request line", "GET /b/\rx HTTP/1.1\r\nHost: a\r\n\r\n", 400],
+  ["a method that is no token", "G@T /b/ HTTP/1.1\r\nHost: a\r\n\r\n", 400],
+  ["a blank line before a blank method", " GET /b/ HTTP/1.1\r\nHost: a\r\n\r\n", 400],
+  ["a fragment", "GET /b/#x HTTP/1.1\r\nHost: a\r\n\r\n", 400],
+  ["a control character in the target", "GET /b/\x01 HTTP/1.1\r\nHost: a\r\n\r\n", 400],
+  ["NUL in the target", "GET /b/\0 HTTP/1.1\r\nHost: a\r\n\r\n", 400],
+  ["a target without its slash", "GET b/ HTTP/1.1\r\nHost: a\r\n\r\n", 400],
+  ["* for GET", "GET * HTTP/1.1\r\nHost: a\r\n\r\n", 400],
+  ["TLS on a plain port", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03 \r\n\r\n", 400],
+  ["a long request line", `GET /b/${"x".repeat(9000)} HTTP/1.1\r\nHost: a\r\n\r\n`, 414],
+  ["a long request line without its end", `GET /b/${"x".repeat(9000)}`, 414],
+  ["no Host", "GET /b/ HTTP/1.1\r\n\r\n", 400],
+  ["two Hosts", "GET /b/ HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n", 400],
+  ["a Host with a blank", "GET /b/ HTTP/1.1\r\nHost: a b\r\n\r\n", 400],
+  ["a Host with a path", "GET /b/ HTTP/1.1\r\nHost: a/b\r\n\r\n", 400],
+  ["a Host list", "GET /b/ HTTP/1.1\r\nHost: a, b\r\n\r\n", 400],
+  ["a bare LF behind a field", "GET /b/ HTTP/1.1\r\nHost: a\nX: 1\r\n\r\n", 400],
+  ["a bare LF as the empty line", "GET /b/ HTTP/1.1\r\nHost: a\r\n\nX", 400],
+  ["a bare CR in a value", "GET /b/ HTTP/1.1\r\nHost: a\r\nX: 1\rY: 2\r\n\r\n", 400],
+  ["NUL in a value", "GET /b/ HTTP/1.1\r\nHost: a\r\nX: 1\x002\r\n\r\n", 400],
+  ["a blank before the colon", "GET /b/ HTTP/1.1\r\nHost: a\r\nTransfer-Encoding : chunked\r\n\r\n", 400],
+  ["a field without colon", "GET /b/ HTTP/1.1\r\nHost: a\r\nfield\r\n\r\n", 400],
+  ["a field without name", "GET /b/ HTTP/1.1\r\nHost: a\r\n: x\r\n\r\n", 400],
+  ["a control character in a name", "GET /b/ HTTP/1.1\r\nHost: a\r\nContent\x0bLength: 1\r\n\r\n", 400],
+  ["a fold before the first field", "GET /b/ HTTP/1.1\r\n Host: a\r\n\r\n", 400],
+  ["101 fields", get(...Array.from({ length: 100 }, (_, i) => `X-${i}: 1`)), 400],
+  ["a long field", get(`X: ${"x".repeat(9000)}`), 400],
+  ["a long field without its end", `GET /b/ HTTP/1.1\r\nHost: a\r\nX: ${"x".repeat(9000)}`, 400],
+  ["a long field in folds", get(`X: 1${`\r\n ${"x".repeat(1000)}`.repeat(9)}`), 400],
+  ["CONNECT", "CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n", 405],
+  ["another expectation", get("Expect: 200-ok"), 417],
+];
+
+for (const [name, bytes, status] of REFUSED_HEADS) {
+  test(`${status} and the end of the connection: ${name}`, () => refused(bytes, status));
+}
+
+test("no target: HTTP/0.9, so an answer without a head", async () => {
+  const before = backend.requests.length;
+  await using client = await connectClient(port());
+  void client.send("GET HTTP/1.1\r\nHost: a\r\n\r\n");
+  await client.untilEnded();
+  assert.match(client.received, /^<!DOCTYPE.*<title>400 Bad Request/s);
+  assert.equal(backend.requests.length, before);
+});
+
+const HIDDEN = "GET /b/hidden HTTP/1.1\r\nHost: a\r\n\r\n";
+
+const REFUSED_FRAMING: [name: string, fields: string[], status: number][] = [
+  ["two lengths", ["Content-Length: 0", "Content-Length: 5"], 400],
+  ["the same length twice", ["Content-Length: 5", "Content-Length: 5"], 400],
+  ["a list of lengths", ["Content-Length: 5, 5"], 400],
+  ["a signed length", ["Content-Length: +5"], 400],
+  ["a negative length", ["Content-Length: -5"], 400],
+  ["a length in hex", ["Content-Length: 0x5"], 400],
+  ["a length with a blank inside", ["Content-Length: 1 2"], 400],
+  ["a length with text behind", ["Content-Length: 5x"], 400],
+  ["an empty length", ["Content-Length: "], 400],
+  ["a length beyond 2^63", ["Content-Length: 99999999999999999999"], 400],
+  ["xchunked", ["Transfer-Encoding: xchunked"], 400],
+  ["chunkedx", ["Transfer-Encoding: chunkedx"], 400],
+  ["chunked before another coding", ["Transfer-Encoding: chunked, identity"], 400],
+  ["chunked in a second field", ["Transfer-Encoding: chunked", "Transfer-Encoding: x"], 400],
+  ["identity", ["Transfer-Encoding: identity"], 400],
+  ["an unknown coding with a length", ["Content-Length: 5", "Transfer-Encoding: x"], 400],
+  ["a vertical tab before chunked", ["Transfer-Encoding: \x0bchunked"], 400],
+];
+
+for (const [name, fields, status] of REFUSED_FRAMING) {
+  test(`${status} and the end of the connection: ${name}`, () => refused(post(fields, HIDDEN), status));
+}
+
+test("400: Transfer-Encoding in HTTP/1.0", () =>
+  refused(`${lines("POST /b/x HTTP/1.0", "Transfer-Encoding: chunked")}0\r\n\r\n${HIDDEN}`, 400));
+
+const BAD_CHUNKS: [name: string, body: string][] = [
+  ["text as size", "xyz\r\nhello\r\n0\r\n\r\n"],
+  ["no size", "\r\nhello\r\n0\r\n\r\n"],
+  ["a negative size", "-5\r\nhello\r\n0\r\n\r\n"],
+  ["0x before the size", "0x5\r\nhello\r\n0\r\n\r\n"],
+  ["a blank before the size", " 5\r\nhello\r\n0\r\n\r\n"],
+  ["two sizes", "5 5\r\nhello\r\n0\r\n\r\n"],
+  ["17 digits", "00000000000000005\r\nhello\r\n0\r\n\r\n"],
+  ["a size beyond 2^53", "ffffffffffffffff\r\nhello\r\n0\r\n\r\n"],
+  ["a bare LF behind the size", "5\nhello\r\n0\r\n\r\n"],
+  ["a bare CR behind the size", "5\rhello\r\n0\r\n\r\n"],
+  ["a bare LF in an extension", "5;a\nb\r\nhello\r\n0\r\n\r\n"],
+  ["more data than its size", "5\r\nhello!\r\n0\r\n\r\n"],
+  ["a bare LF behind the data", "5\r\nhello\n0\r\n\r\n"],
+  ["a trailer that is no field", "5\r\nhello\r\n0\r\nno field\r\n\r\n"],
+  ["a bare LF behind a trailer", "5\r\nhello\r\n0\r\nX: 1\n\r\n"],
+];
+
+for (const [name, chunks] of BAD_CHUNKS) {
+  test(`400 and the end of the connection: chunks with ${name}`, () =>
+    refused(post(["Transfer-Encoding: chunked"], chunks + HIDDEN), 400));
+}
+
+test("Content-Length beside Transfer-Encoding: chunks rule, the length is dropped, the connection ends", async () => {
+  const at = backend.requests.length;
+  for (const fields of [
+    ["Content-Length: 5", "Transfer-Encoding: chunked"],
+    ["Transfer-Encoding: chunked", "Content-Length: 5"],
+  ]) {
+    await using client = await connectClient(port());
+    void client.send(post(fields, `3\r\nabc\r\n0\r\n\r\n${HIDDEN}`));
+    const response = await client.response();
+    assert.equal(response.status, 200);
+    assert.equal(response.field("connection"), "close");
+    await client.untilEnded();
+    assert.equal(client.responses.length, 1);
+  }
+  assert.deepEqual(
+    backend.requests.slice(at).map((r) => [r.target, r.fieldAll("content-length"), r.field("transfer-encoding"), r.text]),
+    [
+      ["/x", ["3"], undefined, "abc"],
+      ["/x", ["3"], undefined, "abc"],
+    ],
+  );
+});
+
+test("what the backend gets is made anew: one length, no hop-by-hop field, folds as one line, one Host", async () => {
+  const at = backend.requests.length;
+  await using client = await connectClient(port());
+  void client.send(
+    lines(
+      "POST /b/x?q=1 HTTP/1.1",
+      "hOsT:   a:99  ",
+      "Transfer-encoding:  ChunKed ",
+      "X-Fold: one",
+      "\t two ",
+      "Connection: close-not, X-Hop ,keep-alive",
+      "X-Hop: 1",
+      "Keep-Alive: timeout=5",
+      "Proxy-Connection: keep-alive",
+      "TE: trailers",
+      "Trailer: X-End",
+      "Upgrade: h2c",
+      "Empty:",
+      "Cookie: a=1",
+      "Cookie: b=2",
+    ) + "3;ext=1\r\nabc\r\n0000002  ;x=\"y\"\r\nde\r\n00\r\nX-End: 1\r\nContent-Length: 9\r\n\r\n",
+  );
+  assert.equal((await client.response()).status, 200);
+  const request = await backend.request(at);
+  await request.done;
+  assert.equal(
+    request.head,
+    lines(
+      "POST /x?q=1 HTTP/1.1",
+      `Host: ${backend.authority}`,
+      "X-Fold: one two",
+      "Empty: ",
+      "Cookie: a=1, b=2",
+      "X-Forwarded-For: 127.0.0.1",
+      "X-Forwarded-Host: a:99",
+      "X-Forwarded-Server: front.test",
+      "Content-Length: 5",
+      "Connection: Keep-Alive",
+    ),
+  );
+  assert.equal(request.text, "abcde");
+  assert.deepEqual(request.trailers, []);
+  const { received } = request.connection;
+  assert.ok(received.endsWith(`${request.head}abcde`));
+});
+
+test("a chunked body that does not come at once goes on in chunks, well-formed, without trailers", async () => {
+  const at = backend.requests.length;
+  await using client = await connectClient(port());
+  const part = "y".repeat(40_000);
+  void client.send(post(["Transfer-Encoding: chunked"], `9c40\r\n${part}\r\n`));
+  const request = await backend.request(at);
+  void client.send("3\r\nabc\r\n0\r\nX-End: 1\r\n\r\n");
+  assert.equal((await client.response()).status, 200);
+  await request.done;
+  assert.deepEqual(
+    [request.field("transfer-encoding"), request.field("content-length"), request.text === `${part}abc`],
+    ["chunked", undefined, true],
+  );
+  assert.deepEqual(request.trailers, []);
+  assert.equal((await client.get("/b/next")).text, "GET /next");
+});
+
+test("keep-alive: one connection for many requests, also behind a body that nobody read", async () => {
+  await using client = await connectClient(port());
+  for (let i = 0; i < 5; i++) assert.equal((await client.get(`/b/${i}`)).text, `GET /${i}`);
+  assert.equal((await client.request("POST", "/nobody", [], "GET /b/hidden HTTP/1.1\r\n\r\n")).status, 404);
+  assert.equal((await client.get("/b/last", "Connection: close")).text, "GET /last");
+  await client.untilEnded();
+  assert.equal(client.responses.length, 7);
+});
+
+test("MaxKeepAliveRequests: the last answer says close, what was sent behind it is not answered", async () => {
+  await using client = await connectClient(sluice.ports[2]!);
+  void client.send(lines("GET /b/1 HTTP/1.1", "Host: a", "Connection: keep-alive").repeat(5));
+  await client.untilEnded();
+  // Source: httpd ap_set_keepalive: "max=" counts what is left
+  assert.deepEqual(
+    client.responses.map((r) => [r.status, r.field("keep-alive"), r.field("connection")]),
+    [
+      [200, "timeout=5, max=3", "Keep-Alive"],
+      [200, "timeout=5, max=2", "Keep-Alive"],
+      [200, "timeout=5, max=1", "Keep-Alive"],
+      [200, undefined, "close"],
+    ],
+  );
+});
+
+test("pipelining: answers in the order of the requests, with 404 and bodies between", async () => {
+  await using client = await connectClient(port());
+  backend.routes = { "/slow": async () => (await fetchOnce(port(), "/b/aside"), ok("slow")) };
+  const a = (target: string) => lines(`GET ${target} HTTP/1.1`, "Host: a");
+  void client.send(
+    a("/b/slow") +
+      a("/none") +
+      lines("POST /b/p HTTP/1.1", "Host: a", "Content-Length: 7") +
+      "abc\r\n\r\n" + // the client of the tests finds the next method behind an empty line
+      lines("POST /none HTTP/1.1", "Host: a", "Transfer-Encoding: chunked") +
+      "3\r\nabc\r\n0\r\n\r\n" +
+      a("/b/2") +
+      lines("HEAD /none HTTP/1.1", "Host: a") +
+      a("/b/3"),
+  );
+  await client.until(() => client.responses.length === 7 && client.responses[6]!.complete, "7 answers");
+  backend.routes = {};
+  assert.deepEqual(
+    client.responses.map((r) => [r.status, r.status === 200 ? r.text : ""]),
+    [
+      [200, "slow"],
+      [404, ""],
+      [200, "POST /p"],
+      [404, ""],
+      [200, "GET /2"],
+      [404, ""],
+      [200, "GET /3"],
+    ],
+  );
+});
+
+test("200 pipelined requests in one segment", async () => {
+  await using client = await connectClient(port());
+  const targets = Array.from({ length: 200 }, (_, i) => (i % 7 === 3 ? `/none/${i}` : `/b/${i}`));
+  void client.send(targets.map((target) => lines(`GET ${target} HTTP/1.1`, "Host: a")).join(""));
+  await client.until(() => client.responses.length === 200 && client.responses[199]!.complete, "200 answers");
+  client.responses.forEach((response, i) => {
+    if (i % 7 === 3) assert.equal(response.status, 404);
+    else assert.equal(response.text, `GET /${i}`);
+  });
+});
+
+test("100-continue: the backend's own 100 reaches the client, then the body reaches the backend", async () => {
+  backend.routes = { "/x": [early, head(100), body, ok("done")] };
+  const at = backend.requests.length;
+  await using client = await connectClient(port());
+  void client.send(post(["Expect: 100-continue", "Content-Length: 5"], ""));
+  await client.until(() => client.interimSoFar.length === 1, "100 Continue");
+  const request = await backend.request(at);
+  assert.equal(request.bodyLength, 0);
+  assert.match(request.field("expect") ?? "", /^100-continue$/i);
+  void client.send("hello");
+  const response = await client.response();
+  assert.deepEqual([response.status, response.text, response.interim.map((r) => r.status)], [200, "done", [100]]);
+  assert.equal(request.text, "hello");
+  backend.routes = {};
+  assert.equal((await client.get("/b/next")).text, "GET /next");
+});
+
+test("100-continue: a refusal comes at once and ends the connection, for the body may or may not follow", async () => {
+  backend.routes = { "/x": [early, respond(401, "no")] };
+  await using client = await connectClient(port());
+  void client.send(post(["Expect: 100-continue", "Content-Length: 5"], ""));
+  const response = await client.response();
+  backend.routes = {};
+  assert.deepEqual([response.status, response.text, response.interim.length], [401, "no", 0]);
+  assert.equal(response.field("connection"), "close");
+  await client.untilEnded();
+});
+
+test("100-continue: answered here when nothing is there", async () => {
+  await using client = await connectClient(port());
+  void client.send(lines("POST /none HTTP/1.1", "Host: a", "Expect: 100-continue", "Content-Length: 5"));
+  const response = await client.response();
+  assert.deepEqual([response.status, response.interim.length], [404, 0]);
+  await client.untilEnded();
+});
+
+test("HTTP/1.0: no Host, no chunks, the connection ends unless keep-alive is asked for", async () => {
+  backend.routes = { "/c": chunked(["ab", "cd"]), "/l": ok("l") };
+  {
+    await using client = await connectClient(port());
+    void client.send("GET /b/c HTTP/1.0\r\n\r\n");
+    const response = await client.response();
+    await client.untilEnded();
+    assert.deepEqual(
+      [response.text, response.field("transfer-encoding"), response.framing, response.field("connection")],
+      ["abcd", undefined, "eof", "close"],
+    );
+  }
+  await using client = await connectClient(port());
+  void client.send("GET /b/l HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
+  const first = await client.response();
+  assert.deepEqual([first.text, first.field("connection"), first.field("content-length")], ["l", "Keep-Alive", "1"]);
+  void client.send("GET /b/c HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
+  assert.deepEqual([(await client.response()).text, await client.untilEnded()], ["abcd", undefined]);
+  backend.routes = {};
+});
+
+test("HEAD, 204 and 304: no body and no framing that promises one", async () => {
+  backend.routes = {
+    "/head": head(200, "Content-Length: 1234", "X: 1"),
+    "/headc": head(200, "Transfer-Encoding: chunked"),
+    "/204": head(204, "X: 1"),
+    "/304": head(304, 'ETag: "a"', "Content-Length: 99"),
+  };
+  await using client = await connectClient(port());
+  const answers = [
+    await client.request("HEAD", "/b/head"),
+    await client.request("HEAD", "/b/headc"),
+    await client.get("/b/204"),
+    await client.get("/b/304"),
+    await client.request("HEAD", "/none"),
+    await client.get("/b/next"),
+  ];
+  backend.routes = {};
+  assert.deepEqual(
+    answers.map((r) => [r.status, r.bodyLength]),
+    [
+      [200, 0],
+      [200, 0],
+      [204, 0],
+      [304, 0],
+      [404, 0],
+      [200, 9],
+    ],
+  );
+  assert.equal(answers[0]!.field("content-length"), "1234");
+  for (const answer of answers.slice(2, 4)) assert.equal(answer.field("transfer-encoding"), undefined);
+  assert.equal(answers[2]!.field("content-length"), undefined);
+});
+
+test("a chunked answer stays chunked for HTTP/1.1; its trailers are dropped; one until the close gets chunks", async () => {
+  backend.routes = {
+    "/c": chunked(["hello", " world"], "X-End: 1", "Content-Length: 3"),
+    "/e": untilClose("until"),
+  };
+  await using client = await connectClient(port());
+  const answers = [await client.get("/b/c"), await client.get("/b/e")];
+  backend.routes = {};
+  assert.deepEqual(
+    answers.map((r) => [r.text, r.framing, r.field("content-length"), r.trailers]),
+    [
+      ["hello world", "chunked", undefined, []],
+      ["until", "chunked", undefined, []],
+    ],
+  );
+  assert.equal((await client.get("/b/next")).text, "GET /next");
+});
+
+/** All that was sent before has reached the server. */
+async function settled(aside: Awaited<ReturnType<typeof connectClient>>): Promise<void> {
+  assert.equal((await aside.get("/none")).status, 404);
+}
+
+test("a request cut in two at every byte is the same request", async () => {
+  const bytes = post(["Transfer-Encoding: chunked", "X-Fold: a", " b"], "5\r\nhello\r\n1;e=1\r\n!\r\n0\r\nX: 1\r\n\r\n");
+  await using client = await connectClient(port());
+  await using aside = await connectClient(port());
+  for (let cut = 1; cut < bytes.length; cut++) {
+    const at = backend.requests.length;
+    void client.send(bytes.slice(0, cut));
+    await settled(aside);
+    void client.send(bytes.slice(cut));
+    const response = await client.response();
+    assert.deepEqual([response.status, response.text], [200, "POST /x"], `cut at ${cut}`);
+    const request = backend.requests[at]!;
+    await request.done;
+    assert.deepEqual([request.text, request.field("x-fold")], ["hello!", "a b"], `cut at ${cut}`);
+  }
+});
+
+test("a request byte by byte", async () => {
+  const bytes = post(["Content-Length: 2"], "ab");
+  await using client = await connectClient(port());
+  await using aside = await connectClient(port());
+  for (const byte of bytes) {
+    void client.send(byte);
+    await settled(aside);
+  }
+  assert.equal((await client.response()).text, "POST /x");
+});
+
+test("fields up to the limits pass, to the backend and back", async () => {
+  const value = "v".repeat(8000);
+  backend.routes = { "*": ok("big", `X-Big: ${value}`) };
+  const at = backend.requests.length;
+  await using client = await connectClient(port());
+  const response = await client.get(`/b/${"t".repeat(7000)}`, `X-Big: ${value}`);
+  backend.routes = {};
+  assert.equal(response.field("x-big"), value);
+  assert.equal(backend.requests[at]!.field("x-big"), value);
+  assert.equal(backend.requests[at]!.target.length, 7001);
+});
+
+test("RequestReadTimeout: a head that does not end is 408, a body too, silence is no answer at all", async () => {
+  await using slow = await connectClient(sluice.ports[1]!);
+  await using body = await connectClient(sluice.ports[1]!);
+  await using silent = await connectClient(sluice.ports[1]!);
+  void slow.send("GET /b/ HTTP/1.1\r\nHost: a\r\nX-");
+  void body.send(lines("POST /b/ HTTP/1.1", "Host: a", "Content-Length: 5") + "ab");
+  const answers = await Promise.all([slow.response(), body.response()]);
+  assert.deepEqual(
+    answers.map((r) => [r.status, r.field("connection")]),
+    [
+      [408, "close"],
+      [408, "close"],
+    ],
+  );
+  await Promise.all([slow.untilEnded(), body.untilEnded(), silent.untilEnded()]);
+  assert.equal(silent.received, "");
+});
