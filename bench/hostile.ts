@@ -216,20 +216,20 @@ async function backend(): Promise<void> {
   console.log(port);
 }
 
-/** Prints the port of its backend, reads the port of sluice, then prints the milliseconds of each request. */
+/** Prints the port of its backend, reads the port of sluice, then prints the milliseconds of each request, and without it. */
 async function probe(): Promise<void> {
-  console.log(await listen((socket) => readMessages(socket, () => () => respond(socket, "pong"))));
+  const own = await listen((socket) => readMessages(socket, () => () => respond(socket, "pong")));
+  console.log(own);
   let target = 0;
   createInterface({ input: process.stdin }).on("line", (line) => (target = Number(line)));
+  const time = async (port: number): Promise<number> => {
+    const start = performance.now();
+    const answer = await Promise.race([get(port, "/ping"), sleep(5000, "")]).catch(() => "");
+    return answer === "pong" ? performance.now() - start : 9999;
+  };
   for (;;) {
     await sleep(25);
-    const port = target;
-    if (port === 0) continue;
-    const start = performance.now();
-    const late = setTimeout(() => console.log(9999), 5000);
-    const answer = await get(port, "/ping").catch(() => "");
-    clearTimeout(late);
-    console.log(answer === "pong" ? performance.now() - start : 9999);
+    if (target !== 0) console.log((await Promise.all([time(target), time(own)])).join(" "));
   }
 }
 
@@ -453,14 +453,20 @@ async function main(runtime: string, names: readonly string[]): Promise<number> 
   try {
     const [backendPort, probePort] = await Promise.all([firstLine(children[0]), firstLine(children[1])]);
     let times: number[] = [];
-    createInterface({ input: children[1].stdout }).on("line", (line) => times.push(Number(line)));
-    console.log(`${"case".padEnd(17)}  base  peak growth MB | probe p50   max ms |`);
+    let direct = 0;
+    createInterface({ input: children[1].stdout }).on("line", (line) => {
+      const [ms = 9999, directMs = 0] = line.split(" ").map(Number);
+      times.push(ms);
+      direct = Math.max(direct, directMs);
+    });
+    console.log(`${"case".padEnd(17)}  base  peak growth MB | probe p50   max  direct ms |`);
     for (const name of names) {
       const { run, mostMb } = CASES[name]!;
       trial = await start(runtime, dir, backendPort, probePort);
       children[1].stdin.write(`${trial.port}\n`);
       await sleep(500);
       times = [];
+      direct = 0;
       const { note, broken } = await run(trial);
       children[1].stdin.write("0\n");
       const growth = (trial.peakKb - trial.baseKb) / 1024;
@@ -468,11 +474,13 @@ async function main(runtime: string, names: readonly string[]): Promise<number> 
       const most = times.at(-1) ?? 9999;
       const wrong = broken === undefined ? [] : [broken];
       if (mostMb !== undefined && growth > mostMb) wrong.push(`growth over ${mostMb} MB`);
-      if (most > PROBE_LIMIT_MS) wrong.push(`probe over ${PROBE_LIMIT_MS} ms (${times.filter((t) => t > 100).length})`);
+      // A machine that is busy elsewhere holds up both.
+      if (most - direct > PROBE_LIMIT_MS)
+        wrong.push(`probe over ${PROBE_LIMIT_MS} ms (${times.filter((t) => t > 100).length})`);
       const figures = [trial.baseKb / 1024, trial.peakKb / 1024, growth]
         .map((mb) => mb.toFixed(0).padStart(6))
         .join("");
-      const probed = `${(times[times.length >> 1] ?? 9999).toFixed(1).padStart(9)} ${most.toFixed(0).padStart(8)}`;
+      const probed = `${(times[times.length >> 1] ?? 9999).toFixed(1).padStart(9)} ${most.toFixed(0).padStart(5)} ${direct.toFixed(0).padStart(7)}   `;
       console.log(
         `${name.padEnd(17)}${figures}    | ${probed}    | ${note}${wrong.map((w) => `  BROKEN: ${w}`).join("")}`,
       );

@@ -3,6 +3,7 @@
  */
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
+import { resolve } from "node:path";
 import type { Module } from "./core/module.ts";
 import { loadConfig } from "./mpm/load.ts";
 import { SingleChild } from "./mpm/single.ts";
@@ -25,7 +26,15 @@ export async function demo(modules: readonly Module[]): Promise<number> {
     "ProxyPassReverse / balancer://demo/",
     "",
   ].join("\n");
-  const options = { file: "demo.conf", text, serverRoot: process.cwd(), defines: [], before: [], after: [], modules };
+  const options = {
+    file: resolve("demo.conf"),
+    text,
+    serverRoot: process.cwd(),
+    defines: [],
+    before: [],
+    after: [],
+    modules,
+  };
   const child = new SingleChild(await loadConfig(options, 0), options, "sluice");
   if (!(await child.start())) return 1;
   console.log(

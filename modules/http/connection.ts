@@ -20,6 +20,7 @@ import { BodyOut, type ResponseSink } from "./body_out.ts";
 import { connectionTokens, HTTP_09, HTTP_10, HTTP_11, parseRequestHead, RequestHead } from "./head.ts";
 import { dropsConnection } from "./header_out.ts";
 import { type HttpConfig, type HttpSettings, type ReadTimeout, settingsOf } from "./http_config.ts";
+import { Inbox } from "./inbox.ts";
 import { processRequest, refuseRequest } from "./process_request.ts";
 import { readRequest } from "./read_request.ts";
 
@@ -54,7 +55,7 @@ function checkDrained(process: ProcessRec): void {
   call();
 }
 
-/** Ends idle connections of generations that are stopping; the others end with the response at hand. */
+/** Ends idle connections of generations that are stopping, new ones soon; the others end with the response at hand. */
 export function closeIdleConnections(): void {
   for (const connection of open) connection.closeIfIdle();
 }
@@ -73,11 +74,12 @@ export class HttpConnection implements SocketOwner, Timeout, BodySource, Respons
   private readonly head = new RequestHead();
   private phase: Phase = "waiting";
   /** Bytes read and not used yet. */
-  private input: Bytes | null = null;
-  private inputStart = 0;
+  private readonly inbox: Inbox;
   /** The client sends no more. */
   private inputEnded = false;
   private paused = false;
+  /** The inbox is being delivered to the body. */
+  private feeding = false;
   private headStartMs = 0;
   private bodyStartMs = 0;
   private r: RequestRec | null = null;
@@ -91,6 +93,7 @@ export class HttpConnection implements SocketOwner, Timeout, BodySource, Respons
   constructor(conn: ConnRec, socket: Socket) {
     this.conn = conn;
     this.socket = socket;
+    this.inbox = new Inbox(conn.process.sockets);
     const server = conn.vhosts[0]!;
     this.settings = settingsOf(
       server,
@@ -111,7 +114,10 @@ export class HttpConnection implements SocketOwner, Timeout, BodySource, Respons
   }
 
   closeIfIdle(): void {
-    if (this.phase === "waiting" && this.conn.process.stopping) this.linger();
+    if (this.phase !== "waiting" || !this.conn.process.stopping) return;
+    if (this.conn.keepalives > 0) this.linger();
+    // A client that has just connected is about to ask, and takes an end without an answer for a failure.
+    else this.conn.process.wheel.arm(this, LINGER_MS);
   }
 
   destroy(): void {
@@ -135,7 +141,8 @@ export class HttpConnection implements SocketOwner, Timeout, BodySource, Respons
   }
 
   onDrain(): void {
-    if (this.phase === "busy") this.armBody();
+    if (this.phase === "lingering") this.conn.process.wheel.arm(this, LINGER_MS);
+    else if (this.phase === "busy") this.armBody();
     this.out?.onDrain?.();
   }
 
@@ -143,7 +150,7 @@ export class HttpConnection implements SocketOwner, Timeout, BodySource, Respons
     this.inputEnded = true;
     if (this.phase === "busy" || this.phase === "discarding") {
       // A client may send FIN behind its request and wait for the answer.
-      if (this.input === null) this.body?.fail(400, "the client closed in the middle of the body");
+      if (this.inbox.isEmpty) this.body?.fail(400, "the client closed in the middle of the body");
       if (this.phase === "discarding") this.linger();
       return;
     }
@@ -156,7 +163,7 @@ export class HttpConnection implements SocketOwner, Timeout, BodySource, Respons
     this.conn.process.wheel.disarm(this);
     open.delete(this);
     checkDrained(this.conn.process);
-    this.input = null;
+    this.inbox.clear();
     if (was !== "busy") return;
     this.conn.aborted = true;
     this.body?.fail(400, "the client left");
@@ -184,47 +191,46 @@ export class HttpConnection implements SocketOwner, Timeout, BodySource, Respons
   // Heads
 
   private takeHead(bytes: Bytes, start: number, end: number): void {
-    if (this.input === null) {
-      this.parse(bytes, start, end, true);
+    const { inbox } = this;
+    if (!inbox.isEmpty) {
+      inbox.append(bytes, start, end);
+      this.parseInbox();
       return;
     }
-    const rest = this.input.subarray(this.inputStart) as Bytes;
-    this.input = null;
-    const joined = this.conn.process.sockets.concat([rest, bytes.subarray(start, end) as Bytes]);
-    this.parse(joined, 0, joined.length, false);
+    const taken = this.parse(bytes, start, end);
+    if (taken >= 0 && start + taken < end) inbox.put(this.socket.keep(bytes, start + taken, end));
+    this.parsed(taken);
   }
 
-  private parse(bytes: Bytes, start: number, end: number, fresh: boolean): void {
+  private parseInbox(): void {
+    const { inbox } = this;
+    const taken = this.parse(inbox.bytes!, inbox.start, inbox.end);
+    if (taken > 0) inbox.consume(taken);
+    this.parsed(taken);
+  }
+
+  private parse(bytes: Bytes, start: number, end: number): number {
     if (this.phase === "waiting") {
       this.phase = "head";
       this.headStartMs = 0;
       this.head.reset();
     }
-    const taken = parseRequestHead(bytes, start, end, this.settings.limits, this.head);
-    if (taken === 0) {
-      this.input = fresh ? this.socket.keep(bytes, start, end) : (bytes.subarray(start, end) as Bytes);
-      this.inputStart = 0;
-      this.armHead();
-      return;
+    return parseRequestHead(bytes, start, end, this.settings.limits, this.head);
+  }
+
+  /** @param taken what the parser answered: bytes, 0 for more, a refusal */
+  private parsed(taken: number): void {
+    if (taken === 0) this.armHead();
+    else if (taken < 0) this.refuse(-taken);
+    else {
+      this.begin(0);
+      this.drive();
     }
-    if (taken < 0) {
-      this.refuse(-taken);
-      return;
-    }
-    const next = start + taken;
-    if (next < end) {
-      this.input = fresh ? this.socket.keep(bytes, next, end) : (bytes.subarray(next, end) as Bytes);
-      this.inputStart = 0;
-    } else {
-      this.input = null;
-    }
-    this.begin(0);
-    this.drive();
   }
 
   /** A head that is refused ends the connection. */
   private refuse(status: Status): void {
-    this.input = null;
+    this.inbox.clear();
     this.conn.closing = true;
     this.begin(status);
     this.drive();
@@ -233,6 +239,7 @@ export class HttpConnection implements SocketOwner, Timeout, BodySource, Respons
   private begin(bad: Status): void {
     this.phase = "busy";
     this.requestDone = this.responseDone = false;
+    this.conn.keepalives++;
     const { r, body, refused } = readRequest(this.conn, this.head, bad);
     this.r = r;
     const out = new BodyOut(this, r);
@@ -289,10 +296,8 @@ export class HttpConnection implements SocketOwner, Timeout, BodySource, Respons
     }
     this.phase = "waiting";
     this.body = this.out = null;
-    if (this.input !== null) {
-      const { input, inputStart } = this;
-      this.input = null;
-      this.parse(input, inputStart, input.length, false);
+    if (!this.inbox.isEmpty) {
+      this.parseInbox();
       if (this.phase !== "waiting" && this.phase !== "head") return true;
     }
     if (this.inputEnded) {
@@ -309,7 +314,7 @@ export class HttpConnection implements SocketOwner, Timeout, BodySource, Respons
   private takeBody(bytes: Bytes, start: number, end: number): void {
     const { body } = this;
     let at = start;
-    if (body?.wanted && this.input === null) {
+    if (body?.wanted && this.inbox.isEmpty) {
       at += body.feed(bytes, start, end);
       if (!body.ended && !body.failed) this.armBody();
     }
@@ -318,12 +323,8 @@ export class HttpConnection implements SocketOwner, Timeout, BodySource, Respons
 
   /** Keeps what is not wanted yet, and reads no more until it is. */
   private stash(bytes: Bytes, start: number, end: number): void {
-    const kept = this.socket.keep(bytes, start, end);
-    this.input =
-      this.input === null
-        ? kept
-        : this.conn.process.sockets.concat([this.input.subarray(this.inputStart) as Bytes, kept]);
-    this.inputStart = 0;
+    if (this.inbox.isEmpty) this.inbox.put(this.socket.keep(bytes, start, end));
+    else this.inbox.append(bytes, start, end);
     this.paused = true;
     this.socket.pause();
   }
@@ -331,15 +332,15 @@ export class HttpConnection implements SocketOwner, Timeout, BodySource, Respons
   wantBody(): void {
     const { body } = this;
     if (body === null) return;
-    while (this.input !== null && body.wanted) {
-      const { input, inputStart } = this;
-      const taken = body.feed(input, inputStart, input.length);
-      if (inputStart + taken >= input.length) this.input = null;
-      else {
-        this.inputStart = inputStart + taken;
-        if (taken === 0) break;
-      }
+    if (this.feeding) return; // a consumer that pauses and resumes inside of onBody: the loop below goes on
+    this.feeding = true;
+    const { inbox } = this;
+    while (inbox.bytes !== null && body.wanted) {
+      const taken = body.feed(inbox.bytes, inbox.start, inbox.end);
+      if (taken === 0) break;
+      inbox.consume(taken);
     }
+    this.feeding = false;
     if (!body.wanted) return;
     if (this.inputEnded) {
       body.fail(400, "the client closed in the middle of the body");
@@ -400,7 +401,7 @@ export class HttpConnection implements SocketOwner, Timeout, BodySource, Respons
   connectionFields(r: RequestRec, delimited: boolean): string {
     const { settings, conn } = this;
     const says = connectionSays(r);
-    const left = settings.maxKeepAliveRequests - conn.keepalives;
+    const left = settings.maxKeepAliveRequests - (conn.keepalives - 1);
     const wants = !says.close && (r.protoNum >= HTTP_11 || (r.protoNum === HTTP_10 && says.keepAlive));
     const keep =
       wants &&
@@ -412,7 +413,6 @@ export class HttpConnection implements SocketOwner, Timeout, BodySource, Respons
       !r.expecting100 &&
       !dropsConnection(r.status) &&
       (settings.maxKeepAliveRequests === 0 || left > 0);
-    conn.keepalives++;
     if (!keep) {
       conn.closing = true;
       return r.protoNum === HTTP_09 ? "" : "Connection: close\r\n";
@@ -438,7 +438,7 @@ export class HttpConnection implements SocketOwner, Timeout, BodySource, Respons
   private linger(): void {
     if (this.phase === "lingering" || this.phase === "closed") return;
     this.phase = "lingering";
-    this.input = null;
+    this.inbox.clear();
     this.body = null;
     if (this.inputEnded && this.socket.queuedBytes === 0) {
       this.socket.end();
@@ -455,7 +455,7 @@ export class HttpConnection implements SocketOwner, Timeout, BodySource, Respons
     const { headerTimeout, timeoutMs } = this.settings;
     if (this.headStartMs === 0) this.headStartMs = clock.now();
     const used = clock.now() - this.headStartMs;
-    this.armFor(Math.min(timeoutMs, remaining(headerTimeout, used, this.input?.length ?? 0)));
+    this.armFor(Math.min(timeoutMs, remaining(headerTimeout, used, this.inbox.size)));
   }
 
   /** Time that is used up is not given anew: a client that drips bytes would move its deadline before every tick. */

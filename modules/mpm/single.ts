@@ -37,8 +37,16 @@ export class SingleChild {
   }
 
   /** Opens the listeners and serves. False: it cannot; the reason was written to standard error. */
-  async start(): Promise<boolean> {
-    const { process: generation } = { process: this.current };
+  start(): Promise<boolean> {
+    // Before the first connection is accepted: who sees that the port answers may send a signal.
+    this.listenToSignals();
+    const started = this.open();
+    this.reloading = started.then(() => {});
+    return started;
+  }
+
+  private async open(): Promise<boolean> {
+    const generation = this.current;
     const specs = coreOf(generation).listen;
     const failures = await this.front.open(specs);
     for (const failure of failures) console.error(bindMessage(failure));
@@ -48,9 +56,12 @@ export class SingleChild {
       this.front.close();
       return false;
     }
+    if (this.stopping) {
+      this.front.close();
+      return true;
+    }
     startGeneration(generation, null);
     this.writePid();
-    this.listenToSignals();
     this.announce();
     return true;
   }

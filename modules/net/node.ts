@@ -154,7 +154,7 @@ export class NodeSocket implements Socket {
 }
 
 export const nodeSockets: SocketHost = {
-  concat: (parts) => asBytes(Buffer.concat(parts)),
+  alloc: (size) => asBytes(Buffer.allocUnsafe(size)),
 
   connect(options, owner) {
     const raw = new net.Socket({ allowHalfOpen: true, ...(onDeno && { onread: staticRead }) });

@@ -91,8 +91,8 @@ export interface SocketHost {
   connect(options: ConnectOptions, owner: SocketOwner): Socket;
   /** Resolves when bound; rejects with a SocketError. `accept` must set the socket's owner before it returns. */
   listen(options: ListenOptions, accept: (socket: Socket) => void): Promise<Listener>;
-  /** One buffer with the bytes of all. */
-  concat(parts: readonly Bytes[]): Bytes;
+  /** A buffer whose contents are to be written before they are read. */
+  alloc(size: number): Bytes;
   /** All addresses of a name, in the resolver's order; rejects with a SocketError. IP addresses resolve to themselves. */
   lookup(name: string): Promise<readonly string[]>;
 }

@@ -77,7 +77,7 @@ const core = defineModule({
       addListen,
       "A port number or a numeric IP address and a port number, and an optional protocol",
     ),
-    take1("ErrorLog", "server", "errorLog", "The filename of the error log"),
+    take1("ErrorLog", "server", setErrorLog, "The filename of the error log"),
     iterate(
       "LogLevel",
       "server",
@@ -169,11 +169,20 @@ function addListen(cmd: CommandContext, arg: string, protocol?: string): string 
   const port = Number(match[2]);
   if (port < 1 || port > 65535) return "Invalid address or port";
   const host = match[1] ?? "";
+  if (protocol !== undefined && !/^https?$/i.test(protocol))
+    return `Listen protocol "${protocol}" is not supported yet`;
   const address = host === "*" ? "" : host.replace(/^\[|\]$/g, "");
   if (before.some((l) => l.unix === "" && l.port === port && l.address === address)) {
     return "Cannot define multiple Listeners on the same IP:port";
   }
   cmd.push("listen", { address, port, unix: "", protocol: protocol ?? (port === 443 ? "https" : "http"), file, line });
+  return undefined;
+}
+
+function setErrorLog(cmd: CommandContext, arg: string): string | undefined {
+  if (arg.startsWith("|")) return "ErrorLog to a program is not supported yet: give the name of a file";
+  if (/^syslog(:|$)/i.test(arg)) return "ErrorLog to syslog is not supported yet: give the name of a file";
+  cmd.set("errorLog", arg);
   return undefined;
 }
 

@@ -101,7 +101,7 @@ export class RequestBodyOut implements BodyConsumer {
 
   /** The socket has room again. */
   drained(): void {
-    if (this.state === "stream" && !this.ended) this.r.body.resume();
+    if (this.state === "stream" && !this.ended) this.goOn();
   }
 
   /** Nothing more is wanted of the body. */

@@ -312,6 +312,12 @@ export class ResponseIn implements BackendUser {
     if (coding === undefined && lengthText !== undefined) {
       length = parseContentLength(lengthText);
       if (length < 0) return -2;
+      const lengths = headers.getAll("Content-Length");
+      if (lengths.length > 1) {
+        // Which one rules is for nobody to guess (RFC 9112 section 6.3); httpd takes the first and sends all of them.
+        if (lengths.some((text) => text !== lengthText)) return -2;
+        headers.setId(CONTENT_LENGTH, "Content-Length", lengthText);
+      }
     }
     if (r.method === "HEAD") this.state = ENDED;
     else if (coding !== undefined) {

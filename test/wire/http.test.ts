@@ -175,7 +175,9 @@ test("Content-Length beside Transfer-Encoding: chunks rule, the length is droppe
     assert.equal(client.responses.length, 1);
   }
   assert.deepEqual(
-    backend.requests.slice(at).map((r) => [r.target, r.fieldAll("content-length"), r.field("transfer-encoding"), r.text]),
+    backend.requests
+      .slice(at)
+      .map((r) => [r.target, r.fieldAll("content-length"), r.field("transfer-encoding"), r.text]),
     [
       ["/x", ["3"], undefined, "abc"],
       ["/x", ["3"], undefined, "abc"],
@@ -187,7 +189,7 @@ test("what the backend gets is made anew: one length, no hop-by-hop field, folds
   const at = backend.requests.length;
   await using client = await connectClient(port());
   void client.send(
-    lines(
+    `${lines(
       "POST /b/x?q=1 HTTP/1.1",
       "hOsT:   a:99  ",
       "Transfer-encoding:  ChunKed ",
@@ -203,7 +205,7 @@ test("what the backend gets is made anew: one length, no hop-by-hop field, folds
       "Empty:",
       "Cookie: a=1",
       "Cookie: b=2",
-    ) + "3;ext=1\r\nabc\r\n0000002  ;x=\"y\"\r\nde\r\n00\r\nX-End: 1\r\nContent-Length: 9\r\n\r\n",
+    )}3;ext=1\r\nabc\r\n0000002  ;x="y"\r\nde\r\n00\r\nX-End: 1\r\nContent-Length: 9\r\n\r\n`,
   );
   assert.equal((await client.response()).status, 200);
   const request = await backend.request(at);
@@ -427,7 +429,10 @@ async function settled(aside: Awaited<ReturnType<typeof connectClient>>): Promis
 }
 
 test("a request cut in two at every byte is the same request", async () => {
-  const bytes = post(["Transfer-Encoding: chunked", "X-Fold: a", " b"], "5\r\nhello\r\n1;e=1\r\n!\r\n0\r\nX: 1\r\n\r\n");
+  const bytes = post(
+    ["Transfer-Encoding: chunked", "X-Fold: a", " b"],
+    "5\r\nhello\r\n1;e=1\r\n!\r\n0\r\nX: 1\r\n\r\n",
+  );
   await using client = await connectClient(port());
   await using aside = await connectClient(port());
   for (let cut = 1; cut < bytes.length; cut++) {
@@ -471,7 +476,7 @@ test("RequestReadTimeout: a head that does not end is 408, a body too, silence i
   await using body = await connectClient(sluice.ports[1]!);
   await using silent = await connectClient(sluice.ports[1]!);
   void slow.send("GET /b/ HTTP/1.1\r\nHost: a\r\nX-");
-  void body.send(lines("POST /b/ HTTP/1.1", "Host: a", "Content-Length: 5") + "ab");
+  void body.send(`${lines("POST /b/ HTTP/1.1", "Host: a", "Content-Length: 5")}ab`);
   const answers = await Promise.all([slow.response(), body.response()]);
   assert.deepEqual(
     answers.map((r) => [r.status, r.field("connection")]),
