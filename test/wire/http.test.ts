@@ -275,7 +275,11 @@ test("MaxKeepAliveRequests: the last answer says close, what was sent behind it 
 
 test("pipelining: answers in the order of the requests, with 404 and bodies between", async () => {
   await using client = await connectClient(port());
-  backend.routes = { "/slow": async () => (await fetchOnce(port(), "/b/aside"), ok("slow")) };
+  const slow = async () => {
+    await fetchOnce(port(), "/b/aside");
+    return ok("slow");
+  };
+  backend.routes = { "/slow": slow };
   const a = (target: string) => lines(`GET ${target} HTTP/1.1`, "Host: a");
   void client.send(
     a("/b/slow") +
