@@ -251,13 +251,16 @@ async function start(
   const runtime = "Deno" in globalThis ? ["run", "-A", "--quiet", process.argv[1]!] : [process.argv[1]!];
   const child = spawn(process.execPath, [...runtime, ...args, "-D", "FOREGROUND"], {
     detached: true,
-    stdio: ["ignore", sink, "inherit"],
+    stdio: ["ignore", sink, "pipe"],
   });
+  // What keeps it from starting is shown here; later it must not hold the terminal, or the pipe, that we were given.
+  child.stderr!.pipe(process.stderr, { end: false });
   const path = pidFileOf(loaded.process)!;
   return new Promise((done) => {
     const look = setInterval(() => {
       if (readPid(path) !== child.pid) return;
       clearInterval(look);
+      child.stderr!.destroy();
       child.unref();
       done(0);
     }, 20);
