@@ -163,15 +163,19 @@ async function listen(serve: (socket: net.Socket) => void): Promise<number> {
   return (server.address() as net.AddressInfo).port;
 }
 
-async function get(port: number, path: string): Promise<string> {
-  const socket = net.connect(port, "127.0.0.1");
-  let text = "";
-  socket.on("data", (data) => (text += data.toString("latin1")));
-  socket.on("error", () => {});
-  socket.write(`GET ${path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`);
-  await once(socket, text === "" ? "data" : "close");
-  socket.destroy();
-  return text.slice(text.indexOf("\r\n\r\n") + 4);
+/** The body of a short answer; "" if there is none. */
+function get(port: number, path: string): Promise<string> {
+  return new Promise((resolve) => {
+    const socket = net.connect(port, "127.0.0.1");
+    socket.on("data", (data) => {
+      const text = data.toString("latin1");
+      resolve(text.slice(text.indexOf("\r\n\r\n") + 4));
+      socket.destroy();
+    });
+    socket.on("error", () => {});
+    socket.on("close", () => resolve(""));
+    socket.write(`GET ${path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`);
+  });
 }
 
 // ---- the other processes
@@ -224,7 +228,7 @@ async function probe(): Promise<void> {
   createInterface({ input: process.stdin }).on("line", (line) => (target = Number(line)));
   const time = async (port: number): Promise<number> => {
     const start = performance.now();
-    const answer = await Promise.race([get(port, "/ping"), sleep(5000, "")]).catch(() => "");
+    const answer = await Promise.race([get(port, "/ping"), sleep(5000, "")]);
     return answer === "pong" ? performance.now() - start : 9999;
   };
   for (;;) {
@@ -269,9 +273,10 @@ class Trial {
 
   private async sample(): Promise<void> {
     this.peakKb = Math.max(this.peakKb, this.rssKb());
-    if (this.tally === null) return;
+    const { tally } = this;
+    if (tally === null) return;
     const there = Number(await get(this.backendPort, "/moved"));
-    this.ahead = Math.max(this.ahead, Math.abs(there - this.tally.moved));
+    this.ahead = Math.max(this.ahead, Math.abs(there - tally.moved));
   }
 
   connect(): net.Socket {
@@ -434,7 +439,7 @@ async function start(runtime: string, dir: string, backendPort: number, probePor
   const args = ["-c", 'ulimit -n "$(ulimit -Hn)"; exec "$@"', "sh", ...command, "mod.ts", "-f", conf];
   const child = spawn("sh", args, { cwd: root, stdio: ["ignore", "inherit", "inherit"] });
   const trial = new Trial(child, port, backendPort);
-  for (let i = 0; i < 100 && (await get(port, "/small").catch(() => "")) !== "hello"; i++) await sleep(100);
+  for (let i = 0; i < 100 && (await get(port, "/small")) !== "hello"; i++) await sleep(100);
   const warm = Array.from({ length: 50 }, () => trial.connect());
   for (let i = 0; i < 100; i++) await Promise.all(warm.map((socket) => trial.ask(socket)));
   for (const socket of warm) socket.destroy();
