@@ -10,6 +10,7 @@ import { slotmem } from "../slotmem/slotmem.ts";
 import { balancerName, ProxyBalancer } from "./balancer.ts";
 import { type ProxyConfig, proxyModuleRef } from "./config.ts";
 import { applyBalancerSettings, applyWorkerSettings, type BalancerSettings, type WorkerSettings } from "./params.ts";
+import { hasGroupInAuthority } from "./pass.ts";
 import { getProxyServerState, matchWorker, setProxyServerState } from "./server_state.ts";
 import { genericWorker, ProxyWorker, parseWorkerUrl, shareWorkers } from "./worker.ts";
 
@@ -123,6 +124,10 @@ function addWorker(process: ProcessRec, workers: ProxyWorker[], definition: Defi
   }
   const worker = new ProxyWorker(url, definition.isMatch ? "match" : "plain");
   applyWorkerSettings(worker, definition.worker);
+  if (worker.isRegex && hasGroupInAuthority(worker.name) && !worker.params.disableReuse) {
+    process.log.warn("proxy", "AH03428", `enablereuse/disablereuse ignored for worker ${worker.name}`);
+    worker.params.disableReuse = true;
+  }
   worker.initialize();
   workers.push(worker);
   built.push(worker);

@@ -177,6 +177,8 @@ export class ProxyWorker {
     this.matcher = this.isRegex ? wildcardPattern(url.name) : null;
     this.s.lbfactor = 100;
     if (kind !== "member") this.s.status = IGNORE_ERRORS;
+    // What $1 stands for differs from request to request.
+    if (this.isRegex) this.params.disableReuse = true;
     if (kind === "generic") {
       this.s.status = IGNORE_ERRORS | GENERIC;
       this.params.disableReuse = true;
