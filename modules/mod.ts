@@ -1,6 +1,8 @@
 /**
  * What a plugin may import.
  */
+export { splitWords, type Word } from "./config/directive.ts";
+export { compileRegex, matchGroups, namedGroups } from "./config/regex.ts";
 export * from "./core/brigade.ts";
 export * from "./core/bytes.ts";
 export * from "./core/clock.ts";
@@ -30,6 +32,9 @@ export { reverseMapHeaders } from "./proxy/reverse.ts";
 export * from "./proxy/sticky.ts";
 export * from "./proxy/url.ts";
 export * from "./proxy/worker.ts";
+export * from "./server/expr.ts";
+export * from "./server/hooks.ts";
+export { type CoreConfig, default as core, serverToken } from "./server/mod_core.ts";
 export * from "./server/timeouts.ts";
 export * from "./slotmem/slotmem.ts";
 export * from "./slotmem/struct.ts";

@@ -236,9 +236,17 @@ export class RequestRec {
   expecting100 = false;
   /** Body bytes sent to the client. */
   bytesSent = 0;
+  /** Who the client is: the peer, unless a proxy in front that is trusted names another. */
+  useragentIp: string;
+  useragentPort: number;
+  /** Who the client proved to be; null: nobody asked. */
+  user: string | null = null;
+  /** How `user` was proved: "Basic". */
+  authType: string | null = null;
   /** What modules keep for a request, by `Module.index`; made when first needed. */
   private config: unknown[] | null = null;
   private environment: Map<string, string> | null = null;
+  private noteTable: Map<string, string> | null = null;
 
   constructor(
     conn: ConnRec,
@@ -248,6 +256,8 @@ export class RequestRec {
   ) {
     this.conn = conn;
     this.server = server;
+    this.useragentIp = conn.peerIp;
+    this.useragentPort = conn.peerPort;
     this.perDirConfig = server.config;
     this.method = head.method;
     this.unparsedUri = head.target;
@@ -274,6 +284,16 @@ export class RequestRec {
   get env(): ReadonlyMap<string, string> {
     this.environment ??= new Map();
     return this.environment;
+  }
+
+  /** What modules tell each other, and the log, of a request: `%{NAME}n`. */
+  getNote(name: string): string | undefined {
+    return this.noteTable?.get(name);
+  }
+
+  setNote(name: string, value: string): void {
+    this.noteTable ??= new Map();
+    this.noteTable.set(name, value);
   }
 
   getState<T>(module: Module<never>): T | undefined {

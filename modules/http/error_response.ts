@@ -6,6 +6,7 @@ import { getModuleConfig } from "../core/module.ts";
 import type { RequestRec } from "../core/records.ts";
 import { reasonPhrase, type Status } from "../core/status.ts";
 import { HeaderTable } from "../core/table.ts";
+import { insertErrorFilter } from "../server/hooks.ts";
 import core, { serverToken } from "../server/mod_core.ts";
 
 const TEXTS: Readonly<Record<number, string>> = {
@@ -44,6 +45,7 @@ export function sendErrorResponse(r: RequestRec, status: Status): void {
   const title = r.statusLine ?? `${status} ${reasonPhrase(status)}`;
   const page = errorPage(r, status, title);
   if (status !== 304 && status !== 204) r.headersOut.set("Content-Type", "text/html; charset=iso-8859-1");
+  insertErrorFilter.run(r.server.process.hooks, r);
   r.out.begin(page.length);
   r.out.writeText(page);
   r.out.end();

@@ -32,11 +32,16 @@ export const preTranslateName = runFirst<[r: RequestRec]>("pre_translate_name");
 export const translateName = runFirst<[r: RequestRec]>("translate_name");
 /** The sections that match are known for what the request was mapped to. */
 export const mapToStorage = runFirst<[r: RequestRec]>("map_to_storage");
+/** The sections that apply are known; the request's fields may be read with them. */
+export const headerParser = runAll<[r: RequestRec]>("header_parser");
+/** May this address, or this environment, have it? */
 export const accessChecker = runAll<[r: RequestRec]>("access_checker");
 /** Last changes before the content is made. */
 export const fixups = runAll<[r: RequestRec]>("fixups");
 /** Makes the content. */
 export const handler = runFirst<[r: RequestRec]>("handler");
+/** The head of a page that the server makes for an error is about to be written. */
+export const insertErrorFilter = runVoid<[r: RequestRec]>("insert_error_filter");
 /** The response's head is about to be written. */
 export const insertFilter = runVoid<[r: RequestRec]>("insert_filter");
 /** The response is complete, or given up. */

@@ -50,6 +50,8 @@ const schema = z.object({
   serverSignature: z.enum(["off", "on", "email"]).default("off"),
   serverAdmin: z.string().default("[no address given]"),
   documentRoot: z.string().default(""),
+  /** From SetHandler; "" is none. */
+  handler: z.string().default(""),
 });
 
 export type CoreConfig = z.output<typeof schema>;
@@ -92,6 +94,7 @@ const core = defineModule({
     flag("StrictHostCheck", "server", "strictHostCheck", "Controls whether a hostname match is required"),
     raw("ServerTokens", "global", setServerTokens, "Determine tokens displayed in the Server: header"),
     take1("ServerSignature", "any", setServerSignature, "En-/disable server signature (on|off|email)"),
+    take1("SetHandler", "any", setHandler, "a handler name that overrides any other configured handler"),
     raw("Error", "any", (_cmd, text) => text, "Generate a configuration error: its text"),
     iterate("Define", "any", () => undefined, "Define a variable (executed while reading)"),
     section("VirtualHost", "global", virtualHost, "Container for directives affecting resources of one host"),
@@ -274,6 +277,16 @@ function setServerSignature(cmd: CommandContext, arg: string): string | undefine
   const value = arg.toLowerCase();
   if (value !== "on" && value !== "off" && value !== "email") return "ServerSignature: use one of: off | on | email";
   cmd.set("serverSignature", value);
+  return undefined;
+}
+
+/** Handlers of httpd that are still missing here. */
+const LATER_HANDLERS: readonly string[] = ["balancer-manager", "server-status", "server-info", "heartbeat"];
+
+function setHandler(cmd: CommandContext, arg: string): string | undefined {
+  const name = arg.toLowerCase() === "none" ? "" : arg;
+  if (LATER_HANDLERS.includes(name) || name.startsWith("proxy:")) return `SetHandler ${name} is not supported yet`;
+  cmd.set("handler", name);
   return undefined;
 }
 

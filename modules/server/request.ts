@@ -20,6 +20,7 @@ const PHASES: readonly Phase[] = [
   decodeUri,
   translate,
   mapToStorage,
+  (r) => hooks.headerParser.run(r.server.process.hooks, r),
   (r) => hooks.accessChecker.run(r.server.process.hooks, r),
   (r) => hooks.fixups.run(r.server.process.hooks, r),
   serve,
@@ -80,6 +81,8 @@ function mapToStorage(r: RequestRec): Status | Promise<Status> {
 }
 
 function serve(r: RequestRec): Status | Promise<Status> {
+  const { handler } = getModuleConfig(r.perDirConfig, core);
+  if (handler !== "") r.handler = handler;
   const answer = hooks.handler.run(r.server.process.hooks, r);
   return typeof answer === "number" ? declined(r, answer) : answer.then((status) => declined(r, status));
 }
