@@ -17,12 +17,14 @@ import type { Socket, SocketError, SocketOwner } from "../net/socket.ts";
 import core from "../server/mod_core.ts";
 import { BodyIn, type BodySource } from "./body_in.ts";
 import { BodyOut, type ResponseSink } from "./body_out.ts";
-import { connectionTokens, HTTP_09, HTTP_10, HTTP_11, parseRequestHead, RequestHead } from "./head.ts";
+import { connectionTokens } from "./field_value.ts";
+import { HTTP_09, HTTP_10, HTTP_11 } from "./head.ts";
 import { dropsConnection } from "./header_out.ts";
 import { type HttpConfig, type HttpSettings, type ReadTimeout, settingsOf } from "./http_config.ts";
 import { Inbox } from "./inbox.ts";
 import { processRequest, refuseRequest } from "./process_request.ts";
 import { readRequest } from "./read_request.ts";
+import { parseRequestHead, RequestHead } from "./request_head.ts";
 
 /** Body bytes read and thrown away after a response, so that the connection can go on. More: it is closed. */
 const DISCARD_BYTES = 262_144;

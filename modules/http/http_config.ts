@@ -4,7 +4,7 @@
 import { z } from "zod";
 import { whole } from "../config/units.ts";
 import type { ServerRec } from "../core/records.ts";
-import type { RequestLimits } from "./head.ts";
+import type { RequestLimits } from "./request_head.ts";
 
 /** How long a head or a body may take: `initialMs`, and a second more for each `bytesPerSecond` bytes, up to `mostMs`. */
 export interface ReadTimeout {

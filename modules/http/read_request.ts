@@ -8,7 +8,10 @@ import type { Status } from "../core/status.ts";
 import { CONTENT_LENGTH, EXPECT, HOST, TRANSFER_ENCODING } from "../core/table.ts";
 import core from "../server/mod_core.ts";
 import { vhostNamed } from "../server/vhost.ts";
-import { checkHost, HTTP_11, hostName, isChunked, parseContentLength, type RequestHead, trimOws } from "./head.ts";
+import { isChunked, parseContentLength } from "./field_value.ts";
+import { HTTP_11, trimOws } from "./head.ts";
+import { checkHost, hostName } from "./host.ts";
+import type { RequestHead } from "./request_head.ts";
 
 /** What a head says of the body behind it. */
 export interface BodyHead {

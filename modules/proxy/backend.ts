@@ -5,7 +5,7 @@
 import type { Bytes } from "../core/bytes.ts";
 import type { Timeout } from "../core/clock.ts";
 import type { ErrorLog } from "../core/error_log.ts";
-import { ResponseHead } from "../http/head.ts";
+import { ResponseHead } from "../http/response_head.ts";
 import type { Socket, SocketError, SocketOwner } from "../net/socket.ts";
 import type { ConnPool } from "./conn_pool.ts";
 

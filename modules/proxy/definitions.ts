@@ -12,7 +12,8 @@ import { type ProxyConfig, proxyModuleRef } from "./config.ts";
 import { applyBalancerSettings, applyWorkerSettings, type BalancerSettings, type WorkerSettings } from "./params.ts";
 import { hasGroupInAuthority } from "./pass.ts";
 import { getProxyServerState, matchWorker, setProxyServerState } from "./server_state.ts";
-import { genericWorker, ProxyWorker, parseWorkerUrl, shareWorkers } from "./worker.ts";
+import { genericWorker, ProxyWorker, shareWorkers } from "./worker.ts";
+import { parseWorkerUrl } from "./worker_url.ts";
 
 /** What one line says of a worker or balancer; plain data. */
 export interface Definition {

@@ -21,7 +21,7 @@ import {
 } from "./params.ts";
 import type { ProxyPassRule } from "./pass.ts";
 import { preTranslate, translate, walkProxySections } from "./translate.ts";
-import { parseWorkerUrl } from "./worker.ts";
+import { parseWorkerUrl } from "./worker_url.ts";
 
 const proxy = defineModule({
   name: "mod_proxy",

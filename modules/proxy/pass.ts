@@ -254,26 +254,6 @@ export function interpolateEnv(text: string, env: (name: string) => string | und
   }
 }
 
-/**
- * Whether a worker of a regex rule serves a URL: its name is a prefix of it, each `$1` or run of them standing for any
- * text. As in httpd a name longer than the URL never matches: `http://h/e/$1` does not serve `http://h/e/x`.
- */
-export function workerNameMatcher(name: string): (url: string) => boolean {
-  const literals = name.split(/(?:\$[0-9])+/);
-  const first = literals[0]!;
-  const rest = literals.slice(1).filter((literal) => literal !== "");
-  return (url) => {
-    if (name.length > url.length || !url.startsWith(first)) return false;
-    let at = first.length;
-    for (const literal of rest) {
-      const found = url.indexOf(literal, at);
-      if (found < 0) return false;
-      at = found + literal.length;
-    }
-    return true;
-  };
-}
-
 /** A worker named with a group in its host or port cannot keep connections: each URL is another backend. */
 export function hasGroupInAuthority(name: string): boolean {
   const scheme = name.indexOf("://");

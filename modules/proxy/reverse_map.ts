@@ -23,9 +23,6 @@ export interface CookieEntry {
   public: string;
 }
 
-/** The response headers whose every value goes through `reverseMap`, lower case. `Refresh` and `Link` do not. */
-export const REVERSE_MAPPED_HEADERS: readonly string[] = ["location", "content-location", "uri", "destination"];
-
 const BALANCER = "balancer://";
 
 /** The value as the client is to see it: the first entry that fits, else the value itself. */

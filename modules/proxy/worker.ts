@@ -6,6 +6,7 @@ import type { ErrorLog } from "../core/error_log.ts";
 import type { SlotmemProvider } from "../slotmem/slotmem.ts";
 import { type Slot, Struct } from "../slotmem/struct.ts";
 import type { ConnPool } from "./conn_pool.ts";
+import type { WorkerUrl } from "./worker_url.ts";
 
 /** Status bits, with httpd's letters and values. */
 export const INITIALIZED = 0x0001; // O
@@ -38,26 +39,13 @@ const FLAGS: readonly (readonly [letter: string, bit: number, text: string])[] =
 ];
 const NOT_USABLE = IN_SHUTDOWN | DISABLED | STOPPED | IN_ERROR | HC_FAIL;
 
-const DEFAULT_PORTS: Readonly<Record<string, number>> = {
-  http: 80,
-  ws: 80,
-  h2c: 80,
-  https: 443,
-  wss: 443,
-  h2: 443,
-  ajp: 8009,
-  fcgi: 8000,
-  scgi: 4000,
-  ftp: 21,
-};
-
 /** What `key=value` sets; durations in milliseconds. */
 export interface WorkerParams {
   /** Pool entries made at start. @default 0 */
   min: number;
-  /** Most connections of this child; Infinity: no limit, as an event loop has no number of threads. @default Infinity */
+  /** Most connections of this child. @default 0: no limit, as an event loop has no number of threads */
   max: number;
-  /** Connections kept regardless of `ttlMs`. @default max */
+  /** Connections kept regardless of `ttlMs`. @default -1: as `max` */
   smax: number;
   /** Longest wait for a free connection. @default undefined: no limit */
   acquireMs: number | undefined;
@@ -130,20 +118,6 @@ export const workerStruct = new Struct({
 export type WorkerSlot = typeof workerStruct extends Struct<infer L> ? Slot<L> : never;
 const STATUS = workerStruct.index("status");
 const BUSY = workerStruct.index("busy");
-
-/** A worker's URL taken apart; `name` is the normalised form that identifies it. */
-export interface WorkerUrl {
-  readonly name: string;
-  readonly displayName: string;
-  readonly scheme: string;
-  /** Lower case; an IPv6 address without brackets. */
-  readonly host: string;
-  /** The scheme's default resolved; 0 when it has none. */
-  readonly port: number;
-  /** Path and query as written, "" when there is none. */
-  readonly path: string;
-  readonly unixPath: string | null;
-}
 
 /** What a request finds when it looks at a worker in error. */
 export type RetryVerdict = "not in error" | "marked for retry" | "too soon" | "stopped";
@@ -334,62 +308,6 @@ export function parseStatus(text: string, before: StatusChange = { on: 0, off: 0
     off = set ? off & ~flag[1] : off | flag[1];
   }
   return { on, off };
-}
-
-/** The port of a scheme, 0 when it has none. */
-export function defaultPort(scheme: string): number {
-  return DEFAULT_PORTS[scheme] ?? 0;
-}
-
-/**
- * Takes a worker's URL apart: SCHEME://HOST[:PORT][/PATH] or unix:PATH|SCHEME://[HOST][/PATH]. A string is an error, in
- * httpd's words but for the directive's name in front.
- * @param runtimeDir where a relative unix path starts
- * @param pattern the URL may have $1 in host and port
- */
-export function parseWorkerUrl(text: string, runtimeDir = "", pattern = false): WorkerUrl | string {
-  let url = text;
-  let unixPath: string | null = null;
-  if (/^unix:/i.test(text)) {
-    const bar = text.indexOf("|");
-    if (bar < 0) return `URL must be absolute!: ${text}`;
-    unixPath = text.slice(5, bar);
-    if (!unixPath.startsWith("/") && runtimeDir !== "") unixPath = `${runtimeDir.replace(/\/$/, "")}/${unixPath}`;
-    url = text.slice(bar + 1);
-  }
-  const match = /^([A-Za-z][A-Za-z0-9+.-]*):(?:\/\/([^/?#]*))?(.*)$/s.exec(url);
-  if (match === null) return `URL must be absolute!: ${url}`;
-  const scheme = match[1]!.toLowerCase();
-  const authority = match[2] ?? "";
-  const path = match[3]!;
-  const at = authority.lastIndexOf("@") + 1;
-  const parts = /^(\[[0-9A-Fa-f:.]+\]|[^:[\]]*)(?::(.*))?$/.exec(authority.slice(at));
-  if (parts === null) return `Unable to parse URL: ${url}`;
-  let host = parts[1]!.toLowerCase();
-  if (host === "") {
-    if (unixPath === null) return `URL must be absolute!: ${url}`;
-    host = "localhost";
-  }
-  const fallback = defaultPort(scheme);
-  let port = fallback;
-  let portText = "";
-  if (parts[2]) {
-    if (/^\d{1,5}$/.test(parts[2]) && Number(parts[2]) <= 65535) {
-      port = Number(parts[2]);
-      if (port !== fallback) portText = `:${port}`;
-    } else if (pattern && parts[2].includes("$")) portText = `:${parts[2]}`;
-    else return `Unable to parse URL: ${url}`;
-  }
-  const name = `${scheme}://${authority.slice(0, at)}${host}${portText}${path}`;
-  return {
-    name,
-    displayName: unixPath === null ? name : `unix:${unixPath}|${name}`,
-    scheme,
-    host: host.startsWith("[") ? host.slice(1, -1) : host,
-    port,
-    path,
-    unixPath,
-  };
 }
 
 /** $1 and the like stand for any text; what follows the name is free. Source: httpd ap_proxy_strcmp_ematch */

@@ -193,9 +193,10 @@ export function hasControlOrSpace(s: string): boolean {
  * A worker's or balancer's URL in its parts; user and password are dropped. `matchable`: the URL of a regex rule,
  * where `$1` may stand in the host, and in the port, which is then left in the host.
  */
-export function parseUrl(url: string, matchable = false): ParsedUrl | { error: string } {
+export function parseUrl(url: string, matchable = false): ParsedUrl | { error: string; relative?: boolean } {
   const colon = url.indexOf("://");
-  if (colon <= 0 || !/^[A-Za-z][A-Za-z0-9+.-]*$/.test(url.slice(0, colon))) return { error: "URL must be absolute" };
+  if (colon <= 0 || !/^[A-Za-z][A-Za-z0-9+.-]*$/.test(url.slice(0, colon)))
+    return { error: "URL must be absolute", relative: true };
   const start = colon + 3;
   const end = authorityEnd(url, start);
   let authority = url.slice(start, end);
@@ -219,7 +220,7 @@ export function parseUrl(url: string, matchable = false): ParsedUrl | { error: s
       portText = authority.slice(mark + 1);
     }
   }
-  if (host === "") return { error: "no host" };
+  if (host === "") return { error: "no host", relative: true };
 
   let port: number | null = null;
   if (portText !== "") {
@@ -238,16 +239,6 @@ export function parseUrl(url: string, matchable = false): ParsedUrl | { error: s
 export function authorityOf(parsed: ParsedUrl): string {
   const host = isIpv6(parsed.host) ? `[${parsed.host}]` : parsed.host;
   return parsed.port === null || parsed.port === defaultPort(parsed.scheme) ? host : `${host}:${parsed.port}`;
-}
-
-/**
- * The name that identifies a worker: scheme and host in lower case, no default port, no user, path verbatim.
- * Config errors come back as `error`. A `unix:` URL is split with `splitUnixUrl` first: its name is the URL part.
- */
-export function normalizeWorkerUrl(url: string, matchable = false): string | { error: string } {
-  const parsed = parseUrl(url, matchable);
-  if ("error" in parsed) return parsed;
-  return `${parsed.scheme}://${authorityOf(parsed)}${parsed.path}`;
 }
 
 /** `unix:PATH|URL` in its halves, a missing host made `localhost`; null when it is no such URL. */

@@ -148,7 +148,7 @@ export class Exchange implements BodyOwner {
   private connect(): void {
     const { worker, url, r } = this;
     const timeoutMs = worker.params.connectionTimeoutMs ?? this.timeoutMs;
-    const port = url.port || (url.host === worker.host && worker.port) || defaultPort(url.scheme);
+    const port = url.port || (url.host === worker.host && worker.port) || (defaultPort(url.scheme) ?? 0);
     const buffer = worker.params.receiveBufferSize || this.conf.receiveBufferSize;
     this.pool.connect(url.host, port, timeoutMs, buffer).then(
       (result) => this.connected(result),

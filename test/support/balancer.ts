@@ -17,7 +17,8 @@ import {
   type WorkerSettings,
 } from "../../modules/proxy/params.ts";
 import { setProxyServerState } from "../../modules/proxy/server_state.ts";
-import { genericWorker, ProxyWorker, parseWorkerUrl } from "../../modules/proxy/worker.ts";
+import { genericWorker, ProxyWorker } from "../../modules/proxy/worker.ts";
+import { parseWorkerUrl } from "../../modules/proxy/worker_url.ts";
 import byBusyness from "../../plugins/lbmethod/mod_lbmethod_bybusyness.ts";
 import byRequests from "../../plugins/lbmethod/mod_lbmethod_byrequests.ts";
 import byTraffic from "../../plugins/lbmethod/mod_lbmethod_bytraffic.ts";

@@ -10,7 +10,6 @@ import {
   interpolateEnv,
   matchPass,
   type ProxyPassRule,
-  workerNameMatcher,
 } from "../../../modules/proxy/pass.ts";
 import { canonicalizePath, decodePath, normalizePath, splitTarget } from "../../../modules/server/uri.ts";
 
@@ -172,13 +171,6 @@ test("interpolate", () => {
 });
 
 test("workers of regex rules", () => {
-  const serves = workerNameMatcher("http://h/e/$1");
-  assert.equal(serves("http://h/e/x"), false);
-  assert.equal(serves("http://h/e/xyz"), true);
-  assert.equal(serves("http://i/e/xyz"), false);
-  assert.equal(workerNameMatcher("http://$1$2.x/$3")("http://aabb.x/c"), false);
-  assert.equal(workerNameMatcher("http://$1$2.x/$3")("http://aaaabb.x/c"), true);
-  assert.equal(workerNameMatcher("http://$1.x/")("http://aaaabb.y/c"), false);
   assert.equal(hasGroupInAuthority("http://$1.x/"), true);
   assert.equal(hasGroupInAuthority("http://h:8$1"), true);
   assert.equal(hasGroupInAuthority("http://h/$1"), false);

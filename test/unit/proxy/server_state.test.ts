@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { ServerRec } from "../../../modules/core/records.ts";
 import { findWorker, matchWorker, setProxyServerState } from "../../../modules/proxy/server_state.ts";
-import { genericWorker, ProxyWorker, parseWorkerUrl, type WorkerUrl } from "../../../modules/proxy/worker.ts";
+import { genericWorker, ProxyWorker } from "../../../modules/proxy/worker.ts";
+import { parseWorkerUrl, type WorkerUrl } from "../../../modules/proxy/worker_url.ts";
 
 const names = [
   "http://h:1",

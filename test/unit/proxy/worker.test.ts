@@ -5,11 +5,10 @@ import {
   IN_ERROR,
   ProxyWorker,
   parseStatus,
-  parseWorkerUrl,
   STOPPED,
   shareWorkers,
-  type WorkerUrl,
 } from "../../../modules/proxy/worker.ts";
+import { parseWorkerUrl, type WorkerUrl } from "../../../modules/proxy/worker_url.ts";
 import { attachSlots } from "../../../modules/slotmem/slotmem.ts";
 
 const member = (url = "http://h") => {

@@ -5,7 +5,6 @@ import {
   decodePath,
   hasControlOrSpace,
   normalizePath,
-  normalizeWorkerUrl,
   parseUrl,
   splitTarget,
   splitUnixUrl,
@@ -100,16 +99,6 @@ test("hasControlOrSpace", () => {
 });
 
 test("worker URLs", () => {
-  assert.equal(normalizeWorkerUrl("http://LocalHost:80/Path/"), "http://localhost/Path/");
-  assert.equal(normalizeWorkerUrl("HTTPS://u:p@H:443"), "https://h");
-  assert.equal(normalizeWorkerUrl("https://h:80/?x"), "https://h:80/?x");
-  assert.equal(normalizeWorkerUrl("ws://[::1]:80/a"), "ws://[::1]/a");
-  assert.equal(normalizeWorkerUrl("h2c://[FE80::1]:8080"), "h2c://[fe80::1]:8080");
-  assert.equal(normalizeWorkerUrl("ajp://h:8009/"), "ajp://h/");
-  assert.equal(normalizeWorkerUrl("fcgi://h:8000/"), "fcgi://h/");
-  assert.equal(normalizeWorkerUrl("ftp://h:21/"), "ftp://h/");
-  assert.equal(normalizeWorkerUrl("balancer://Name/Inner"), "balancer://name/Inner");
-  assert.equal(normalizeWorkerUrl("http://H$1:80$2/$3", true), "http://h$1:80$2/$3");
   assert.deepEqual(parseUrl("http://h"), { scheme: "http", host: "h", port: null, path: "" });
   assert.deepEqual(parseUrl("http://[::1]:1/a?b"), { scheme: "http", host: "::1", port: 1, path: "/a?b" });
   for (const bad of [
