@@ -172,7 +172,7 @@ export interface ResponseOut {
    */
   begin(length: number): void;
   /**
-   * Sends body bytes [start, end) of `bytes`. False: wait for `onDrain`.
+   * Sends body bytes [start, end) of `bytes`. False: wait for `onClientDrain`.
    * @param from the socket in whose `onData` this happens, if the buffer is the socket's: what is not sent at once is
    *   copied by it. Without it the bytes must stay as they are.
    */
@@ -184,14 +184,26 @@ export interface ResponseOut {
   end(): void;
   /** Gives up in the middle: the client sees a body cut short. */
   abort(): void;
+  /** Who makes the response, and is told of the client's side until the response has ended. */
+  watcher: ResponseWatcher | null;
+}
+
+/** What who makes a response must know of the client. */
+export interface ResponseWatcher {
   /** After `write` answered false, once there is room. */
-  onDrain: (() => void) | null;
+  onClientDrain(): void;
   /** The client left before the end. */
-  onGone: (() => void) | null;
+  onClientGone(): void;
 }
 
 /** What a proxied request is: not one, reverse. (sluice is no forward proxy.) */
 export type ProxyReq = "none" | "reverse";
+
+/** Variables of a request's environment that are made when somebody asks for them. */
+export interface EnvSource {
+  readonly envNames: readonly string[];
+  getEnv(name: string): string | undefined;
+}
 
 /** A request. */
 export class RequestRec {
@@ -246,6 +258,7 @@ export class RequestRec {
   /** What modules keep for a request, by `Module.index`; made when first needed. */
   private config: unknown[] | null = null;
   private environment: Map<string, string> | null = null;
+  private envSource: EnvSource | null = null;
   private noteTable: Map<string, string> | null = null;
 
   constructor(
@@ -269,7 +282,7 @@ export class RequestRec {
 
   /** subprocess_env. */
   getEnv(name: string): string | undefined {
-    return this.environment?.get(name);
+    return this.environment?.get(name) ?? this.envSource?.getEnv(name);
   }
 
   setEnv(name: string, value: string): void {
@@ -278,12 +291,29 @@ export class RequestRec {
   }
 
   unsetEnv(name: string): void {
+    this.takeFromSource();
     this.environment?.delete(name);
   }
 
+  /** Variables of `source` are part of the environment from here on, behind those set by name. */
+  setEnvSource(source: EnvSource): void {
+    if (source !== this.envSource) this.takeFromSource();
+    this.envSource = source;
+  }
+
   get env(): ReadonlyMap<string, string> {
+    this.takeFromSource();
     this.environment ??= new Map();
     return this.environment;
+  }
+
+  private takeFromSource(): void {
+    const source = this.envSource;
+    this.envSource = null;
+    for (const name of source?.envNames ?? []) {
+      const value = source!.getEnv(name);
+      if (value !== undefined && this.environment?.has(name) !== true) this.setEnv(name, value);
+    }
   }
 
   /** What modules tell each other, and the log, of a request: `%{NAME}n`. */

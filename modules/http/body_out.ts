@@ -5,7 +5,7 @@
 import { type Brigade, EOS, FLUSH } from "../core/brigade.ts";
 import type { Bytes } from "../core/bytes.ts";
 import { passThroughFilters } from "../core/filter.ts";
-import type { RequestRec, ResponseOut } from "../core/records.ts";
+import type { RequestRec, ResponseOut, ResponseWatcher } from "../core/records.ts";
 import { hasNoBody, type Status } from "../core/status.ts";
 import { type HeaderTable, TRANSFER_ENCODING } from "../core/table.ts";
 import type { Socket } from "../net/socket.ts";
@@ -31,8 +31,7 @@ export interface ResponseSink {
 export class BodyOut implements ResponseOut {
   started = false;
   ended = false;
-  onDrain: (() => void) | null = null;
-  onGone: (() => void) | null = null;
+  watcher: ResponseWatcher | null = null;
   private readonly sink: ResponseSink;
   private readonly r: RequestRec;
   private framing: Framing = "none";
@@ -109,14 +108,14 @@ export class BodyOut implements ResponseOut {
   gone(): void {
     if (this.ended) return;
     this.ended = true;
-    const { onGone } = this;
-    this.onGone = this.onDrain = null;
-    onGone?.();
+    const { watcher } = this;
+    this.watcher = null;
+    watcher?.onClientGone();
   }
 
   private finish(cutShort: boolean): void {
     this.ended = true;
-    this.onGone = this.onDrain = null;
+    this.watcher = null;
     this.sink.responseEnded(cutShort);
   }
 

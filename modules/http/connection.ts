@@ -22,7 +22,7 @@ import { HTTP_09, HTTP_10, HTTP_11 } from "./head.ts";
 import { dropsConnection } from "./header_out.ts";
 import { type HttpConfig, type HttpSettings, type ReadTimeout, settingsOf } from "./http_config.ts";
 import { Inbox } from "./inbox.ts";
-import { processRequest, refuseRequest } from "./process_request.ts";
+import { processRequest, type RequestEnd, refuseRequest } from "./process_request.ts";
 import { readRequest } from "./read_request.ts";
 import { parseRequestHead, RequestHead } from "./request_head.ts";
 
@@ -67,7 +67,7 @@ export function closeAllConnections(): void {
   for (const connection of open) connection.destroy();
 }
 
-export class HttpConnection implements SocketOwner, Timeout, BodySource, ResponseSink {
+export class HttpConnection implements SocketOwner, Timeout, BodySource, ResponseSink, RequestEnd {
   deadline = 0;
   slot = 0;
   readonly socket: Socket;
@@ -145,7 +145,7 @@ export class HttpConnection implements SocketOwner, Timeout, BodySource, Respons
   onDrain(): void {
     if (this.phase === "lingering") this.conn.process.wheel.arm(this, LINGER_MS);
     else if (this.phase === "busy") this.armBody();
-    this.out?.onDrain?.();
+    this.out?.watcher?.onClientDrain();
   }
 
   onEnd(): void {
@@ -259,24 +259,22 @@ export class HttpConnection implements SocketOwner, Timeout, BodySource, Respons
       refuseRequest(r, refused);
       this.requestDone = true;
     } else {
-      const pending = processRequest(r);
-      if (pending === undefined) this.requestDone = true;
-      else pending.then(this.finished, this.crashed);
+      if (processRequest(r, this)) this.requestDone = true;
     }
     this.driving = driving;
   }
 
-  private readonly finished = (): void => {
+  requestEnded(): void {
     this.requestDone = true;
     this.drive();
-  };
+  }
 
-  private readonly crashed = (error: unknown): void => {
+  requestCrashed(error: unknown): void {
     this.conn.process.log.crit("core", "", `request failed: ${String((error as Error)?.stack ?? error)}`, {
       client: clientAddress(this.conn),
     });
     this.socket.destroy();
-  };
+  }
 
   /** Goes from a complete request to the next, as far as the bytes at hand reach. */
   private drive(): void {

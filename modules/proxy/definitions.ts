@@ -101,6 +101,9 @@ function draft(process: ProcessRec, definitions: readonly Definition[], built: P
 
 function balancerDraft(balancers: Map<string, Draft>, url: string, { directive }: Definition): Draft {
   const name = balancerName(url);
+  if (name.length > MAX_BALANCER_NAME) {
+    throw errorAt(directive as Directive, `${directive.name} balancer name (${name}) too long`);
+  }
   let found = balancers.get(name);
   if (found === undefined) {
     found = { members: [], settings: {}, at: directive };
@@ -109,6 +112,9 @@ function balancerDraft(balancers: Map<string, Draft>, url: string, { directive }
   found.at = directive;
   return found;
 }
+
+/** httpd has a field of fixed size for it. Source: modules/proxy/mod_proxy.h, PROXY_BALANCER_MAX_NAME_SIZE */
+const MAX_BALANCER_NAME = "balancer://".length + 84;
 
 /** A worker whose name is a prefix serves this URL, too, and its parameters stay as they are. */
 function addWorker(process: ProcessRec, workers: ProxyWorker[], definition: Definition, built: ProxyWorker[]): void {

@@ -28,7 +28,7 @@ function match(r: RequestRec, early: boolean): Status {
   const found = findPass(section, rules, early, {
     path: early ? r.encodedUri : r.uri,
     rawTarget: rawTarget(r),
-    env: conf.interpolateEnv ? (name) => r.getEnv(name) : null,
+    env: conf.interpolateEnv ? envOf(r) : null,
   });
   if (found === null || found === "declined") return DECLINED;
   if (found.unsafeNocanon) {
@@ -44,6 +44,10 @@ function match(r: RequestRec, early: boolean): Status {
   r.proxyreq = "reverse";
   r.setState(proxyModuleRef.module as never, found);
   return OK;
+}
+
+function envOf(r: RequestRec): (name: string) => string | undefined {
+  return (name) => r.getEnv(name);
 }
 
 /** The path and query as sent, without the host of an absolute target. */

@@ -38,6 +38,15 @@ export function elect(r: RequestRec, attempt: ProxyAttempt): Status | Promise<St
   }
   if (chosen !== null) return take(balancer, r, attempt, session, chosen);
   if (balancer.params.timeoutMs === 0) return nobody(balancer, r);
+  return takeLater(balancer, r, attempt, session);
+}
+
+function takeLater(
+  balancer: ProxyBalancer,
+  r: RequestRec,
+  attempt: ProxyAttempt,
+  session: SessionRoute | null,
+): Promise<Status> {
   return waitForMember(balancer, r).then((worker) =>
     worker === null ? nobody(balancer, r) : take(balancer, r, attempt, session, worker),
   );
@@ -186,13 +195,8 @@ function take(
   attempt.worker = worker;
   const slash = attempt.url.indexOf("/", 11);
   attempt.url = slash < 0 ? worker.name : worker.name + attempt.url.slice(slash);
-  r.setEnv("BALANCER_NAME", balancer.name);
-  r.setEnv("BALANCER_WORKER_NAME", worker.name);
-  r.setEnv("BALANCER_WORKER_ROUTE", worker.route);
-  if (session !== null) {
-    r.setEnv("BALANCER_SESSION_STICKY", session.name);
-    r.setEnv("BALANCER_SESSION_ROUTE", session.route);
-  }
+  attempt.session = session;
+  r.setEnvSource(attempt);
   if (r.server.log.enabled(LOG, 7)) {
     r.server.log.debug(LOG, "AH01172", `${balancer.name}: worker (${worker.name}) rewritten to ${attempt.url}`);
   }

@@ -34,12 +34,15 @@ export function processRequestInternal(r: RequestRec): Status | Promise<Status> 
 function from(phase: number, r: RequestRec): Status | Promise<Status> {
   for (let i = phase; i < PHASES.length - 1; i++) {
     const answer = PHASES[i]!(r);
-    if (typeof answer !== "number") {
-      return answer.then((status) => (status === OK || status === DECLINED ? from(i + 1, r) : status));
-    }
+    if (typeof answer !== "number") return resume(answer, i + 1, r);
     if (answer !== OK && answer !== DECLINED) return answer;
   }
   return PHASES[PHASES.length - 1]!(r);
+}
+
+// Not written where it is used: a closure in a function costs every call an object for the variables it holds.
+function resume(answer: Promise<Status>, next: number, r: RequestRec): Promise<Status> {
+  return answer.then((status) => (status === OK || status === DECLINED ? from(next, r) : status));
 }
 
 function parseUri(r: RequestRec): Status {
@@ -84,12 +87,11 @@ function serve(r: RequestRec): Status | Promise<Status> {
   const { handler } = getModuleConfig(r.perDirConfig, core);
   if (handler !== "") r.handler = handler;
   const answer = hooks.handler.run(r.server.process.hooks, r);
-  return typeof answer === "number" ? declined(r, answer) : answer.then((status) => declined(r, status));
+  return answer === DECLINED ? unhandled(r) : answer;
 }
 
 /** What no handler takes: sluice serves no files, so there is nothing here. */
-function declined(r: RequestRec, status: Status): Status {
-  if (status !== DECLINED) return status;
+function unhandled(r: RequestRec): Status {
   switch (r.method) {
     case "GET":
     case "HEAD":

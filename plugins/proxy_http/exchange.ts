@@ -23,6 +23,7 @@ import {
   type ProxyWorker,
   proxyError,
   type RequestRec,
+  type ResponseWatcher,
   requestHead,
   retryWorker,
   type Status,
@@ -34,7 +35,7 @@ import { ResponseIn } from "./response_in.ts";
 
 const MODULE = "proxy_http";
 
-export class Exchange implements BodyOwner {
+export class Exchange implements BodyOwner, ResponseWatcher {
   readonly r: RequestRec;
   readonly worker: ProxyWorker;
   readonly pool: ConnPool;
@@ -51,6 +52,7 @@ export class Exchange implements BodyOwner {
   backend: Backend | null = null;
   /** The response was read; false too while there is none. */
   settled = false;
+  private response: ResponseIn | null = null;
   private readonly url: ProxyUrl;
   private readonly attempt: ProxyAttempt;
   private readonly expect: boolean;
@@ -91,10 +93,18 @@ export class Exchange implements BodyOwner {
       r.server.log.info(MODULE, "AH01093", `${coding} Transfer-Encoding is not supported`, this.subject());
       return this.failed(500, "send-head", "client", "never", "unknown transfer coding");
     }
-    r.out.onGone = () => this.onClientGone();
+    r.out.watcher = this;
     if (this.pool.reserve()) this.placed();
-    else this.waiter = this.pool.wait((granted) => this.queued(granted));
-    if (this.result !== null) return this.result;
+    else this.queue();
+    return this.result ?? this.settles();
+  }
+
+  // Not written where they are used: a closure in a function costs every call an object for the variables it holds.
+  private queue(): void {
+    this.waiter = this.pool.wait((granted) => this.queued(granted));
+  }
+
+  private settles(): Promise<Status> {
     return new Promise((resolve) => {
       this.resolve = resolve;
     });
@@ -193,8 +203,8 @@ export class Exchange implements BodyOwner {
     this.backend = backend;
     this.settled = false;
     this.drainWanted = false;
-    const response = new ResponseIn(this, backend);
-    backend.attach(response);
+    this.response = new ResponseIn(this, backend);
+    backend.attach(this.response);
     if (backend.closed) {
       this.connect();
       return;
@@ -405,7 +415,11 @@ export class Exchange implements BodyOwner {
     this.finish(status);
   }
 
-  private onClientGone(): void {
+  onClientDrain(): void {
+    this.response?.resume();
+  }
+
+  onClientGone(): void {
     if (this.result !== null) return;
     if (this.waiter !== null) this.pool.leaveQueue(this.waiter);
     this.attempt.failure = failure(this.backend === null ? "send-head" : "read-body", "client", "never", "client left");
@@ -421,8 +435,7 @@ export class Exchange implements BodyOwner {
   finish(status: Status): void {
     if (this.result !== null) return;
     this.result = status;
-    this.r.out.onGone = null;
-    this.r.out.onDrain = null;
+    this.r.out.watcher = null;
     this.body?.stop();
     if (this.reserved && this.backend === null) {
       this.reserved = false;

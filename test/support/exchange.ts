@@ -3,7 +3,14 @@ import net from "node:net";
 import type { Bytes } from "../../modules/core/bytes.ts";
 import { systemClock, TimerWheel } from "../../modules/core/clock.ts";
 import { ErrorLog } from "../../modules/core/error_log.ts";
-import { type BodyConsumer, ConnRec, type ProcessRec, RequestRec, ServerRec } from "../../modules/core/records.ts";
+import {
+  type BodyConsumer,
+  ConnRec,
+  type ProcessRec,
+  RequestRec,
+  type ResponseWatcher,
+  ServerRec,
+} from "../../modules/core/records.ts";
 import { HeaderTable } from "../../modules/core/table.ts";
 import { nodeSockets } from "../../modules/net/node.ts";
 import { ProxyAttempt } from "../../modules/proxy/attempt.ts";
@@ -20,8 +27,7 @@ export class FakeOut {
   length = -2;
   body = "";
   interims: string[] = [];
-  onDrain: (() => void) | null = null;
-  onGone: (() => void) | null = null;
+  watcher: ResponseWatcher | null = null;
   interim(status: number, _reason: string, headers: HeaderTable): void {
     this.interims.push(`${status}${[...headers].map(([n, v]) => ` ${n}=${v}`).join("")}`);
   }

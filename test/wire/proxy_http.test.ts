@@ -297,7 +297,7 @@ test("pool: reuse, a dead idle connection is replaced silently, max and acquire"
   const second = exchange(s, worker);
   assert.equal(await second.run(), 503);
   assert.equal(second.attempt.failure?.stage, "acquire");
-  hanging.out.onGone!();
+  hanging.out.watcher!.onClientGone();
   assert.equal(await first, DONE);
   assert.equal(worker.pool!.inUse, 0);
   p.close();
