@@ -166,8 +166,8 @@ export function exchange(s: Setup, worker: ProxyWorker, ask: Ask = {}, target = 
   return { r, out, body, attempt, run };
 }
 
-export function workerFor(port: number, params: Partial<WorkerParams> = {}): ProxyWorker {
-  const url = parseWorkerUrl(`http://127.0.0.1:${port}`);
+export function workerFor(port: number, params: Partial<WorkerParams> = {}, host = "127.0.0.1"): ProxyWorker {
+  const url = parseWorkerUrl(`http://${host}:${port}`);
   if (typeof url === "string") throw new Error(url);
   const worker = new ProxyWorker(url, "member");
   Object.assign(worker.params, params);
@@ -178,6 +178,8 @@ export function workerFor(port: number, params: Partial<WorkerParams> = {}): Pro
 /** A peer that answers each request head (and what follows) by `script`. */
 export function peer(
   script: (socket: net.Socket, data: string, connection: number) => void,
+  port = 0,
+  address = "127.0.0.1",
 ): Promise<{ port: number; seen: string[]; connections: () => number; close: () => void }> {
   const seen: string[] = [];
   const sockets = new Set<net.Socket>();
@@ -194,7 +196,7 @@ export function peer(
     });
   });
   return new Promise((resolve) => {
-    server.listen(0, "127.0.0.1", () => {
+    server.listen(port, address, () => {
       const close = () => {
         server.close();
         for (const socket of sockets) socket.destroy();
