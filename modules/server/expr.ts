@@ -2,26 +2,12 @@
  * ap_expr: the expressions of <If>, Require expr, Header expr=, CustomLog expr= and ProxyHCExpr. Parsed once, to closures.
  * Source: httpd server/util_expr_eval.c, docs/manual/expr.html
  *
- * Values are binary strings, one character per byte, as everything that comes from a request is. The text of an expression
- * is Unicode, as configurations are, and becomes UTF-8 bytes.
+ * The text of an expression is Unicode, as configurations are, and becomes UTF-8 bytes.
  */
+import type { Expr, ExprSubject } from "../core/expr.ts";
 import { ParseError, parseBool, parseString } from "./expr_parse.ts";
 
-/** What an expression is evaluated against. */
-export interface ExprSubject {
-  /** The value of %{NAME}; "" when it is not set. `name` is upper case. */
-  variable(name: string): string;
-  /**
-   * The value of a string function, such as `req` with "Host"; "" when there is none. `name` is lower case. File tests
-   * come here as well, as "-d" with the path: any text but "" is true. Functions that depend on their argument alone
-   * (`tolower`, `base64`...) do not come here.
-   */
-  call(name: string, argument: string): string;
-  /** What the regular expressions matched last: $0 to $9. Kept between the expressions of one subject. */
-  groups: readonly string[];
-  /** A boolean expression was evaluated: time to tell caches which fields it read. */
-  evaluated?(): void;
-}
+export { type Expr, ExprFailure, type ExprSubject } from "../core/expr.ts";
 
 /** The variables and string functions that an expression may use; any other is an error where it is parsed. */
 export interface ExprNames {
@@ -30,16 +16,6 @@ export interface ExprNames {
   /** Lower case. */
   readonly functions: ReadonlySet<string>;
 }
-
-/** A parsed expression that answers a `T`. */
-export interface Expr<T> {
-  readonly text: string;
-  /** @throws ExprFailure when the subject cannot answer, as where `file('x')` cannot be read */
-  evaluate(subject: ExprSubject): T;
-}
-
-/** An evaluation that came to no result. */
-export class ExprFailure extends Error {}
 
 /** A text that is no expression. */
 export interface ExprError {

@@ -3,8 +3,9 @@
  * Source: httpd server/util_expr_parse.y
  */
 import { capturingGroups, compileRegex, matchGroups, RegexError } from "../config/regex.ts";
-import { parseSubnet } from "../core/subnet.ts";
-import type { ExprNames, ExprSubject } from "./expr.ts";
+import type { ExprSubject } from "../core/expr.ts";
+import { IpSubnet, parseIpSubnet } from "../core/ipsubnet.ts";
+import type { ExprNames } from "./expr.ts";
 import { Scanner, type Token, type TokenKind } from "./expr_lex.ts";
 import { BINARY, compareNumbers, FILE_TESTS, isTrueText, PURE_FUNCTIONS } from "./expr_ops.ts";
 
@@ -204,7 +205,7 @@ class Parser {
         return (s) => isTrueText(value(s));
       case "R": {
         const subnet = this.subnet(name, at, word);
-        return (s) => subnet.contains(s.variable("REMOTE_ADDR"));
+        return (s) => subnet.has(s.variable("REMOTE_ADDR"));
       }
       case "U":
       case "A":
@@ -219,7 +220,7 @@ class Parser {
     const lower = name.toLowerCase();
     if (lower === "ipmatch") {
       const subnet = this.subnet(name, at, right);
-      return (s) => subnet.contains(left(s));
+      return (s) => subnet.has(left(s));
     }
     const make = BINARY.get(lower);
     if (make === undefined) throw new ParseError(`Binary operator '-${name}' does not exist`, at);
@@ -233,11 +234,11 @@ class Parser {
     };
   }
 
-  private subnet(name: string, at: number, word: Word) {
+  private subnet(name: string, at: number, word: Word): IpSubnet {
     if (word.constant === null) throw new ParseError(`-${name} requires subnet/netmask as constant argument`, at);
-    const subnet = parseSubnet(word.constant);
-    if (subnet === null) throw new ParseError("parsing of subnet/netmask failed", at);
-    return subnet;
+    const subnet = parseIpSubnet(word.constant);
+    if (subnet instanceof IpSubnet) return subnet;
+    throw new ParseError("parsing of subnet/netmask failed", at);
   }
 
   private word(): Word {

@@ -2,14 +2,15 @@
  * What expressions see of a request.
  * Source: httpd server/util_expr_eval.c, request_var_fn, req_table_func, misc_var_fn, conn_var_fn
  */
+
+import { ExprFailure, type ExprSubject } from "../core/expr.ts";
 import type { Host } from "../core/host.ts";
 import { getModuleConfig } from "../core/module.ts";
 import { providerGroup } from "../core/providers.ts";
 import type { ProcessRec, RequestRec } from "../core/records.ts";
 import { CONTENT_TYPE } from "../core/table.ts";
-import { serverName, serverPort } from "./canonical_name.ts";
-import { ExprFailure, type ExprSubject } from "./expr.ts";
 import core, { serverToken } from "./mod_core.ts";
+import { requestScheme, serverNameForUrl, serverPort } from "./server_name.ts";
 
 /** Variables and functions of modules: `SSL_` for %{SSL_...}, `ssl` for ssl(...). Given what follows; null is "". */
 export const exprLookup = providerGroup<(r: RequestRec, name: string) => string | null>("expr_lookup");
@@ -91,7 +92,7 @@ class RequestSubject implements ExprSubject {
 
 const VARIABLES: Readonly<Record<string, (r: RequestRec) => string | null | undefined>> = {
   REQUEST_METHOD: (r) => r.method,
-  REQUEST_SCHEME: (r) => (r.conn.secure ? "https" : "http"),
+  REQUEST_SCHEME: requestScheme,
   REQUEST_URI: (r) => r.uri,
   REQUEST_FILENAME: fileName,
   SCRIPT_FILENAME: fileName,
@@ -102,7 +103,7 @@ const VARIABLES: Readonly<Record<string, (r: RequestRec) => string | null | unde
   REMOTE_USER: (r) => r.user,
   AUTH_TYPE: (r) => r.authType,
   SERVER_ADMIN: (r) => getModuleConfig(r.server.config, core).serverAdmin,
-  SERVER_NAME: serverName,
+  SERVER_NAME: serverNameForUrl,
   SERVER_PORT: (r) => String(serverPort(r)),
   SERVER_PROTOCOL: (r) => `HTTP/${Math.floor(r.protoNum / 1000)}.${r.protoNum % 1000}`,
   QUERY_STRING: (r) => r.args,
