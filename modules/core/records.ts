@@ -9,6 +9,7 @@ import type { Clock, TimerWheel } from "./clock.ts";
 import type { ErrorLog } from "./error_log.ts";
 import type { OutputFilter } from "./filter.ts";
 import type { Hooks } from "./hooks.ts";
+import type { Host } from "./host.ts";
 import type { ConfigVector, Module, RawConfig } from "./module.ts";
 import type { Providers } from "./providers.ts";
 import type { Status } from "./status.ts";
@@ -26,6 +27,7 @@ export interface ProcessRec {
   readonly servers: readonly ServerRec[];
   readonly log: ErrorLog;
   readonly sockets: SocketHost;
+  readonly host: Host;
   readonly serverRoot: string;
   /** For DefaultRuntimeDir: where relative unix: sockets and the pid file are. */
   readonly runtimeDir: string;

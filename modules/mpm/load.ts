@@ -17,6 +17,7 @@ import { nodeSockets } from "../net/node.ts";
 import { makeGeneration } from "../server/lifecycle.ts";
 import { SERVER_VERSION } from "../server/mod_core.ts";
 import { configFiles, LogFile, stderrSink } from "./files.ts";
+import { nodeHost } from "./host.ts";
 
 /** What the command line says of the configuration. */
 export interface LoadOptions {
@@ -123,6 +124,7 @@ function read(
       clock: systemClock,
       wheel,
       sockets: nodeSockets,
+      host: nodeHost,
       generation,
       resolvePath,
       warn,

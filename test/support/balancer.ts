@@ -47,6 +47,7 @@ export class BalancerFixture {
       servers: [this.server],
       log,
       sockets: {} as ProcessRec["sockets"], // an election opens none
+      host: {} as ProcessRec["host"], // and asks no machine
       serverRoot: "/",
       runtimeDir: "/",
       generation: 0,

@@ -1,0 +1,28 @@
+/**
+ * What decisions ask of the machine they run on, besides time and sockets.
+ */
+
+/** What a path names. */
+export interface FileInfo {
+  readonly kind: "file" | "dir" | "link" | "other";
+  /** Bytes. */
+  readonly size: number;
+  /** Owner, group or others may execute it. */
+  readonly executable: boolean;
+}
+
+export interface HostFiles {
+  /** Null: there is none, or it may not be seen. @param follow a link's target instead of the link */
+  stat(path: string, follow: boolean): FileInfo | null;
+  /** One character per byte. @throws Error */
+  read(path: string): string;
+}
+
+export interface Host {
+  /** A variable of the process environment. */
+  env(name: string): string | undefined;
+  /** Of a text with one character per byte; in hexadecimal. */
+  digest(algorithm: "md5" | "sha1", text: string): string;
+  /** Null: the host has no files. */
+  readonly files: HostFiles | null;
+}
