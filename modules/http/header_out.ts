@@ -44,22 +44,21 @@ export function renderHead(r: RequestRec, framing: Framing, length: number, conn
 
 /** The head of a 1xx response. */
 export function renderInterim(status: Status, reason: string, headers: HeaderTable): string {
-  const { fields } = headers;
-  let head = `HTTP/1.1 ${status} ${reason}\r\n`;
-  for (let i = 0; i < fields.length; i += 2) head += `${fields[i]}: ${fields[i + 1]}\r\n`;
-  return `${head}\r\n`;
+  return `HTTP/1.1 ${status} ${reason}\r\n${headers.lines(0, headers.size)}\r\n`;
 }
 
 /** The fields but those that this file writes itself. */
 function appendOthers(head: string, headers: HeaderTable): string {
-  const { fields, ids } = headers;
+  const { ids } = headers;
   let out = head;
+  let from = 0;
   for (let i = 0; i < ids.length; i++) {
     const id = ids[i]!;
-    if (id === DATE || id === SERVER || id === CONTENT_LENGTH || id === TRANSFER_ENCODING) continue;
-    out += `${fields[2 * i]}: ${fields[2 * i + 1]}\r\n`;
+    if (id !== DATE && id !== SERVER && id !== CONTENT_LENGTH && id !== TRANSFER_ENCODING) continue;
+    if (from < i) out += headers.lines(from, i);
+    from = i + 1;
   }
-  return out;
+  return from < ids.length ? out + headers.lines(from, ids.length) : out;
 }
 
 /** Statuses after which httpd reads no more from the client. Source: httpd include/httpd.h, ap_status_drops_connection */

@@ -3,7 +3,6 @@
  * Source: httpd modules/proxy/mod_proxy_http.c, ap_proxy_read_headers
  */
 import type { Bytes } from "../core/bytes.ts";
-import { headerId, headerName, OTHER } from "../core/table.ts";
 import {
   BATCH,
   FIELD_VALUE,
@@ -117,12 +116,15 @@ export function parseResponseHead(
   }
   if (n > 0) {
     const s = b.latin1Slice(base, p);
-    const headers = into.headers;
-    for (let k = 0; k < n; k += 4) {
-      const name = s.slice(marks[k]! - base, marks[k + 1]! - base);
-      const id = headerId(name);
-      const title = id === OTHER ? name : headerName(id);
-      headers.addId(id, name === title ? title : name, s.slice(marks[k + 2]! - base, marks[k + 3]! - base));
+    const { headers } = into;
+    if (headers.size === 0) headers.fill(s, b, base, marks, n / 4);
+    else {
+      for (let k = 0; k < n; k += 4) {
+        headers.add(
+          s.slice(marks[k]! - base, marks[k + 1]! - base),
+          s.slice(marks[k + 2]! - base, marks[k + 3]! - base),
+        );
+      }
     }
     into.lastField = headers.size - 1;
   }
