@@ -7,6 +7,7 @@ import type { Socket, SocketHost } from "../net/socket.ts";
 import type { Bytes } from "./bytes.ts";
 import type { Clock, TimerWheel } from "./clock.ts";
 import type { ErrorLog } from "./error_log.ts";
+import type { Expr } from "./expr.ts";
 import type { OutputFilter } from "./filter.ts";
 import type { Hooks } from "./hooks.ts";
 import type { Host } from "./host.ts";
@@ -59,6 +60,14 @@ export interface SectionRec {
   /** The pattern was written as a regular expression, not as wildcards. */
   readonly isRegex: boolean;
   readonly raw: RawVector;
+  /** Of <If> and <ElseIf>; null elsewhere. */
+  readonly condition: Expr<boolean> | null;
+  /** <ElseIf> or <Else>: applies only if the one before it does not. */
+  readonly isElse: boolean;
+  /** The <If> sections in it. */
+  readonly ifs: readonly SectionRec[];
+  /** Counts the sections of a configuration. */
+  readonly id: number;
   readonly file: string;
   readonly line: number;
 }
@@ -77,6 +86,9 @@ export class ServerRec {
   /** The sections in file order, those of the main server first. */
   locations: readonly SectionRec[] = [];
   proxies: readonly SectionRec[] = [];
+  ifs: readonly SectionRec[] = [];
+  /** Some section of it has a condition. */
+  conditional = false;
   log!: ErrorLog;
   /** From ServerName; "" until then. */
   hostname = "";

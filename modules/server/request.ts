@@ -77,6 +77,8 @@ function translate(r: RequestRec): Status | Promise<Status> {
 
 function mapToStorage(r: RequestRec): Status | Promise<Status> {
   const { hooks: chains } = r.server.process;
+  // What the request was mapped to may be what a condition asks for.
+  if (r.server.conditional && r.proxyreq === "none") sectionWalk(r, null);
   return hooks.mapToStorage.isEmpty(chains) ? OK : hooks.mapToStorage.run(chains, r);
 }
 
