@@ -51,9 +51,15 @@ const sinks = new Map<string, LogSink>();
 /** Loaded by LoadModule, by path. */
 const plugins = new Map<string, Module>();
 
-/** Opens all log files anew, after they were rotated. */
+/** Opens all log files anew, after they were rotated. What User may not open goes on into the file at hand. */
 export function reopenLogs(): void {
-  for (const sink of sinks.values()) sink.reopen?.();
+  for (const sink of sinks.values()) {
+    try {
+      sink.reopen?.();
+    } catch (error) {
+      sink.write(`cannot open the log anew: ${(error as Error).message}\n`);
+    }
+  }
 }
 
 /**

@@ -7,6 +7,7 @@ import { splitWords } from "../config/directive.ts";
 import type { CommandContext } from "../core/command.ts";
 import { LEVELS, levelRank } from "../core/error_log.ts";
 import { defineModule } from "../core/module.ts";
+import { noEffectCommands } from "./no_effect.ts";
 import { sectionCommands } from "./sections.ts";
 
 /** What `Listen` asks for. */
@@ -102,10 +103,16 @@ const core = defineModule({
     take1("SetHandler", "any", setHandler, "a handler name that overrides any other configured handler"),
     raw("Error", "any", (_cmd, text) => text, "Generate a configuration error: its text"),
     iterate("Define", "any", () => undefined, "Define a variable (executed while reading)"),
+    iterate("NameVirtualHost", "global", nameVirtualHost, "without effect since httpd 2.4"),
     ...sectionCommands,
+    ...noEffectCommands,
   ],
 });
 export default core;
+
+function nameVirtualHost(cmd: CommandContext): void {
+  cmd.warn("AH00548", "NameVirtualHost has no effect and will be removed in the next release");
+}
 
 /** "Apache/2.4.71 (sluice)" by ServerTokens. */
 export function serverToken(conf: CoreConfig): string {
