@@ -44,8 +44,8 @@ export interface VhostAddr {
   readonly host: string;
   /** 0 is any. */
   readonly port: number;
-  /** As written, for -S and the name in the <VirtualHost> line. */
-  readonly text: string;
+  /** The host as written, in lower case: it may be a name. */
+  readonly name: string;
 }
 
 /** The raw values of every module in one scope, by `Module.index`. */
@@ -78,7 +78,7 @@ export class ServerRec {
   /** Where it was defined. */
   readonly file: string;
   readonly line: number;
-  readonly addrs: readonly VhostAddr[];
+  addrs: readonly VhostAddr[];
   /** Set when the configuration is built; the same for the life of the generation. */
   process!: ProcessRec;
   config: ConfigVector = [];
@@ -95,6 +95,8 @@ export class ServerRec {
   /** From ServerName; 0: the scheme's default. */
   port = 0;
   scheme = "";
+  /** From ServerPath: chooses a virtual host for requests without Host; "" is none. */
+  path = "";
   /** ServerAlias without and with wildcards, lower case. */
   names: string[] = [];
   wildNames: string[] = [];

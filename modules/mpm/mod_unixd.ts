@@ -14,6 +14,7 @@ const unixd = defineModule({
   config: z.object({
     user: z.string().default(""),
     uid: z.number().default(-1),
+    group: z.string().default(""),
     gid: z.number().default(-1),
   }),
   commands: ({ take1, flag }) => [
@@ -36,6 +37,7 @@ function setUser(cmd: CommandContext, name: string): string | undefined {
 function setGroup(cmd: CommandContext, name: string): string | undefined {
   const gid = idOf("/etc/group", name);
   if (gid === null) return `bad group name ${name}`;
+  cmd.set("group", name);
   cmd.set("gid", gid);
   return undefined;
 }
@@ -55,6 +57,16 @@ function idOf(file: string, name: string): number | null {
   }
   const id = lines.find((line) => line.startsWith(`${name}:`))?.split(":")[2];
   return id === undefined ? null : Number(id);
+}
+
+/** The lines of -S. */
+export function describeUser(generation: ProcessRec): string[] {
+  const { user, uid, group, gid } = getModuleConfig(generation.servers[0]!.config, unixd) ?? {};
+  const unused = process.geteuid?.() === 0 ? "" : " not_used";
+  const lines: string[] = [];
+  if (uid !== undefined && uid >= 0) lines.push(`User: name="${user}" id=${uid}${unused}`);
+  if (gid !== undefined && gid >= 0) lines.push(`Group: name="${group}" id=${gid}${unused}`);
+  return lines;
 }
 
 /**

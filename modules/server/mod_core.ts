@@ -63,6 +63,7 @@ const core = defineModule({
   commands: ({ flag, take1, take12, iterate, raw }) => [
     take1("ServerName", "server", setServerName, "The hostname and port of the server"),
     iterate("ServerAlias", "vhost", addServerAlias, "A name or names alternately used to access the server"),
+    take1("ServerPath", "server", setServerPath, "The pathname the server can be reached at"),
     take1("ServerRoot", "global", "serverRoot", "Common directory of server-related files (logs, confs, etc.)"),
     take1(
       "DefaultRuntimeDir",
@@ -145,6 +146,11 @@ function setServerName(cmd: CommandContext, arg: string): string | undefined {
 function addServerAlias(cmd: CommandContext, name: string): void {
   const list = /[*?]/.test(name) ? cmd.server.wildNames : cmd.server.names;
   list.push(name.toLowerCase());
+}
+
+/** For clients so old that they send no Host: the path says which virtual host is meant. */
+function setServerPath(cmd: CommandContext, path: string): void {
+  cmd.server.path = path;
 }
 
 function addListen(cmd: CommandContext, arg: string, protocol?: string): string | undefined {

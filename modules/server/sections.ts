@@ -39,15 +39,18 @@ export const sectionCommands: readonly CommandRec[] = [
   section("FilesMatch", "any", fileSection, "Container for directives of files; without effect on a proxy"),
 ];
 
+const ANY = new Set(["*", "_default_", "0.0.0.0", "::"]);
+
 function virtualHost(cmd: CommandContext, args: string): string | undefined {
   const addrs: VhostAddr[] = [];
   for (let taken = takeWord(args, 0); taken !== null; taken = takeWord(args, taken.next)) {
     const { text } = taken.word;
     const match = /^(\[[0-9a-fA-F:.]+\]|[^:[\]]+)(?::(\d+|\*))?$/.exec(text);
-    const port = match?.[2] === undefined || match[2] === "*" ? 0 : Number(match[2]);
-    if (match === null || port > 65535) return "The address or port is invalid";
-    const host = match[1]!.toLowerCase() === "_default_" ? "*" : match[1]!.replace(/^\[|\]$/g, "").toLowerCase();
-    addrs.push({ host, port, text });
+    if (match === null || Number(match[2] ?? 1) > 65535) return "The address or port is invalid";
+    const name = match[1]!.replace(/^\[|\]$/g, "").toLowerCase();
+    // Without a port it is that of the main ServerName, save for "*" alone.
+    const port = match[2] ?? (text === "*" ? "*" : String(cmd.server.port));
+    addrs.push({ host: ANY.has(name) ? "*" : name, port: port === "*" ? 0 : Number(port), name });
   }
   const { file, line } = cmd.directive;
   cmd.open(
