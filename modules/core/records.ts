@@ -29,6 +29,8 @@ export interface ProcessRec {
   readonly log: ErrorLog;
   readonly sockets: SocketHost;
   readonly host: Host;
+  /** Whether a URI of this server would be served to this request's client: -U of expressions. */
+  readonly isAccessible: (r: RequestRec, uri: string) => boolean;
   readonly serverRoot: string;
   /** For DefaultRuntimeDir: where relative unix: sockets and the pid file are. */
   readonly runtimeDir: string;
@@ -235,6 +237,8 @@ export class RequestRec {
   args: string | null = null;
   /** Host of the target or of Host, lower case, without port; "" if there is none. */
   hostname = "";
+  /** Of a request that only asks whether a URI would be served: the one that asks. */
+  main: RequestRec | null = null;
   status: Status = 200;
   /** "404 Not here" when the reason is not the standard one. */
   statusLine: string | null = null;

@@ -8,7 +8,7 @@ import { type Sluice, startSluice } from "../support/sluice.ts";
 /** `Mark WORD...`: the words of all scopes, in the order in which they were merged, in the field X-Marks of a response. */
 const PLUGIN = `
 import { z } from "${new URL("../../node_modules/zod/index.js", import.meta.url).href}";
-import { defineModule, getModuleConfig, insertErrorFilter, insertFilter } from "${new URL("../../modules/mod.ts", import.meta.url).href}";
+import { defineModule, getModuleConfig, accessChecker, insertErrorFilter, insertFilter, OK } from "${new URL("../../modules/mod.ts", import.meta.url).href}";
 const mark = defineModule({
   name: "mod_mark",
   config: z.object({ marks: z.array(z.any()).default([]) }),
@@ -21,6 +21,7 @@ const mark = defineModule({
       const marks = getModuleConfig(r.perDirConfig, mark).marks.filter((m) => m.limited === null || m.limited(r.method));
       r.headersOut.set("X-Marks", marks.map((m) => m.word).join(" "));
     };
+    hook(accessChecker, (r) => getModuleConfig(r.perDirConfig, mark).marks.some((m) => m.word === "forbidden") ? 403 : OK);
     hook(insertFilter, show);
     hook(insertErrorFilter, show);
   },
@@ -91,6 +92,17 @@ Mark server
   <LimitExcept GET>
     Mark except
   </LimitExcept>
+</Location>
+<Location "/forbidden">
+  Mark forbidden
+</Location>
+<Location "/ask">
+  <If "-U '/forbidden/x' || -A '/forbidden'">
+    Mark bad
+  </If>
+  <If "-U '/p/y' && -A 'nothing.html' && %{IS_SUBREQ} == 'false'">
+    Mark accessible
+  </If>
 </Location>
 <Proxy "${backend}">
   Mark proxy
@@ -186,6 +198,13 @@ const CASES: readonly [what: string, request: string, fields: readonly string[],
     [],
     "server vhost location-of-vhost if if-after ua-other failed if-in-vhost nested",
     "server if if-after ua-other failed nested",
+  ],
+  [
+    "-U asks for mapping and access of another URI",
+    "GET /ask",
+    [],
+    "server vhost location-of-vhost if if-after ua-other failed if-in-vhost accessible nested",
+    "server if if-after ua-other failed accessible nested",
   ],
   [
     "<Limit> counts HEAD as GET",
