@@ -8,6 +8,7 @@ import { isMainThread } from "node:worker_threads";
 import http from "./modules/http/mod_http.ts";
 import { main } from "./modules/main.ts";
 import type { Module } from "./modules/mod.ts";
+import unixd from "./modules/mpm/mod_unixd.ts";
 import proxy from "./modules/proxy/mod_proxy.ts";
 import proxyBalancer from "./modules/proxy_balancer/mod_proxy_balancer.ts";
 import core from "./modules/server/mod_core.ts";
@@ -19,6 +20,7 @@ export * from "./modules/mod.ts";
 export const standardModules: readonly Module[] = [
   core,
   http,
+  unixd,
   proxy,
   proxyBalancer,
   ...standardPlugins,

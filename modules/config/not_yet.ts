@@ -19,7 +19,7 @@ const NOT_YET: Readonly<Record<string, string>> = {
   mod_http2: "Protocols ProtocolsHonorOrder H2*",
   mod_proxy_connect: "AllowCONNECT",
   mod_proxy_wstunnel: "ProxyWebsocket*",
-  "the core": "ErrorDocument ErrorLogFormat <If <ElseIf <Else <Limit <LimitExcept RLimit* Options AllowOverride",
+  "the core": "ErrorDocument ErrorLogFormat RLimit*",
   "the children":
     "StartServers ServerLimit ThreadsPerChild ThreadLimit MinSpareThreads MaxSpareThreads MaxRequestWorkers MaxConnectionsPerChild GracefulShutdownTimeout ListenBacklog ScoreBoardFile",
   "mod_proxy as a forward proxy": "ProxyRemote ProxyRemoteMatch ProxyBlock NoProxy ProxyDomain ProxySourceAddress",

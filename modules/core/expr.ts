@@ -10,8 +10,8 @@ export interface ExprSubject {
   /** The value of %{NAME}; "" when it is not set. `name` is upper case. */
   variable(name: string): string;
   /**
-   * The value of a string function, such as `req` with "Host"; "" when there is none. `name` is lower case. File tests
-   * come here as well, as "-d" with the path: any text but "" is true. Functions that depend on their argument alone
+   * The value of a string function, such as `req` with "Host"; "" when there is none. `name` is lower case. Unary
+   * operators on files and URIs come here as well, as "-d" with the path: any text but "" is true. Functions that depend on their argument alone
    * (`tolower`, `base64`...) do not come here.
    */
   call(name: string, argument: string): string;

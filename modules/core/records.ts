@@ -7,6 +7,7 @@ import type { Socket, SocketHost } from "../net/socket.ts";
 import type { Bytes } from "./bytes.ts";
 import type { Clock, TimerWheel } from "./clock.ts";
 import type { ErrorLog } from "./error_log.ts";
+import type { Expr } from "./expr.ts";
 import type { OutputFilter } from "./filter.ts";
 import type { Hooks } from "./hooks.ts";
 import type { Host } from "./host.ts";
@@ -28,6 +29,8 @@ export interface ProcessRec {
   readonly log: ErrorLog;
   readonly sockets: SocketHost;
   readonly host: Host;
+  /** Whether a URI of this server would be served to this request's client: -U of expressions. */
+  readonly isAccessible: (r: RequestRec, uri: string) => boolean;
   readonly serverRoot: string;
   /** For DefaultRuntimeDir: where relative unix: sockets and the pid file are. */
   readonly runtimeDir: string;
@@ -43,8 +46,8 @@ export interface VhostAddr {
   readonly host: string;
   /** 0 is any. */
   readonly port: number;
-  /** As written, for -S and the name in the <VirtualHost> line. */
-  readonly text: string;
+  /** The host as written, in lower case: it may be a name. */
+  readonly name: string;
 }
 
 /** The raw values of every module in one scope, by `Module.index`. */
@@ -59,6 +62,14 @@ export interface SectionRec {
   /** The pattern was written as a regular expression, not as wildcards. */
   readonly isRegex: boolean;
   readonly raw: RawVector;
+  /** Of <If> and <ElseIf>; null elsewhere. */
+  readonly condition: Expr<boolean> | null;
+  /** <ElseIf> or <Else>: applies only if the one before it does not. */
+  readonly isElse: boolean;
+  /** The <If> sections in it. */
+  readonly ifs: readonly SectionRec[];
+  /** Counts the sections of a configuration. */
+  readonly id: number;
   readonly file: string;
   readonly line: number;
 }
@@ -69,7 +80,7 @@ export class ServerRec {
   /** Where it was defined. */
   readonly file: string;
   readonly line: number;
-  readonly addrs: readonly VhostAddr[];
+  addrs: readonly VhostAddr[];
   /** Set when the configuration is built; the same for the life of the generation. */
   process!: ProcessRec;
   config: ConfigVector = [];
@@ -77,12 +88,17 @@ export class ServerRec {
   /** The sections in file order, those of the main server first. */
   locations: readonly SectionRec[] = [];
   proxies: readonly SectionRec[] = [];
+  ifs: readonly SectionRec[] = [];
+  /** Some section of it has a condition. */
+  conditional = false;
   log!: ErrorLog;
   /** From ServerName; "" until then. */
   hostname = "";
   /** From ServerName; 0: the scheme's default. */
   port = 0;
   scheme = "";
+  /** From ServerPath: chooses a virtual host for requests without Host; "" is none. */
+  path = "";
   /** ServerAlias without and with wildcards, lower case. */
   names: string[] = [];
   wildNames: string[] = [];
@@ -233,6 +249,8 @@ export class RequestRec {
   args: string | null = null;
   /** Host of the target or of Host, lower case, without port; "" if there is none. */
   hostname = "";
+  /** Of a request that only asks whether a URI would be served: the one that asks. */
+  main: RequestRec | null = null;
   status: Status = 200;
   /** "404 Not here" when the reason is not the standard one. */
   statusLine: string | null = null;

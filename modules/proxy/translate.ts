@@ -61,7 +61,7 @@ function rawTarget(r: RequestRec): string {
 /** map_to_storage: for a proxied request <Proxy> sections stand in the place of files. */
 export function walkProxySections(r: RequestRec): Status {
   if (r.proxyreq === "none") return DECLINED;
-  if (r.server.proxies.length > 0) sectionWalk(r, r.filename.slice(6));
+  if (r.server.proxies.length > 0 || r.server.conditional) sectionWalk(r, r.filename.slice(6));
   return OK;
 }
 

@@ -4,8 +4,8 @@
  */
 import { compileGlob } from "./glob.ts";
 
-/** Asked of the subject: only it knows whether there are files. */
-export const FILE_TESTS: ReadonlySet<string> = new Set(["d", "e", "f", "s", "L", "h", "x"]);
+/** Asked of the subject: only it knows whether there are files, and what is served. */
+export const SUBJECT_TESTS: ReadonlySet<string> = new Set(["d", "e", "f", "s", "L", "h", "x", "U", "A"]);
 
 /** By lower-case name; made for a right side, the test of a left one. */
 export const BINARY: ReadonlyMap<string, (right: string) => (left: string) => boolean> = new Map([

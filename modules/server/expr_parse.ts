@@ -7,7 +7,7 @@ import type { ExprSubject } from "../core/expr.ts";
 import { IpSubnet, parseIpSubnet } from "../core/ipsubnet.ts";
 import type { ExprNames } from "./expr.ts";
 import { Scanner, type Token, type TokenKind } from "./expr_lex.ts";
-import { BINARY, compareNumbers, FILE_TESTS, isTrueText, PURE_FUNCTIONS } from "./expr_ops.ts";
+import { BINARY, compareNumbers, isTrueText, PURE_FUNCTIONS, SUBJECT_TESTS } from "./expr_ops.ts";
 
 export type Cond = (subject: ExprSubject) => boolean;
 type Value = (subject: ExprSubject) => string;
@@ -207,12 +207,10 @@ class Parser {
         const subnet = this.subnet(name, at, word);
         return (s) => subnet.has(s.variable("REMOTE_ADDR"));
       }
-      case "U":
-      case "A":
       case "F":
-        throw new ParseError(`Unary operator '-${name}' is not supported: sluice makes no sub-requests`, at);
+        throw new ParseError("Unary operator '-F' is not supported: sluice serves no files", at);
     }
-    if (!FILE_TESTS.has(name)) throw new ParseError(`Unary operator '-${name}' does not exist`, at);
+    if (!SUBJECT_TESTS.has(name)) throw new ParseError(`Unary operator '-${name}' does not exist`, at);
     return (s) => s.call(`-${name}`, value(s)) !== "";
   }
 

@@ -71,6 +71,9 @@ class RequestSubject implements ExprSubject {
         return r.getEnv(argument) ?? "";
       case "env":
         return r.getNote(argument) ?? r.getEnv(argument) ?? r.server.process.host.env(argument) ?? "";
+      case "-U":
+      case "-A":
+        return r.server.process.isAccessible(r, argument) ? "1" : "";
       default: {
         const lookup = r.server.process.providers.lookup(exprLookup, name);
         return lookup?.(r, argument) ?? commonCall(r.server.process.host, name, argument);
@@ -107,7 +110,7 @@ const VARIABLES: Readonly<Record<string, (r: RequestRec) => string | null | unde
   SERVER_PORT: (r) => String(serverPort(r)),
   SERVER_PROTOCOL: (r) => `HTTP/${Math.floor(r.protoNum / 1000)}.${r.protoNum % 1000}`,
   QUERY_STRING: (r) => r.args,
-  IS_SUBREQ: () => "false",
+  IS_SUBREQ: (r) => String(r.main !== null),
   THE_REQUEST: (r) => r.requestLine,
   DOCUMENT_ROOT: documentRoot,
   DOCUMENT_URI: (r) => r.getEnv("DOCUMENT_URI") ?? r.uri,

@@ -14,6 +14,7 @@ import type { ProcessRec, RequestRec } from "../core/records.ts";
 import type { SocketHost } from "../net/socket.ts";
 import { checkConfig, childExit, childInit, postConfig } from "./hooks.ts";
 import core, { logLevelsOf } from "./mod_core.ts";
+import { isAccessible } from "./request.ts";
 
 /** What a generation is made from. */
 export interface GenerationInput {
@@ -52,6 +53,7 @@ export function makeGeneration(input: GenerationInput): ProcessRec {
     servers,
     sockets: input.sockets,
     host: input.host,
+    isAccessible,
     log: input.openLog(conf.errorLog).at(logLevelsOf(conf.logLevels)),
     serverRoot: input.resolvePath("."),
     runtimeDir: input.resolvePath(conf.runtimeDir || "."),

@@ -3,7 +3,7 @@
  * Source: httpd server/request.c, ap_process_request_internal
  */
 import { getModuleConfig } from "../core/module.ts";
-import type { RequestRec } from "../core/records.ts";
+import { RequestRec } from "../core/records.ts";
 import { DECLINED, DONE, OK, type Status } from "../core/status.ts";
 import * as hooks from "./hooks.ts";
 import core from "./mod_core.ts";
@@ -15,7 +15,7 @@ type Phase = (r: RequestRec) => Status | Promise<Status>;
 /** OK or DECLINED: on to the next phase. Anything else ends the request. */
 const PHASES: readonly Phase[] = [
   parseUri,
-  (r) => hooks.postReadRequest.run(r.server.process.hooks, r),
+  postRead,
   preTranslate,
   decodeUri,
   translate,
@@ -29,6 +29,34 @@ const PHASES: readonly Phase[] = [
 /** Answers how the request ended: OK and DONE when a response went out, else the status of an error page to send. */
 export function processRequestInternal(r: RequestRec): Status | Promise<Status> {
   return from(0, r);
+}
+
+/** What is asked of a URI that is not served: mapping and access. */
+const LOOKUP = PHASES.filter((phase) => phase !== postRead && phase !== serve);
+
+/**
+ * Whether a GET of `uri` by the client of `r` would be let through. An answer that has to be waited for counts as no: an
+ * expression cannot wait.
+ * Source: httpd ap_sub_req_lookup_uri, op_url_subr
+ */
+export function isAccessible(r: RequestRec, uri: string): boolean {
+  if (r.main !== null) return false; // a condition on the way would ask again
+  const { conn, server, protoNum, requestLine, requestTimeUs } = r;
+  const target = uri.startsWith("/") ? uri : r.encodedUri.slice(0, r.encodedUri.lastIndexOf("/") + 1) + uri;
+  const head = { method: "GET", target, protoNum, requestLine, headers: r.headersIn.clone() };
+  const sub = new RequestRec(conn, server, head, requestTimeUs);
+  sub.main = r;
+  sub.encodedUri = target;
+  sub.hostname = r.hostname;
+  sub.useragentIp = r.useragentIp;
+  sub.useragentPort = r.useragentPort;
+  for (const [name, value] of r.env) sub.setEnv(name, value);
+  for (const phase of LOOKUP) {
+    const answer = phase(sub);
+    if (typeof answer !== "number") return false;
+    if (answer !== OK && answer !== DECLINED) return answer < 400 && answer !== DONE;
+  }
+  return true;
 }
 
 function from(phase: number, r: RequestRec): Status | Promise<Status> {
@@ -56,6 +84,10 @@ function parseUri(r: RequestRec): Status {
   return OK;
 }
 
+function postRead(r: RequestRec): Status | Promise<Status> {
+  return hooks.postReadRequest.run(r.server.process.hooks, r);
+}
+
 /** The paths of <Location> are seen here as they are sent, so that a section's own `mapping=encoded` rule can act. */
 function preTranslate(r: RequestRec): Status | Promise<Status> {
   if (r.uri.charCodeAt(0) !== 0x2f) return OK;
@@ -80,6 +112,8 @@ function translate(r: RequestRec): Status | Promise<Status> {
 
 function mapToStorage(r: RequestRec): Status | Promise<Status> {
   const { hooks: chains } = r.server.process;
+  // What the request was mapped to may be what a condition asks for.
+  if (r.server.conditional && r.proxyreq === "none") sectionWalk(r, null);
   return hooks.mapToStorage.isEmpty(chains) ? OK : hooks.mapToStorage.run(chains, r);
 }
 

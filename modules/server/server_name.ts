@@ -1,6 +1,6 @@
 /**
  * What a request calls this server: the names in URLs that point back to it.
- * Source: httpd server/core.c ap_get_server_name_for_url, ap_get_server_port
+ * Source: httpd server/core.c ap_get_server_name_for_url, ap_get_server_port, ap_construct_url
  */
 import { getModuleConfig } from "../core/module.ts";
 import type { RequestRec } from "../core/records.ts";
@@ -27,6 +27,13 @@ export function serverPort(r: RequestRec): number {
   const usual = defaultPort(requestScheme(r))!;
   if (isCanonical(r)) return r.server.port || physical || usual;
   return askedPort(r) || physical || r.server.port || usual;
+}
+
+/** scheme://host[:port] of this server. */
+export function serverOrigin(r: RequestRec): string {
+  const scheme = requestScheme(r);
+  const port = serverPort(r);
+  return `${scheme}://${serverNameForUrl(r)}${port === defaultPort(scheme) ? "" : `:${port}`}`;
 }
 
 /** The port in Host, which was checked when the head was read; 0: none. An absolute target has replaced Host. */

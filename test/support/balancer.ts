@@ -48,6 +48,7 @@ export class BalancerFixture {
       log,
       sockets: {} as ProcessRec["sockets"], // an election opens none
       host: {} as ProcessRec["host"], // and asks no machine
+      isAccessible: () => false,
       serverRoot: "/",
       runtimeDir: "/",
       generation: 0,
