@@ -4,6 +4,7 @@
  */
 import { z } from "zod";
 import type { CommandContext, CommandKind, CommandRec, ScopeInfo } from "../core/command.ts";
+import type { Host } from "../core/host.ts";
 import type { Module, RawConfig } from "../core/module.ts";
 import { type RawVector, type SectionRec, ServerRec } from "../core/records.ts";
 import { type ConfigError, type Directive, didYouMean, errorAt, splitWords, type Word } from "./directive.ts";
@@ -12,6 +13,7 @@ import { notYet } from "./not_yet.ts";
 
 /** What the builder asks of the program. */
 export interface BuildHost {
+  readonly host: Host;
   /** Makes a path relative to ServerRoot absolute. */
   resolvePath(path: string): string;
   warn(ahNumber: string, message: string, at: Directive): void;
@@ -169,6 +171,10 @@ class Context implements CommandContext {
     const list = this.build.sections.get(server) ?? [];
     list.push({ kind, arg, pattern, isRegex, raw, file, line });
     this.build.sections.set(server, list);
+  }
+
+  get host(): Host {
+    return this.build.host.host;
   }
 
   resolvePath(path: string): string {

@@ -4,6 +4,7 @@
  *
  * One table serves parsing, errors, `-L`, the JSON Schema and the reference pages.
  */
+import type { Host } from "./host.ts";
 import type { RawConfig } from "./module.ts";
 import type { ServerRec } from "./records.ts";
 
@@ -59,6 +60,7 @@ export interface CommandContext {
   push(key: string, value: unknown): void;
   /** Reads the directive's body in a new scope: a <VirtualHost> brings a server of its own, other sections do not. */
   open(scope: ScopeInfo, server?: ServerRec): void;
+  readonly host: Host;
   /** A path relative to ServerRoot made absolute. */
   resolvePath(path: string): string;
   warn(ahNumber: string, message: string): void;

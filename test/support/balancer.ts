@@ -16,6 +16,7 @@ import {
   parseWorkerParam,
   type WorkerSettings,
 } from "../../modules/proxy/params.ts";
+import { nodeHost } from "../../modules/mpm/host.ts";
 import { setProxyServerState } from "../../modules/proxy/server_state.ts";
 import { genericWorker, ProxyWorker } from "../../modules/proxy/worker.ts";
 import { parseWorkerUrl } from "../../modules/proxy/worker_url.ts";
@@ -47,7 +48,7 @@ export class BalancerFixture {
       servers: [this.server],
       log,
       sockets: {} as ProcessRec["sockets"], // an election opens none
-      host: {} as ProcessRec["host"], // and asks no machine
+      host: nodeHost,
       serverRoot: "/",
       runtimeDir: "/",
       generation: 0,
