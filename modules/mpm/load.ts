@@ -86,7 +86,7 @@ function read(
     ...configFiles,
     readFile: (path: string) =>
       path === options.file && options.text !== undefined ? options.text : configFiles.readFile(path),
-    env: nodeHost.env,
+    env: (name: string) => process.env[name],
     version: SERVER_VERSION,
     moduleLoaded: hasModule,
     hasDirective: (name: string) => commands.has(name.toLowerCase()),
