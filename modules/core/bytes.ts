@@ -9,7 +9,6 @@ export interface Bytes extends Uint8Array {
 
 /** A text as its UTF-8 bytes, one character each: what fields, patterns and other binary strings are made of. */
 export function byteString(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: ASCII is meant
   if (/^[\x00-\x7f]*$/.test(text)) return text;
   let out = "";
   for (const byte of new TextEncoder().encode(text)) out += String.fromCharCode(byte);
