@@ -6,6 +6,7 @@ import { Registrar } from "../../modules/core/module.ts";
 import { Providers } from "../../modules/core/providers.ts";
 import { ConnRec, type ProcessRec, RequestRec, ServerRec } from "../../modules/core/records.ts";
 import { HeaderTable } from "../../modules/core/table.ts";
+import { nodeHost } from "../../modules/mpm/host.ts";
 import { ProxyAttempt } from "../../modules/proxy/attempt.ts";
 import { ProxyBalancer } from "../../modules/proxy/balancer.ts";
 import {
@@ -16,7 +17,6 @@ import {
   parseWorkerParam,
   type WorkerSettings,
 } from "../../modules/proxy/params.ts";
-import { nodeHost } from "../../modules/mpm/host.ts";
 import { setProxyServerState } from "../../modules/proxy/server_state.ts";
 import { genericWorker, ProxyWorker } from "../../modules/proxy/worker.ts";
 import { parseWorkerUrl } from "../../modules/proxy/worker_url.ts";
