@@ -12,6 +12,7 @@ import setenvif from "./setenvif/mod_setenvif.ts";
 import slotmemPlain from "./slotmem/mod_slotmem_plain.ts";
 import slotmemShm from "./slotmem/mod_slotmem_shm.ts";
 import stickyRoute from "./sticky/mod_sticky_route.ts";
+import uniqueId from "./unique_id/mod_unique_id.ts";
 
 export const standardPlugins: readonly Module[] = [
   slotmemPlain,
@@ -21,6 +22,7 @@ export const standardPlugins: readonly Module[] = [
   bybusyness,
   stickyRoute,
   env,
+  uniqueId,
   setenvif,
   headers,
   proxyHttp,

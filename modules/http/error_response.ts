@@ -46,10 +46,14 @@ export function sendErrorResponse(r: RequestRec, status: Status): void {
   r.outputFilters = null;
   const title = r.statusLine ?? `${status} ${reasonPhrase(status)}`;
   const page = errorPage(r, status, title);
-  if (status !== 304 && status !== 204) r.headersOut.set("Content-Type", "text/html; charset=iso-8859-1");
+  if (status !== 304 && status !== 204) r.headersOut.set("Content-Type", pageType(r));
   r.out.begin(page.length);
   r.out.writeText(page);
   r.out.end();
+}
+
+function pageType(r: RequestRec): string {
+  return r.getEnv("suppress-error-charset") === undefined ? "text/html; charset=iso-8859-1" : "text/html";
 }
 
 function errorPage(r: RequestRec, status: Status, title: string): string {
