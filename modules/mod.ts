@@ -35,6 +35,7 @@ export * from "./proxy/lbmethod.ts";
 export { expandGroups } from "./proxy/pass.ts";
 export * from "./proxy/proxy_error.ts";
 export { reverseMapHeaders } from "./proxy/reverse.ts";
+export { getProxyServerState } from "./proxy/server_state.ts";
 export * from "./proxy/sticky.ts";
 export * from "./proxy/url.ts";
 export * from "./proxy/worker.ts";

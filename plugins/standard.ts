@@ -11,6 +11,7 @@ import proxyHttp from "./proxy_http/mod_proxy_http.ts";
 import setenvif from "./setenvif/mod_setenvif.ts";
 import slotmemPlain from "./slotmem/mod_slotmem_plain.ts";
 import slotmemShm from "./slotmem/mod_slotmem_shm.ts";
+import stickyCookie from "./sticky/mod_sticky_cookie.ts";
 import stickyRoute from "./sticky/mod_sticky_route.ts";
 import uniqueId from "./unique_id/mod_unique_id.ts";
 
@@ -21,6 +22,7 @@ export const standardPlugins: readonly Module[] = [
   bytraffic,
   bybusyness,
   stickyRoute,
+  stickyCookie,
   env,
   uniqueId,
   setenvif,

@@ -332,11 +332,11 @@ export class RequestRec {
     this.noteTable.set(name, value);
   }
 
-  getState<T>(module: Module<never>): T | undefined {
+  getState<T>(module: Pick<Module, "index">): T | undefined {
     return this.config?.[module.index] as T | undefined;
   }
 
-  setState(module: Module<never>, state: unknown): void {
+  setState(module: Pick<Module, "index">, state: unknown): void {
     this.config ??= [];
     this.config[module.index] = state;
   }
