@@ -2,7 +2,16 @@
  * The values that Header and RequestHeader set: text with %t %D %l %i %b %{VAR}e %{VAR}s in it, or one expression.
  * Source: httpd modules/metadata/mod_headers.c, parse_format_string, process_tags
  */
-import { byteString, type ProcessRec, parseStringExpr, type RequestRec, requestSubject } from "../../modules/mod.ts";
+import {
+  byteString,
+  clientAddress,
+  type Expr,
+  ExprFailure,
+  type ProcessRec,
+  parseStringExpr,
+  type RequestRec,
+  requestSubject,
+} from "../../modules/mod.ts";
 
 /** What a directive's value becomes for a request. */
 export interface HeaderValue {
@@ -32,7 +41,7 @@ export function parseHeaderValue(text: string): HeaderValue | string {
   if (text.startsWith("expr=")) {
     const parsed = parseStringExpr(text.slice(5));
     if ("error" in parsed) return `Can't parse value expression : ${parsed.error}`;
-    return { constant: null, evaluate: (r) => parsed.expr.evaluate(requestSubject(r)) };
+    return { constant: null, evaluate: (r) => evaluated(r, parsed.expr) };
   }
   const parts: { text: string; item: Item | null }[] = [];
   let literal = "";
@@ -82,6 +91,19 @@ function unescapeText(text: string): string {
   return text.replace(/\\([\\nrt])/g, (_, c: string) =>
     c === "n" ? "\n" : c === "r" ? "\r" : c === "t" ? "\t" : "\\",
   );
+}
+
+/** One that cannot be evaluated is empty. */
+function evaluated(r: RequestRec, expr: Expr<string>): string {
+  try {
+    return expr.evaluate(requestSubject(r));
+  } catch (error) {
+    if (!(error instanceof ExprFailure)) throw error;
+    r.server.log.error("headers", "AH02557", `Can't evaluate value expression: ${error.message}`, {
+      client: clientAddress(r.conn),
+    });
+    return "";
+  }
 }
 
 /** A value that a client may have had a hand in begins no field of its own. */

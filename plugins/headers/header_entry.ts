@@ -4,8 +4,10 @@
  */
 import {
   byteString,
+  clientAddress,
   compileRegex,
   type Expr,
+  ExprFailure,
   headerId,
   parseExpr,
   type RequestRec,
@@ -154,10 +156,23 @@ function readClause(clause: string): Condition | "early" | string {
   return `Unknown parameter: ${clause}`;
 }
 
+/** One that cannot be evaluated does not hold. */
+function holds(expr: Expr<boolean>, r: RequestRec): boolean {
+  try {
+    return expr.evaluate(requestSubject(r));
+  } catch (error) {
+    if (!(error instanceof ExprFailure)) throw error;
+    r.server.log.error("headers", "AH01501", `Failed to evaluate expression (${error.message}) - ignoring`, {
+      client: clientAddress(r.conn),
+    });
+    return false;
+  }
+}
+
 /** Whether a line applies to this request. */
 export function applies(entry: HeaderEntry, r: RequestRec): boolean {
   const { condition } = entry;
   if (condition === null) return true;
-  if (condition.variable === null) return condition.expr.evaluate(requestSubject(r));
+  if (condition.variable === null) return holds(condition.expr, r);
   return (r.getEnv(condition.variable) !== undefined) !== condition.negated;
 }

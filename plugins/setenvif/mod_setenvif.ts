@@ -10,6 +10,7 @@ import {
   DECLINED,
   defineModule,
   type Expr,
+  ExprFailure,
   expandGroups,
   getModuleConfig,
   headerParser,
@@ -223,8 +224,7 @@ function match(r: RequestRec, lines: readonly SetEnvIf[]): void {
   for (const { test, features } of lines) {
     let groups: readonly string[] | null;
     if ("expr" in test) {
-      const subject = requestSubject(r);
-      groups = test.expr.evaluate(subject) ? subject.groups : null;
+      groups = matchExpr(r, test.expr);
     } else {
       // As in httpd, lines in a row that look at the same thing see what it was at the first of them.
       if (test.attribute !== last) {
@@ -238,6 +238,17 @@ function match(r: RequestRec, lines: readonly SetEnvIf[]): void {
       }
     }
     if (groups !== null) set(r, features, groups);
+  }
+}
+
+/** What the expression's patterns matched; null: it does not hold, or cannot be evaluated. */
+function matchExpr(r: RequestRec, expr: Expr<boolean>): readonly string[] | null {
+  const subject = requestSubject(r);
+  try {
+    return expr.evaluate(subject) ? subject.groups : null;
+  } catch (error) {
+    if (error instanceof ExprFailure) return null;
+    throw error;
   }
 }
 
