@@ -94,6 +94,7 @@ function firstOf(r: RequestRec, id: number): string | undefined {
 
 /** What the tables say of the connection: the values of Connection, joined; "" in the usual case. */
 export function ownConnection(r: RequestRec): string {
+  if (!r.headersOut.hasId(CONNECTION) && !r.errHeadersOut?.hasId(CONNECTION)) return "";
   let own = "";
   for (const table of [r.errHeadersOut, r.headersOut]) {
     if (!table?.hasId(CONNECTION)) continue;
@@ -104,6 +105,8 @@ export function ownConnection(r: RequestRec): string {
 
 /** One Vary field with each name once. */
 function fixupVary(r: RequestRec): void {
+  const only = r.errHeadersOut === null ? r.headersOut.getId(VARY)! : ",";
+  if (!/[,\s]/.test(only) && r.headersOut.indexOfId(VARY, r.headersOut.indexOfId(VARY) + 1) < 0) return;
   const names: string[] = [];
   for (const table of [r.errHeadersOut, r.headersOut]) {
     for (const value of table?.getAll("Vary") ?? []) {
