@@ -2,10 +2,9 @@
  * ProxyPassReverse and the cookie directives, applied to a response.
  * Source: httpd modules/proxy/mod_proxy_http.c process_proxy_header; proxy_util.c
  */
-import { getModuleConfig } from "../core/module.ts";
 import type { RequestRec } from "../core/records.ts";
-import { CONTENT_LOCATION, DESTINATION, type HeaderTable, HOST, LOCATION, SET_COOKIE, URI } from "../core/table.ts";
-import core from "../server/mod_core.ts";
+import { CONTENT_LOCATION, DESTINATION, type HeaderTable, LOCATION, SET_COOKIE, URI } from "../core/table.ts";
+import { requestScheme, serverNameForUrl, serverPort } from "../server/server_name.ts";
 import { defaultPort } from "../server/uri.ts";
 import type { ProxyConfig } from "./config.ts";
 import { interpolateEnv } from "./pass.ts";
@@ -57,10 +56,7 @@ function expanded<K extends string, E extends Record<K, string> & { readonly int
 
 /** scheme://host[:port] of the request, by UseCanonicalName. */
 function baseUrl(r: RequestRec): string {
-  const scheme = r.conn.secure ? "https" : "http";
-  const host = r.headersIn.getId(HOST);
-  if (getModuleConfig(r.perDirConfig, core).useCanonicalName === "off" && host !== undefined)
-    return `${scheme}://${host}`;
-  const { hostname, port } = r.server;
-  return `${scheme}://${hostname}${port === 0 || port === defaultPort(scheme) ? "" : `:${port}`}`;
+  const scheme = requestScheme(r);
+  const port = serverPort(r);
+  return `${scheme}://${serverNameForUrl(r)}${port === defaultPort(scheme) ? "" : `:${port}`}`;
 }

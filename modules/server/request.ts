@@ -98,7 +98,7 @@ function unhandled(r: RequestRec): Status {
     case "POST":
       return 404;
     case "OPTIONS":
-      r.headersOut.set("Allow", ALLOW);
+      if (r.uri !== "*") r.headersOut.set("Allow", ALLOW); // of "*" httpd says nothing: it was a ping
       r.out.begin(0);
       r.out.end();
       return DONE;

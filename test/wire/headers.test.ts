@@ -13,6 +13,8 @@ before(async () => {
     "/gone": respond(404, "no", "X-A: theirs", "Content-Type: text/html"),
     "/vary": ok("x", "Vary: A, B", "Vary: b"),
     "/interim": [head(103, "Link: x"), ok("x")],
+    "/hints": [head(103, "Link: x", "Connection: close"), ok("x")],
+    "/in/moved": (request) => respond(302, "", `Location: http://${request.field("Host")}/x`),
     "/down10": chunked(["ab", "c"]),
   });
   sluice = await startSluice(
@@ -60,7 +62,12 @@ before(async () => {
     <Location "/worse">
       Header always set X-Bad "a\\nb"
     </Location>
+    ProxyVia On
     ProxyPass "/own" !
+    ProxyPassReverse "/" "${backend.url}/"
+    <Location "/in/moved">
+      RequestHeader set Host other.test
+    </Location>
     ProxyPass "/" "${backend.url}/"
   `,
     { env: { FROM_OUTSIDE: "outside" } },
@@ -150,6 +157,24 @@ test("variables steer the response", async () => {
   assert.equal((await through.get("/nokeep", "Via: 1.1 a")).field("Connection"), undefined);
   const down = await through.get("/down10");
   assert.deepEqual([down.field("Transfer-Encoding"), down.field("Connection"), down.text], [undefined, "close", "abc"]);
+});
+
+test("an address is mapped to the host that was asked for, whatever RequestHeader made of Host", async () => {
+  const response = await get("/in/moved", "Host: asked.test");
+  assert.equal(response.field("Location"), "http://asked.test/x");
+});
+
+test("interim answers pass with Via, and without what is between the backend and us", async () => {
+  const { interim } = await get("/hints");
+  assert.deepEqual(
+    interim.map((message) => message.fields),
+    [
+      [
+        ["Link", "x"],
+        ["Via", "1.1 front.test"],
+      ],
+    ],
+  );
 });
 
 test("Vary leaves as one field, each name once", async () => {
