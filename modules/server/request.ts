@@ -16,6 +16,7 @@ type Phase = (r: RequestRec) => Status | Promise<Status>;
 const PHASES: readonly Phase[] = [
   parseUri,
   (r) => hooks.postReadRequest.run(r.server.process.hooks, r),
+  normalizeUri,
   preTranslate,
   decodeUri,
   translate,
@@ -45,11 +46,18 @@ function resume(answer: Promise<Status>, next: number, r: RequestRec): Promise<S
   return answer.then((status) => (status === OK || status === DECLINED ? from(next, r) : status));
 }
 
+/** `post_read_request` sees the path as it was sent, but for slashes at its begin. */
 function parseUri(r: RequestRec): Status {
   const { path, query } = splitTarget(r.encodedUri);
   r.args = query;
+  r.encodedUri = path;
+  r.uri = path.startsWith("//") ? path.replace(/^\/+/, "/") : path;
+  return OK;
+}
+
+function normalizeUri(r: RequestRec): Status {
   const conf = getModuleConfig(r.server.config, core);
-  const normal = normalizePath(path, conf.mergeSlashes);
+  const normal = normalizePath(r.encodedUri, conf.mergeSlashes);
   if (normal === null) return 400;
   r.encodedUri = normal;
   r.uri = normal;

@@ -20,9 +20,11 @@ import {
 import { setProxyServerState } from "../../modules/proxy/server_state.ts";
 import { genericWorker, ProxyWorker } from "../../modules/proxy/worker.ts";
 import { parseWorkerUrl } from "../../modules/proxy/worker_url.ts";
+import { checkConfig, postConfig } from "../../modules/server/hooks.ts";
 import byBusyness from "../../plugins/lbmethod/mod_lbmethod_bybusyness.ts";
 import byRequests from "../../plugins/lbmethod/mod_lbmethod_byrequests.ts";
 import byTraffic from "../../plugins/lbmethod/mod_lbmethod_bytraffic.ts";
+import stickyCookie from "../../plugins/sticky/mod_sticky_cookie.ts";
 import stickyRoute from "../../plugins/sticky/mod_sticky_route.ts";
 import { VirtualClock } from "./clock.ts";
 
@@ -56,8 +58,12 @@ export class BalancerFixture {
     };
     this.server.process = this.process;
     this.server.log = log;
+    const config: unknown[] = [];
+    config[stickyCookie.index] = { keys: ["the key of all the tests"] };
+    this.server.config = config;
     const registrar = new Registrar(this.process.hooks, this.process.providers);
-    for (const module of [byRequests, byTraffic, byBusyness, stickyRoute]) module.registerHooks?.(registrar);
+    for (const module of [byRequests, byTraffic, byBusyness, stickyRoute, stickyCookie])
+      module.registerHooks?.(registrar);
     members.forEach((line, i) => {
       const url = parseWorkerUrl(`http://m${i}`);
       if (typeof url === "string") throw new Error(url);
@@ -77,6 +83,8 @@ export class BalancerFixture {
       balancers: new Map([[this.balancer.name, this.balancer]]),
       reverse: genericWorker(),
     });
+    checkConfig.run(this.process.hooks, this.process);
+    postConfig.run(this.process.hooks, this.process, null);
   }
 
   member(i: number): ProxyWorker {

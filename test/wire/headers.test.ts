@@ -40,7 +40,8 @@ before(async () => {
     SetEnvIf Request_URI "^/down10" downgrade-1.0
     SetEnvIf Request_URI "^/interim" proxy-interim-response=Suppress
     SetEnvIf Request_URI "^/noproxy" No-Proxy
-    SetEnvIf Request_URI "%0a" CRLF=1
+    SetEnvIf Request_URI "/../" RAW=1
+    RequestHeader set X-Raw "%{RAW}e"
     RequestHeader set X-Seen "%{FIRST}e|%{SECOND}e|%{SET}e|%{UA}e|%{BM}e|%{FROM_OUTSIDE}e"
     RequestHeader set X-Id "%{UNIQUE_ID}e"
     RequestHeader set X-Early 1 early
@@ -107,6 +108,12 @@ test("sections see the decoded path, and come behind the server's lines", async 
   const response = await get("/in/a%20b");
   assert.equal(backend.requests.at(-1)!.field("X-Tail"), "a b");
   assert.deepEqual(response.fieldAll("X-Order"), ["main", "main2, section"]);
+});
+
+test("lines of the server see the path as it was sent", async () => {
+  await using client = await connectClient(sluice.port);
+  await client.get("/a/../b");
+  assert.deepEqual([backend.requests.at(-1)!.target, backend.requests.at(-1)!.field("X-Raw")], ["/b", "1"]);
 });
 
 test("Connection: close of a Header line ends the connection and is one field", async () => {
