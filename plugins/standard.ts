@@ -2,13 +2,18 @@
  * The modules that ship, in load order.
  */
 import type { Module } from "../modules/mod.ts";
+import env from "./env/mod_env.ts";
+import headers from "./headers/mod_headers.ts";
 import bybusyness from "./lbmethod/mod_lbmethod_bybusyness.ts";
 import byrequests from "./lbmethod/mod_lbmethod_byrequests.ts";
 import bytraffic from "./lbmethod/mod_lbmethod_bytraffic.ts";
 import proxyHttp from "./proxy_http/mod_proxy_http.ts";
+import setenvif from "./setenvif/mod_setenvif.ts";
 import slotmemPlain from "./slotmem/mod_slotmem_plain.ts";
 import slotmemShm from "./slotmem/mod_slotmem_shm.ts";
+import stickyCookie from "./sticky/mod_sticky_cookie.ts";
 import stickyRoute from "./sticky/mod_sticky_route.ts";
+import uniqueId from "./unique_id/mod_unique_id.ts";
 
 export const standardPlugins: readonly Module[] = [
   slotmemPlain,
@@ -17,5 +22,10 @@ export const standardPlugins: readonly Module[] = [
   bytraffic,
   bybusyness,
   stickyRoute,
+  stickyCookie,
+  env,
+  uniqueId,
+  setenvif,
+  headers,
   proxyHttp,
 ] as readonly Module[];

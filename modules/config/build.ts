@@ -4,6 +4,7 @@
  */
 import { z } from "zod";
 import type { CommandContext, CommandKind, CommandRec, MethodTest, ScopeInfo } from "../core/command.ts";
+import type { Host } from "../core/host.ts";
 import type { Module, RawConfig } from "../core/module.ts";
 import { type RawVector, type SectionRec, ServerRec } from "../core/records.ts";
 import { type ConfigError, type Directive, didYouMean, errorAt, splitWords, type Word } from "./directive.ts";
@@ -13,6 +14,7 @@ import { isBareSection } from "./read_yaml.ts";
 
 /** What the builder asks of the program. */
 export interface BuildHost {
+  readonly host: Host;
   /** Makes a path relative to ServerRoot absolute. */
   resolvePath(path: string): string;
   warn(ahNumber: string, message: string, at: Directive): void;
@@ -203,6 +205,10 @@ class Context implements CommandContext {
 
   walk(limited: MethodTest | null = this.within.limited): void {
     walk(this.build, this.directive.body ?? [], this.server, { ...this.within, limited });
+  }
+
+  get host(): Host {
+    return this.build.host.host;
   }
 
   resolvePath(path: string): string {

@@ -5,6 +5,7 @@
  * One table serves parsing, errors, `-L`, the JSON Schema and the reference pages.
  */
 import type { Expr } from "./expr.ts";
+import type { Host } from "./host.ts";
 import type { RawConfig } from "./module.ts";
 import type { SectionRec, ServerRec } from "./records.ts";
 
@@ -73,6 +74,7 @@ export interface CommandContext {
   open(scope: ScopeInfo, server?: ServerRec): void;
   /** Reads the directive's body in the scope that the directive stands in. */
   walk(limited?: MethodTest): void;
+  readonly host: Host;
   /** A path relative to ServerRoot made absolute. */
   resolvePath(path: string): string;
   warn(ahNumber: string, message: string): void;

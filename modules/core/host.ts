@@ -23,6 +23,14 @@ export interface Host {
   env(name: string): string | undefined;
   /** Of a text with one character per byte; in hexadecimal. */
   digest(algorithm: "md5" | "sha1", text: string): string;
+  /** Of two texts with one character per byte: 32 bytes. */
+  hmacSha256(key: string, text: string): Uint8Array;
+  /** Bytes that nobody can foresee. */
+  randomBytes(size: number): Uint8Array;
+  /** How many processes wanted to run, on average over 1, 5 and 15 minutes. */
+  loadAverage(): readonly number[];
+  /** Processor time that the program has used, in microseconds. */
+  cpuTimeUs(): number;
   /** Null: the host has no files. */
   readonly files: HostFiles | null;
 }

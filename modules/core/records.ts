@@ -259,6 +259,10 @@ export class RequestRec {
   /** "proxy:URL" for a proxied request. */
   filename = "";
   proxyreq: ProxyReq = "none";
+  /** The response is a page that the server makes for an error. */
+  errorPage = false;
+  /** A module set a response field that must not be sent: the response becomes an error page. */
+  illegalHeader = false;
   /** What an error page says, besides the standard text; HTML-escaped by the page. */
   errorNotes: string | null = null;
   body!: RequestBody;
@@ -277,9 +281,9 @@ export class RequestRec {
   authType: string | null = null;
   /** What modules keep for a request, by `Module.index`; made when first needed. */
   private config: unknown[] | null = null;
-  private environment: Map<string, string> | null = null;
+  private environment: HeaderTable | null = null;
   private envSource: EnvSource | null = null;
-  private noteTable: Map<string, string> | null = null;
+  private noteTable: HeaderTable | null = null;
 
   constructor(
     conn: ConnRec,
@@ -300,19 +304,19 @@ export class RequestRec {
     this.requestTimeUs = requestTimeUs;
   }
 
-  /** subprocess_env. */
+  /** subprocess_env: names are case-blind, as those of every apr_table_t. */
   getEnv(name: string): string | undefined {
     return this.environment?.get(name) ?? this.envSource?.getEnv(name);
   }
 
   setEnv(name: string, value: string): void {
-    this.environment ??= new Map();
+    this.environment ??= new HeaderTable();
     this.environment.set(name, value);
   }
 
   unsetEnv(name: string): void {
     this.takeFromSource();
-    this.environment?.delete(name);
+    this.environment?.unset(name);
   }
 
   /** Variables of `source` are part of the environment from here on, behind those set by name. */
@@ -321,9 +325,9 @@ export class RequestRec {
     this.envSource = source;
   }
 
-  get env(): ReadonlyMap<string, string> {
+  get env(): HeaderTable {
     this.takeFromSource();
-    this.environment ??= new Map();
+    this.environment ??= new HeaderTable();
     return this.environment;
   }
 
@@ -342,15 +346,15 @@ export class RequestRec {
   }
 
   setNote(name: string, value: string): void {
-    this.noteTable ??= new Map();
+    this.noteTable ??= new HeaderTable();
     this.noteTable.set(name, value);
   }
 
-  getState<T>(module: Module<never>): T | undefined {
+  getState<T>(module: Pick<Module, "index">): T | undefined {
     return this.config?.[module.index] as T | undefined;
   }
 
-  setState(module: Module<never>, state: unknown): void {
+  setState(module: Pick<Module, "index">, state: unknown): void {
     this.config ??= [];
     this.config[module.index] = state;
   }

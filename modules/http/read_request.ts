@@ -56,6 +56,7 @@ export function readRequest(conn: ConnRec, head: RequestHead, bad: Status): Read
 function readTarget(r: RequestRec): Status {
   const target = r.unparsedUri;
   if (target.charCodeAt(0) === 0x2f) {
+    if (r.method === "CONNECT") return 400; // it asks for a host, and this is none
     r.encodedUri = target;
     return 0;
   }

@@ -1,13 +1,21 @@
 /**
- * The machine, for expressions: environment, digests, files.
+ * The machine as Bun and Deno show it: environment, digests, load, files.
  */
-import { createHash } from "node:crypto";
+import { createHash, createHmac, randomBytes } from "node:crypto";
 import { lstatSync, readFileSync, statSync } from "node:fs";
+import { loadavg } from "node:os";
 import type { FileInfo, Host } from "../core/host.ts";
 
 export const nodeHost: Host = {
   env: (name) => process.env[name],
   digest: (algorithm, text) => createHash(algorithm).update(text, "latin1").digest("hex"),
+  hmacSha256: (key, text) => createHmac("sha256", Buffer.from(key, "latin1")).update(text, "latin1").digest(),
+  randomBytes,
+  loadAverage: loadavg,
+  cpuTimeUs() {
+    const { user, system } = process.cpuUsage();
+    return user + system;
+  },
   files: {
     stat(path: string, follow: boolean): FileInfo | null {
       try {

@@ -89,7 +89,7 @@ function read(
   generation: number,
   wanted: Map<string, { name: string; at: Position }>,
 ): () => Loaded {
-  const modules = [...options.modules];
+  const modules = options.modules.filter((module) => !module.onDemand);
   const files: { path: string; from: Position | undefined }[] = [];
   const defined: string[] = [];
   const warnings: [ah: string, text: string][] = [];
@@ -112,10 +112,12 @@ function read(
     readYaml: (path: string, text: string) =>
       readYaml(path, text, (name) => commands.get(name.toLowerCase())?.command.kind === "section"),
     loadModule(name: string, path: string, at: Position): string | null {
-      if (/\.(so|dll|dylib)$/i.test(path)) return null; // of httpd: built in here, or without a meaning
-      const known = plugins.get(path);
+      const ofHttpd = /\.(so|dll|dylib)$/i.test(path); // built in here, or without a meaning
+      const known = ofHttpd
+        ? options.modules.find((module) => module.onDemand && module.name === moduleName(name))
+        : plugins.get(path);
       if (known === undefined) {
-        wanted.set(path, { name, at });
+        if (!ofHttpd) wanted.set(path, { name, at });
         return null;
       }
       modules.push(known);

@@ -55,8 +55,11 @@ export class ProxyAttempt implements EnvSource {
         return this.session?.name;
       case "BALANCER_SESSION_ROUTE":
         return this.session?.route;
-      default:
-        return undefined;
+      default: {
+        // Names are case-blind, and nearly all that are asked for are others.
+        const upper = (name.charCodeAt(0) | 0x20) === 0x62 ? name.toUpperCase() : name;
+        return upper === name ? undefined : this.getEnv(upper);
+      }
     }
   }
 }

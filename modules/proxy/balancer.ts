@@ -7,6 +7,7 @@ import type { Providers } from "../core/providers.ts";
 import type { ProxyAttempt } from "./attempt.ts";
 import { type LbMethod, lbmethod } from "./lbmethod.ts";
 import { type StickyProvider, sticky } from "./sticky.ts";
+import type { StickyCookie } from "./sticky_cookie.ts";
 import { IN_ERROR, type ProxyWorker, retryWorker } from "./worker.ts";
 
 /** What `key=value` sets; durations in milliseconds. */
@@ -19,6 +20,8 @@ export interface BalancerParams {
   stickySession: string;
   /** Name of the path parameter. @default as the cookie */
   stickyPath: string;
+  /** A session cookie that the balancer issues; null: it does not. */
+  stickyCookie: StickyCookie | null;
   /** Between session id and route; "": the whole value is the route. @default "." */
   stickySeparator: string;
   /** ";" ends a path value, too. @default false */
@@ -43,6 +46,7 @@ export function defaultBalancerParams(): BalancerParams {
     maxAttempts: undefined,
     stickySession: "",
     stickyPath: "",
+    stickyCookie: null,
     stickySeparator: ".",
     scolonPathDelim: false,
     noFailover: false,
@@ -82,13 +86,22 @@ export class ProxyBalancer {
     this.members = members;
   }
 
+  /** Whether requests that belong together go to one member. */
+  get hasSessions(): boolean {
+    return this.params.stickySession !== "" || this.params.stickyCookie !== null;
+  }
+
   /** Looks up method and session provider, once all members are known. A string is an error. */
   initialize(providers: Providers): string | null {
     const factory = providers.lookup(lbmethod, this.params.lbmethod);
     if (factory === undefined) return `unknown lbmethod lbmethod=${this.params.lbmethod}; ${this.name}`;
     this.lbmethod = factory(this);
-    this.sticky = providers.lookup(sticky, "route") ?? null;
-    if (this.params.stickySession !== "" && this.sticky === null) return `no module serves stickysession; ${this.name}`;
+    const { stickyCookie, stickySession } = this.params;
+    if (stickyCookie !== null && stickySession !== "")
+      return `stickycookie and stickysession exclude each other; ${this.name}`;
+    const kind = stickyCookie === null ? "route" : "cookie";
+    this.sticky = providers.lookup(sticky, kind) ?? null;
+    if (this.hasSessions && this.sticky === null) return `no module serves sticky sessions by ${kind}; ${this.name}`;
     this.nonce = this.params.nonce ?? "";
     this.maxAttempts = this.params.maxAttempts ?? Math.max(0, this.members.length - 1);
     for (const member of this.members) member.initialize();

@@ -71,7 +71,7 @@ export function requestHead(r: RequestRec, conf: ProxyConfig, url: ProxyUrl, fra
         }
       }
       // Host to Proxy-Connection: hop-by-hop, or made anew
-    } else if (!isNamed(table, i, named)) continue;
+    } else if (!isNamed(table, i, named) && !(id === h.PROXY_AUTHORIZATION && isOurs(r))) continue;
     if (from < i) out += table.lines(from, i);
     from = i + 1;
     if (added !== null) out += `${table.nameAt(i)}: ${table.valueAt(i)}, ${added}\r\n`;
@@ -102,6 +102,11 @@ function backendHost(r: RequestRec, conf: ProxyConfig, url: ProxyUrl, clientHost
   const host = url.host.includes(":") ? `[${url.host}]` : url.host;
   const port = url.port;
   return port === 0 || port === 80 || (port === 443 && url.scheme === "https") ? host : `${host}:${port}`;
+}
+
+/** Whether credentials for a proxy were for this one: it asked for them. */
+function isOurs(r: RequestRec): boolean {
+  return r.user !== null && r.getEnv("Proxy-Chain-Auth") === undefined;
 }
 
 function isNamed(table: h.HeaderTable, i: number, named: readonly string[] | null): boolean {

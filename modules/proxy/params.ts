@@ -5,6 +5,7 @@
  * Parsers answer null or the text of an error, in httpd's words; the caller puts the directive's name in front.
  */
 import type { BalancerParams, ProxyBalancer } from "./balancer.ts";
+import { parseStickyCookie } from "./sticky_cookie.ts";
 import { type ProxyWorker, parseStatus, type StatusChange, type WorkerParams } from "./worker.ts";
 
 /** What a line sets of a worker; plain data. Unset keys are absent. */
@@ -157,6 +158,10 @@ const BALANCER: Readonly<Record<string, Rule<BalancerSettings>>> = {
     const bar = value.indexOf("|");
     put(into, "stickySession", (bar < 0 ? value : value.slice(0, bar)).slice(0, MAX_NAME));
     return put(into, "stickyPath", value.slice(bar + 1).slice(0, MAX_NAME));
+  },
+  stickycookie: (into, value) => {
+    const cookie = parseStickyCookie(value);
+    return typeof cookie === "string" ? cookie : put(into, "stickyCookie", cookie);
   },
   stickysessionsep: (into, value) => {
     if (value.length === 1) return put(into, "stickySeparator", value);

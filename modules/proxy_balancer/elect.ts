@@ -106,13 +106,13 @@ function electFreely(balancer: ProxyBalancer, r: RequestRec, tried: readonly Pro
     const { busy, lbstatus } = elected.s;
     log.debug("proxy", "AH10123", `${method} selected worker "${elected.name}" : busy ${busy} : lbstatus ${lbstatus}`);
   }
-  if (balancer.params.stickySession !== "") r.setEnv("BALANCER_ROUTE_CHANGED", "1");
+  if (balancer.hasSessions) r.setEnv("BALANCER_ROUTE_CHANGED", "1");
   return elected;
 }
 
 /** The route that the request's session asks for. */
 function findSession(balancer: ProxyBalancer, r: RequestRec, url: string): SessionRoute | null {
-  if (balancer.params.stickySession === "" || balancer.sticky === null) return null;
+  if (!balancer.hasSessions || balancer.sticky === null) return null;
   const session = balancer.sticky.findRoute(balancer, r, url);
   if (session !== null && session.route !== "" && r.server.log.enabled(LOG, 7)) {
     r.server.log.debug(LOG, "AH01161", `${balancer.name}: Found route ${session.route}`);
@@ -197,6 +197,7 @@ function take(
   attempt.url = slash < 0 ? worker.name : worker.name + attempt.url.slice(slash);
   attempt.session = session;
   r.setEnvSource(attempt);
+  if (balancer.hasSessions) balancer.sticky?.elected?.(balancer, r, worker);
   if (r.server.log.enabled(LOG, 7)) {
     r.server.log.debug(LOG, "AH01172", `${balancer.name}: worker (${worker.name}) rewritten to ${attempt.url}`);
   }

@@ -16,6 +16,7 @@ type Phase = (r: RequestRec) => Status | Promise<Status>;
 const PHASES: readonly Phase[] = [
   parseUri,
   postRead,
+  normalizeUri,
   preTranslate,
   decodeUri,
   translate,
@@ -73,11 +74,18 @@ function resume(answer: Promise<Status>, next: number, r: RequestRec): Promise<S
   return answer.then((status) => (status === OK || status === DECLINED ? from(next, r) : status));
 }
 
+/** `post_read_request` sees the path as it was sent, but for slashes at its begin. */
 function parseUri(r: RequestRec): Status {
   const { path, query } = splitTarget(r.encodedUri);
   r.args = query;
+  r.encodedUri = path;
+  r.uri = path.startsWith("//") ? path.replace(/^\/+/, "/") : path;
+  return OK;
+}
+
+function normalizeUri(r: RequestRec): Status {
   const conf = getModuleConfig(r.server.config, core);
-  const normal = normalizePath(path, conf.mergeSlashes);
+  const normal = normalizePath(r.encodedUri, conf.mergeSlashes);
   if (normal === null) return 400;
   r.encodedUri = normal;
   r.uri = normal;
@@ -132,7 +140,7 @@ function unhandled(r: RequestRec): Status {
     case "POST":
       return 404;
     case "OPTIONS":
-      r.headersOut.set("Allow", ALLOW);
+      if (r.uri !== "*") r.headersOut.set("Allow", ALLOW); // of "*" httpd says nothing: it was a ping
       r.out.begin(0);
       r.out.end();
       return DONE;

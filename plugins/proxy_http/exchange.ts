@@ -134,6 +134,9 @@ export class Exchange implements BodyOwner, ResponseWatcher {
       // Reading would send 100 Continue to a client that waits for it.
       if (!r.expecting100) body.prefetchNow();
       if (this.result === null) this.ready();
+    } else if (r.getEnv("proxy-prefetch-nonblocking") !== undefined) {
+      body.prefetchNow();
+      if (this.result === null) this.ready();
     } else {
       const spool = r.body.length < 0 && (this.http10 || r.getEnv("proxy-sendcl") !== undefined);
       body.prefetch(spool);

@@ -10,7 +10,6 @@ import {
   ChunkDecoder,
   CONNECTION,
   CONTENT_LENGTH,
-  clearConnection,
   connectionTokens,
   describeSocketError,
   HeaderTable,
@@ -190,9 +189,9 @@ export class ResponseIn implements BackendUser, ChunkConsumer {
       r.server.log.warn(MODULE, "AH01109", `undefined proxy interim response policy: ${policy}`, exchange.subject());
     }
     if (pass) {
-      clearConnection(headers);
       headers.unsetId(CONTENT_LENGTH);
-      headers.unsetId(TRANSFER_ENCODING);
+      responseHeaders(r, exchange.conf, headers);
+      reverseMapHeaders(r, exchange.conf, headers);
       r.out.interim(status, head.phrase, headers);
     }
     if (status === 100 && exchange.waiting100) exchange.sendBody();

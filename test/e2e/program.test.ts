@@ -250,7 +250,7 @@ const REFUSED: Record<string, [line: number, text: string]> = {
     7,
     "BalancerMember hcmethod is not supported yet: health checks come with mod_proxy_hcheck",
   ],
-  "4-hardened": [19, "Invalid command 'Header', perhaps misspelled or defined by a module not included in the server"],
+  "4-hardened": [22, "SetHandler balancer-manager is not supported yet"],
   "5-virtual-host-status": [21, "SetHandler server-status is not supported yet"],
   "6-tls": [5, "Invalid command 'SSLEngine', perhaps misspelled or defined by a module not included in the server"],
 };

@@ -6,6 +6,7 @@ import { Registrar } from "../../modules/core/module.ts";
 import { Providers } from "../../modules/core/providers.ts";
 import { ConnRec, type ProcessRec, RequestRec, ServerRec } from "../../modules/core/records.ts";
 import { HeaderTable } from "../../modules/core/table.ts";
+import { nodeHost } from "../../modules/mpm/host.ts";
 import { ProxyAttempt } from "../../modules/proxy/attempt.ts";
 import { ProxyBalancer } from "../../modules/proxy/balancer.ts";
 import {
@@ -19,9 +20,11 @@ import {
 import { setProxyServerState } from "../../modules/proxy/server_state.ts";
 import { genericWorker, ProxyWorker } from "../../modules/proxy/worker.ts";
 import { parseWorkerUrl } from "../../modules/proxy/worker_url.ts";
+import { checkConfig, postConfig } from "../../modules/server/hooks.ts";
 import byBusyness from "../../plugins/lbmethod/mod_lbmethod_bybusyness.ts";
 import byRequests from "../../plugins/lbmethod/mod_lbmethod_byrequests.ts";
 import byTraffic from "../../plugins/lbmethod/mod_lbmethod_bytraffic.ts";
+import stickyCookie from "../../plugins/sticky/mod_sticky_cookie.ts";
 import stickyRoute from "../../plugins/sticky/mod_sticky_route.ts";
 import { VirtualClock } from "./clock.ts";
 
@@ -47,7 +50,7 @@ export class BalancerFixture {
       servers: [this.server],
       log,
       sockets: {} as ProcessRec["sockets"], // an election opens none
-      host: {} as ProcessRec["host"], // and asks no machine
+      host: nodeHost,
       isAccessible: () => false,
       serverRoot: "/",
       runtimeDir: "/",
@@ -56,8 +59,12 @@ export class BalancerFixture {
     };
     this.server.process = this.process;
     this.server.log = log;
+    const config: unknown[] = [];
+    config[stickyCookie.index] = { keys: ["the key of all the tests"] };
+    this.server.config = config;
     const registrar = new Registrar(this.process.hooks, this.process.providers);
-    for (const module of [byRequests, byTraffic, byBusyness, stickyRoute]) module.registerHooks?.(registrar);
+    for (const module of [byRequests, byTraffic, byBusyness, stickyRoute, stickyCookie])
+      module.registerHooks?.(registrar);
     members.forEach((line, i) => {
       const url = parseWorkerUrl(`http://m${i}`);
       if (typeof url === "string") throw new Error(url);
@@ -77,6 +84,8 @@ export class BalancerFixture {
       balancers: new Map([[this.balancer.name, this.balancer]]),
       reverse: genericWorker(),
     });
+    checkConfig.run(this.process.hooks, this.process);
+    postConfig.run(this.process.hooks, this.process, null);
   }
 
   member(i: number): ProxyWorker {

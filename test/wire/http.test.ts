@@ -92,6 +92,7 @@ const REFUSED_HEADS: [name: string, bytes: string, status: number][] = [
   ["a long field without its end", `GET /b/ HTTP/1.1\r\nHost: a\r\nX: ${"x".repeat(9000)}`, 400],
   ["a long field in folds", get(`X: 1${`\r\n ${"x".repeat(1000)}`.repeat(9)}`), 400],
   ["CONNECT", "CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n", 405],
+  ["CONNECT to a path", "CONNECT /b/ HTTP/1.1\r\nHost: a\r\n\r\n", 400],
   ["another expectation", get("Expect: 200-ok"), 417],
 ];
 

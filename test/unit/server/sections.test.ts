@@ -4,6 +4,7 @@ import { buildServers } from "../../../modules/config/build.ts";
 import { ConfigError } from "../../../modules/config/directive.ts";
 import { readRaw } from "../../../modules/config/read_raw.ts";
 import type { ServerRec } from "../../../modules/core/records.ts";
+import { nodeHost } from "../../../modules/mpm/host.ts";
 import proxy from "../../../modules/proxy/mod_proxy.ts";
 import core from "../../../modules/server/mod_core.ts";
 
@@ -12,6 +13,7 @@ function build(conf: string): ServerRec[] {
     resolvePath: (path) => path,
     warn: () => {},
     hasModule: () => true,
+    host: nodeHost,
   });
 }
 

@@ -3,6 +3,7 @@ import { test } from "node:test";
 import { buildServers } from "../../../modules/config/build.ts";
 import { readRaw } from "../../../modules/config/read_raw.ts";
 import type { ServerRec } from "../../../modules/core/records.ts";
+import { nodeHost } from "../../../modules/mpm/host.ts";
 import core from "../../../modules/server/mod_core.ts";
 import { vhostNamed, vhostOfPath, vhostsOf } from "../../../modules/server/vhost.ts";
 
@@ -11,6 +12,7 @@ function servers(conf: string): ServerRec[] {
     resolvePath: (path) => path,
     warn: () => {},
     hasModule: () => true,
+    host: nodeHost,
   });
 }
 
