@@ -10,8 +10,7 @@ import {
   matchGroups,
   type RequestRec,
 } from "../../modules/mod.ts";
-import { oneLine } from "./format.ts";
-import { applies, type HeaderEntry, hasControls, isToken } from "./header_entry.ts";
+import { applies, type HeaderEntry, hasControls, isToken, withoutControls } from "./header_entry.ts";
 
 /** RequestHeader: the fields that go to the backend. */
 export function editRequest(r: RequestRec, entries: readonly HeaderEntry[]): void {
@@ -97,8 +96,8 @@ function fieldValue(r: RequestRec, entry: HeaderEntry, toClient: boolean): strin
 }
 
 function checked(r: RequestRec, entry: HeaderEntry, value: string, toClient: boolean): string {
-  if (!toClient) return oneLine(value);
-  if (!entry.illegal && !hasControls(value)) return value;
+  if (!hasControls(value) && !entry.illegal) return value;
+  if (!toClient) return withoutControls(value);
   const { log } = r.server;
   const client = clientAddress(r.conn);
   if (isToken(entry.name)) {

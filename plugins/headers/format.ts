@@ -107,7 +107,7 @@ function evaluated(r: RequestRec, expr: Expr<string>): string {
 }
 
 /** A value that a client may have had a hand in begins no field of its own. */
-export function oneLine(text: string): string {
+function oneLine(text: string): string {
   return /[\r\n]/.test(text) ? text.replace(/[\r\n]/g, " ") : text;
 }
 

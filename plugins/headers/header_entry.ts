@@ -95,6 +95,11 @@ export function hasControls(value: string): boolean {
   return /[\x00-\x08\x0a-\x1f\x7f]/.test(value);
 }
 
+/** The same with blanks in their places. */
+export function withoutControls(value: string): string {
+  return value.replace(/[\x00-\x08\x0a-\x1f\x7f]/g, " ");
+}
+
 interface Shape {
   readonly regex: RegExp | null;
   readonly value: string | null;

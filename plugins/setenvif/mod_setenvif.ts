@@ -176,6 +176,7 @@ const SPECIAL: Readonly<Record<string, Attribute>> = {
   request_protocol: { valueOf: (r) => (r.protoNum === 9 ? "HTTP/0.9" : r.protoNum === 1000 ? "HTTP/1.0" : "HTTP/1.1") },
 };
 
+/** Attributes that are fields or variables, by name in lower case. */
 const named = new Map<string, Attribute>();
 
 /** A string is an error; null: the name is a regular expression that is none. */
@@ -183,11 +184,11 @@ function attributeOf(name: string, ignoreCase: boolean): Attribute | string | nu
   const key = name.toLowerCase();
   if (Object.hasOwn(SPECIAL, key)) return SPECIAL[key]!;
   if (/^oid\(.*\)$/.test(key)) return `${name}: certificates of clients cannot be looked into`;
-  const known = named.get(name);
+  const known = named.get(key);
   if (known !== undefined) return known;
   if (/^[-A-Za-z0-9_]*$/.test(name)) {
     const attribute: Attribute = { valueOf: (r) => r.headersIn.get(name) ?? r.getEnv(name) ?? "" };
-    named.set(name, attribute);
+    named.set(key, attribute);
     return attribute;
   }
   try {

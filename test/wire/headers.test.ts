@@ -1,7 +1,7 @@
-/** mod_headers, mod_setenvif, mod_env, mod_unique_id, and the variables that steer the proxy, through the whole program. */
+/** mod_headers, mod_setenvif, mod_env, mod_unique_id, through the whole program. */
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { type Backend, chunked, head, ok, respond, startBackend } from "../support/backend.ts";
+import { type Backend, head, ok, respond, startBackend } from "../support/backend.ts";
 import { connectClient, fetchOnce } from "../support/client.ts";
 import { type Sluice, startSluice } from "../support/sluice.ts";
 
@@ -12,10 +12,8 @@ before(async () => {
   backend = await startBackend({
     "/gone": respond(404, "no", "X-A: theirs", "Content-Type: text/html"),
     "/vary": ok("x", "Vary: A, B", "Vary: b"),
-    "/interim": [head(103, "Link: x"), ok("x")],
     "/hints": [head(103, "Link: x", "Connection: close"), ok("x")],
     "/in/moved": (request) => respond(302, "", `Location: http://${request.field("Host")}/x`),
-    "/down10": chunked(["ab", "c"]),
   });
   sluice = await startSluice(
     `
@@ -29,17 +27,11 @@ before(async () => {
 
     PassEnv FROM_OUTSIDE
     SetEnv SET late
-    SetEnv Proxy-NoKeepalive 1
     UnsetEnv GONE
     SetEnvIf X-In "^(.)(.)" FIRST=$1 SECOND=$2-$0 !GONE
     SetEnvIf X-In "^ab" SET=early
     SetEnvIfNoCase User-Agent MOZ\\.$ UA
     BrowserMatch ^Moz BM=$0
-    SetEnvIf Request_URI "^/10" force-proxy-request-1.0
-    SetEnvIf Request_URI "^/nokeep" nokeepalive
-    SetEnvIf Request_URI "^/down10" downgrade-1.0
-    SetEnvIf Request_URI "^/interim" proxy-interim-response=Suppress
-    SetEnvIf Request_URI "^/noproxy" No-Proxy
     SetEnvIf Request_URI "/../" RAW=1
     RequestHeader set X-Raw "%{RAW}e"
     RequestHeader set X-Seen "%{FIRST}e|%{SECOND}e|%{SET}e|%{UA}e|%{BM}e|%{FROM_OUTSIDE}e"
@@ -145,25 +137,6 @@ test("UNIQUE_ID differs from request to request", async () => {
   const first = (await seen("/")).field("X-Id")!;
   assert.match(first, /^[A-Za-z0-9_-]{27}$/);
   assert.notEqual((await seen("/")).field("X-Id"), first);
-});
-
-test("variables steer the proxy, whatever their case", async () => {
-  const old = await seen("/10");
-  assert.equal(old.start[2], "HTTP/1.0");
-  assert.equal(old.field("Connection"), undefined);
-  assert.equal((await seen("/")).field("Connection"), "close"); // proxy-nokeepalive
-  assert.equal((await get("/interim")).interim.length, 0);
-  assert.equal((await get("/noproxy")).status, 404);
-});
-
-test("variables steer the response", async () => {
-  await using client = await connectClient(sluice.port);
-  assert.equal((await client.get("/nokeep")).field("Connection"), "close");
-  await client.untilEnded();
-  await using through = await connectClient(sluice.port);
-  assert.equal((await through.get("/nokeep", "Via: 1.1 a")).field("Connection"), undefined);
-  const down = await through.get("/down10");
-  assert.deepEqual([down.field("Transfer-Encoding"), down.field("Connection"), down.text], [undefined, "close", "abc"]);
 });
 
 test("an address is mapped to the host that was asked for, whatever RequestHeader made of Host", async () => {

@@ -150,3 +150,45 @@ it("hasElement() compares whole elements and reads over quoted commas", () => {
   assert.equal(hasElement('x="a, b", c', "b"), false);
   assert.equal(hasElement('x="a, b", c', "c"), true);
 });
+
+describe("expressions", () => {
+  it("make values and conditions of a request", () => {
+    const r = new BalancerFixture([""]).request("c=1");
+    r.headersOut.add("A", "1");
+    const lines = [
+      'set B "expr=%{req:Cookie}-%{resp:A}"',
+      "set C yes \"expr=%{resp:A} == '1'\"",
+      "set D no \"expr=%{resp:A} == '2'\"",
+    ];
+    editResponse(
+      r,
+      lines.map((line) => entry(line)),
+      r.headersOut,
+    );
+    assert.deepEqual([...r.headersOut].map(([name, value]) => `${name}=${value}`).join(" "), "A=1 B=c=1-1 C=yes");
+  });
+
+  it("that cannot be evaluated do not hold, are empty, and are told to the log", () => {
+    const f = new BalancerFixture([""]);
+    const r = f.request();
+    const lines = ["set A 1 \"expr=file('/no/such') == ''\"", 'set B "expr=x%{file:/no/such}"'];
+    editResponse(
+      r,
+      lines.map((line) => entry(line)),
+      r.headersOut,
+    );
+    assert.deepEqual([...r.headersOut], [["B", ""]]);
+    assert.match(
+      f.lines.join(""),
+      /AH01501: Failed to evaluate expression .*AH02557: Can't evaluate value expression/s,
+    );
+  });
+
+  it("that are none are errors where they are written", () => {
+    assert.match(
+      String(parseHeaderLine("Header", 'set X 1 "expr=foo bar"', false)),
+      /^Can't parse envclause\/expression: /,
+    );
+    assert.match(String(parseHeaderLine("Header", 'set X "expr=%{FOO"', false)), /^Can't parse value expression : /);
+  });
+});
