@@ -30,7 +30,7 @@ import {
   serverTimeoutMs,
   TRANSFER_ENCODING,
 } from "../../modules/mod.ts";
-import { type BodyFraming, type BodyOwner, RequestBodyOut } from "./request_out.ts";
+import { type BodyFraming, type BodyOwner, PREFETCH_BYTES, RequestBodyOut } from "./request_out.ts";
 import { ResponseIn } from "./response_in.ts";
 
 const MODULE = "proxy_http";
@@ -239,8 +239,9 @@ export class Exchange implements BodyOwner, ResponseWatcher {
   private framingOf(): BodyFraming {
     const { body, r } = this;
     if (body === null) return r.body.announced ? "length" : "none";
-    if (this.attempt.prefetchedAll || r.body.length >= 0) return "length";
-    return this.http10 || r.getEnv("proxy-sendcl") !== undefined ? "length" : "chunked";
+    if (r.body.length >= 0 || this.http10 || r.getEnv("proxy-sendcl") !== undefined) return "length";
+    // More may be here by now than httpd reads ahead: what the backend gets does not depend on how the bytes came.
+    return this.attempt.prefetchedAll && this.attempt.prefetchedBytes < PREFETCH_BYTES ? "length" : "chunked";
   }
 
   private lengthField(): string {

@@ -493,3 +493,20 @@ test("RequestReadTimeout: a head that does not end is 408, a body too, silence i
   await Promise.all([slow.untilEnded(), body.untilEnded(), silent.untilEnded()]);
   assert.equal(silent.received, "");
 });
+
+test("a chunked body gets a length if all of it was read ahead, and only then, however its bytes came", async () => {
+  for (const [size, framing] of [
+    [100, "length"],
+    [16_303, "length"],
+    [16_304, "chunked"],
+    [40_000, "chunked"],
+  ] as const) {
+    const text = "a".repeat(size);
+    await using client = await connectClient(port());
+    void client.send(post(["Transfer-Encoding: chunked"], `${size.toString(16)}\r\n${text}\r\n0\r\n\r\n`));
+    assert.equal((await client.response()).status, 200);
+    const request = backend.requests.at(-1)!;
+    assert.equal(request.framing, framing, `${size} bytes`);
+    assert.equal(request.text, text);
+  }
+});
