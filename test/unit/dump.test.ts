@@ -4,6 +4,7 @@ import { buildServers } from "../../modules/config/build.ts";
 import { readRaw } from "../../modules/config/read_raw.ts";
 import type { ProcessRec } from "../../modules/core/records.ts";
 import { describeVhosts } from "../../modules/dump.ts";
+import { nodeHost } from "../../modules/mpm/host.ts";
 import core from "../../modules/server/mod_core.ts";
 
 test("describeVhosts() prints what httpd 2.4.71 prints for the same file", () => {
@@ -50,7 +51,7 @@ test("describeVhosts() prints what httpd 2.4.71 prints for the same file", () =>
 `,
     ),
     [core],
-    { resolvePath: (path) => path, warn: () => {}, hasModule: () => true },
+    { resolvePath: (path) => path, warn: () => {}, hasModule: () => true, host: nodeHost },
   );
   assert.equal(
     describeVhosts({ servers } as unknown as ProcessRec),

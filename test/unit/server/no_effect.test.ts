@@ -4,6 +4,7 @@ import { test } from "node:test";
 import { buildServers } from "../../../modules/config/build.ts";
 import { ConfigError } from "../../../modules/config/directive.ts";
 import { readRaw } from "../../../modules/config/read_raw.ts";
+import { nodeHost } from "../../../modules/mpm/host.ts";
 import unixd from "../../../modules/mpm/mod_unixd.ts";
 import core from "../../../modules/server/mod_core.ts";
 
@@ -13,6 +14,7 @@ function read(conf: string): { error: string; warnings: string[] } {
     resolvePath: (path: string) => path,
     warn: (ah: string, message: string) => void warnings.push(`${ah}: ${message}`),
     hasModule: () => true,
+    host: nodeHost,
   };
   try {
     buildServers(readRaw("x.conf", `${conf}\n`), [core, unixd], host);
