@@ -7,6 +7,7 @@ import headers from "./headers/mod_headers.ts";
 import bybusyness from "./lbmethod/mod_lbmethod_bybusyness.ts";
 import byrequests from "./lbmethod/mod_lbmethod_byrequests.ts";
 import bytraffic from "./lbmethod/mod_lbmethod_bytraffic.ts";
+import mime from "./mime/mod_mime.ts";
 import proxyHttp from "./proxy_http/mod_proxy_http.ts";
 import setenvif from "./setenvif/mod_setenvif.ts";
 import slotmemPlain from "./slotmem/mod_slotmem_plain.ts";
@@ -28,4 +29,5 @@ export const standardPlugins: readonly Module[] = [
   setenvif,
   headers,
   proxyHttp,
+  mime,
 ] as readonly Module[];

@@ -16,7 +16,11 @@ const NOT_YET: Readonly<Record<string, string>> = {
   mod_http2: "Protocols ProtocolsHonorOrder H2*",
   mod_proxy_connect: "AllowCONNECT",
   mod_proxy_wstunnel: "ProxyWebsocket*",
-  "the core": "ErrorDocument ErrorLogFormat RLimit*",
+  "the core": "ErrorDocument ErrorLogFormat RLimit* RegexDefaultOptions MaxRanges MaxRangeOverlaps MaxRangeReversals",
+  mod_filter:
+    "AddOutputFilterByType FilterDeclare FilterProvider FilterChain FilterProtocol FilterTrace SetOutputFilter SetInputFilter",
+  mod_deflate: "Deflate*",
+  mod_dir: "FallbackResource",
   "the children":
     "StartServers ServerLimit ThreadsPerChild ThreadLimit MinSpareThreads MaxSpareThreads MaxRequestWorkers MaxConnectionsPerChild GracefulShutdownTimeout ListenBacklog ScoreBoardFile",
   "mod_proxy as a forward proxy": "ProxyRemote ProxyRemoteMatch ProxyBlock NoProxy ProxyDomain ProxySourceAddress",
