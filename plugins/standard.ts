@@ -5,6 +5,7 @@ import type { Module } from "../modules/mod.ts";
 import bybusyness from "./lbmethod/mod_lbmethod_bybusyness.ts";
 import byrequests from "./lbmethod/mod_lbmethod_byrequests.ts";
 import bytraffic from "./lbmethod/mod_lbmethod_bytraffic.ts";
+import proxyHcheck from "./proxy_hcheck/mod_proxy_hcheck.ts";
 import proxyHttp from "./proxy_http/mod_proxy_http.ts";
 import slotmemPlain from "./slotmem/mod_slotmem_plain.ts";
 import slotmemShm from "./slotmem/mod_slotmem_shm.ts";
@@ -18,4 +19,5 @@ export const standardPlugins: readonly Module[] = [
   bybusyness,
   stickyRoute,
   proxyHttp,
+  proxyHcheck,
 ] as readonly Module[];

@@ -13,6 +13,11 @@ export function parseInterval(text: string, unit: "ms" | "s"): number | undefine
   return Number(match[1]) * MS_PER[found]!;
 }
 
+/** The leading digits, 0 without any: what httpd reads where it calls atoi. */
+export function atoi(text: string): number {
+  return Number(/^\s*([+-]?\d+)/.exec(text)?.[1] ?? 0);
+}
+
 /**
  * A duration in milliseconds.
  * @param unit of a bare number

@@ -12,6 +12,7 @@ import { splitUnixUrl } from "../server/uri.ts";
 import { proxyConfigSchema, proxyModuleRef } from "./config.ts";
 import { buildStates, closePools, type Definition, definitionsOf } from "./definitions.ts";
 import { proxyFixups, proxyHandler } from "./handler.ts";
+import { healthContext } from "./health_check.ts";
 import {
   type BalancerSettings,
   isWorkerParam,
@@ -209,8 +210,9 @@ function define(
   if (kind === "worker" || kind === "member" || (kind === "set" && !isBalancer(url))) {
     const parsed = parseWorkerUrl(url, "", isMatch);
     if (typeof parsed === "string") return parsed;
+    const health = cmd.hasModule("mod_proxy_hcheck") ? healthContext(cmd.server) : null;
     for (const [key, value] of settings) {
-      const error = parseWorkerParam(worker, key, value);
+      const error = parseWorkerParam(worker, key, value, health);
       if (error !== null) return error;
     }
   } else {
