@@ -6,6 +6,7 @@ import {
   type Backend,
   type BackendUser,
   type Bytes,
+  type ChunkConsumer,
   ChunkDecoder,
   CONTENT_LENGTH,
   ConnPool,
@@ -80,7 +81,7 @@ function methodOf({ params }: HealthCheck): string {
 }
 
 /** TCP, OPTIONS, HEAD, GET. */
-class SocketProbe implements Probe, BackendUser {
+class SocketProbe implements Probe, BackendUser, ChunkConsumer {
   readonly done: Promise<Finding>;
   private readonly worker: ProxyWorker;
   private readonly check: HealthCheck;
@@ -142,9 +143,9 @@ class SocketProbe implements Probe, BackendUser {
 
   private readHead(bytes: Bytes, start: number, end: number): void {
     const { head } = this.backend!;
-    const limits = { fieldSize: this.worker.params.responseFieldSize || 8192 };
+    const fieldSize = this.worker.params.responseFieldSize || 8192;
     for (let at = start; ; ) {
-      const taken = parseResponseHead(bytes, at, end, limits, "IsError", head);
+      const taken = parseResponseHead(bytes, at, end, fieldSize, "IsError", head);
       if (taken < 0) {
         this.finish(false, `bad head: ${head.reason || head.line}`);
         return;
@@ -189,23 +190,24 @@ class SocketProbe implements Probe, BackendUser {
 
   private readBody(bytes: Bytes, start: number, end: number): void {
     if (this.chunks !== null) {
-      this.chunks.decode(bytes, start, end, this.keep);
+      this.chunks.decode(bytes, start, end, this);
       if (this.chunks.error !== null) this.finish(false, `bad body: ${this.chunks.error}`);
       else if (this.chunks.done) this.judge();
       return;
     }
     const stop = this.left < 0 ? end : Math.min(end, start + this.left);
-    this.keep(bytes, start, stop);
+    this.onChunkData(bytes, start, stop);
     if (this.left < 0) return;
     this.left -= stop - start;
     if (this.left === 0) this.judge();
   }
 
-  private readonly keep = (bytes: Bytes, start: number, end: number): void => {
+  /** Body bytes, of chunks or not. */
+  onChunkData(bytes: Bytes, start: number, end: number): void {
     if (this.check.params.expr === "" || start === end) return;
     const room = MAX_BODY_BYTES - (this.body?.length ?? 0);
     if (room > 0) this.body = joinBytes(this.body, bytes, start, Math.min(end, start + room));
-  };
+  }
 
   onDrain(): void {}
 

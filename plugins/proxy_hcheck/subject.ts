@@ -2,7 +2,14 @@
  * What a ProxyHCExpr sees: the answer to a probe, in the place of a request.
  * Source: httpd modules/proxy/mod_proxy_hcheck.c hc_expr_func, hc_expr_var_fn
  */
-import { CONTENT_TYPE, type ExprSubject, type HeaderTable, type ServerRec } from "../../modules/mod.ts";
+import {
+  CONTENT_TYPE,
+  commonCall,
+  commonVariable,
+  type ExprSubject,
+  type HeaderTable,
+  type ServerRec,
+} from "../../modules/mod.ts";
 
 export interface ProbeAnswer {
   readonly method: string;
@@ -39,7 +46,7 @@ export class ProbeSubject implements ExprSubject {
       case "HC_BODY":
         return answer.body;
       default:
-        return "";
+        return commonVariable(this.server.process, name);
     }
   }
 
@@ -50,7 +57,7 @@ export class ProbeSubject implements ExprSubject {
       case "hc":
         return argument.toLowerCase() === "body" ? this.answer.body : "";
       default:
-        return "";
+        return commonCall(this.server.process.host, name, argument);
     }
   }
 }

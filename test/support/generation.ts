@@ -8,6 +8,7 @@ import { type Clock, TimerWheel } from "../../modules/core/clock.ts";
 import { ErrorLog, levelRank } from "../../modules/core/error_log.ts";
 import type { Module } from "../../modules/core/module.ts";
 import type { ProcessRec } from "../../modules/core/records.ts";
+import { nodeHost } from "../../modules/mpm/host.ts";
 import { nodeSockets } from "../../modules/net/node.ts";
 import type { ProxyBalancer } from "../../modules/proxy/balancer.ts";
 import { getProxyServerState } from "../../modules/proxy/server_state.ts";
@@ -42,6 +43,7 @@ export class TestGeneration {
       clock,
       wheel: new TimerWheel(clock),
       sockets: nodeSockets,
+      host: nodeHost,
       generation: 0,
       resolvePath: (path) => path,
       warn() {},

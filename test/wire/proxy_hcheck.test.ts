@@ -122,3 +122,43 @@ describe("a probe passes or fails", () => {
     assert.match(reason, /^address: /);
   });
 });
+
+describe("hcexpr decides alone", () => {
+  const well = ok("all is Well", "X-State: good", "Content-Type: text/plain");
+  for (const [expr, answer, settings, passed] of [
+    ["%{REQUEST_STATUS} =~ /^[234]/", respond(404, ""), "hcmethod=HEAD", true],
+    ["%{REQUEST_STATUS} -eq 200", respond(204, ""), "hcmethod=HEAD", false],
+    ["hc('body') =~ /Well/", well, "hcmethod=GET", true],
+    ["hc('BODY') =~ /ill/", well, "hcmethod=GET", false],
+    ["%{HC_BODY} == 'ab'", chunked(["a", "b"]), "hcmethod=GET11", true],
+    ["hc('body') == ''", well, "hcmethod=HEAD", true],
+    ["hc('head') == ''", well, "hcmethod=GET", true],
+    ["resp('x-state') == 'good' && %{CONTENT_TYPE} == 'text/plain'", well, "hcmethod=GET", true],
+    ["%{REQUEST_METHOD} == 'GET' && %{SERVER_PROTOCOL} == 'HTTP/1.1'", well, "hcmethod=GET11", true],
+    ["%{REQUEST_METHOD} == 'OPTIONS' && %{SERVER_PROTOCOL} == 'HTTP/1.0'", well, "hcmethod=OPTIONS", true],
+    ["%{TIME_YEAR} -gt 2000 && tolower(hc('body')) == 'all is well'", well, "hcmethod=GET", true],
+    ["req('Host') == '' && %{HTTP_HOST} == '' && %{REQUEST_URI} == ''", well, "hcmethod=GET", true],
+    ["true", respond(500, "down"), "hcmethod=GET", true],
+    ["false", well, "hcmethod=GET", false],
+    ["file('/no/such/file') == ''", well, "hcmethod=GET", false],
+    ["false", [stall], "hcmethod=TCP", true],
+  ] as [string, Answer, string, boolean][]) {
+    it(`${expr} with ${settings}`, async () => {
+      const finding = await ask(answer, `${settings} hcexpr=It`, "", `ProxyHCExpr it {${expr}}`);
+      assert.equal(finding.passed, passed, finding.reason);
+    });
+  }
+
+  it("and its result is part of the reason", async () => {
+    const { reason } = await ask(respond(500, ""), "hcmethod=GET hcexpr=up", "", "ProxyHCExpr up {true}");
+    assert.equal(reason, "up is true, status 500");
+  });
+
+  it("refuses what is no expression, in httpd's words", () => {
+    const generation = (expr: string) => () => new TestGeneration(`ProxyHCExpr a ${expr}`, systemClock);
+    assert.throws(generation("{%{NOPE} == 1}"), {
+      message: `Could not parse expression "%{NOPE} == 1": Variable 'NOPE' does not exist`,
+    });
+    assert.throws(generation("{foo bar}"), { message: /^Could not parse expression "foo bar": syntax error/ });
+  });
+});
