@@ -13,7 +13,7 @@ import {
   defineModule,
   getModuleConfig,
   handler,
-  heartbeatSource,
+  loadTable,
   OK,
   type ProcessRec,
   postConfig,
@@ -27,7 +27,7 @@ import {
 } from "../../modules/mod.ts";
 import { parseTarget } from "./address.ts";
 import { MAX_MESSAGE_BYTES, parseHeartbeat } from "./message.ts";
-import { StorageFile, writeStorage } from "./storage.ts";
+import { writeStorage } from "./storage.ts";
 import { HeartbeatTable } from "./table.ts";
 
 const LOG = "heartmonitor";
@@ -55,7 +55,6 @@ const heartmonitor = defineModule({
     hooks.hook(watchdogInit, (watchdog) => monitorOf(watchdog.process)?.start(watchdog));
     hooks.hook(watchdogExit, (watchdog) => monitorOf(watchdog.process)?.stop());
     hooks.hook(handler, receive);
-    hooks.provider(heartbeatSource, "heartmonitor", { read: (process) => monitorOf(process)?.read() ?? null });
   },
 });
 export default heartmonitor;
@@ -91,6 +90,8 @@ function build(process: ProcessRec, previous: ProcessRec | null): void {
   const before = previous === null ? undefined : monitorOf(previous);
   if (before !== undefined) monitor.table.takeOver(before.table);
   monitors.set(process, monitor);
+  // Without HeartbeatListen another server, or a script, writes the file, and lbmethod=heartbeat reads that.
+  if (monitor.active) process.providers.register(loadTable, "slotmem", monitor.table);
 }
 
 function absolute(folder: string, path: string): string {
@@ -103,7 +104,6 @@ class Monitor {
   private readonly listen: { readonly host: string; readonly port: number } | null;
   private readonly path: string;
   private readonly maxServers: number;
-  private readonly file: StorageFile;
   private socket: DatagramSocket | null = null;
   private stopped = false;
   private full = false;
@@ -114,17 +114,10 @@ class Monitor {
     this.path = path;
     this.maxServers = maxServers;
     this.table = new HeartbeatTable(process.clock, maxServers === 0 ? Number.POSITIVE_INFINITY : maxServers);
-    this.file = new StorageFile(path);
   }
 
-  /** It listens, and so knows more than the file. */
   get active(): boolean {
     return this.listen !== null;
-  }
-
-  /** For the election. Without HeartbeatListen another server, or a script, writes the file. */
-  read(): ReturnType<StorageFile["read"]> {
-    return this.active ? this.table.entries : this.file.read();
   }
 
   start(watchdog: Watchdog): void {
@@ -184,7 +177,7 @@ class Monitor {
     this.table.forget();
     if (this.maxServers !== 0) return;
     try {
-      writeStorage(this.path, this.table.entries);
+      writeStorage(this.path, this.table);
     } catch (error) {
       this.process.log.error(LOG, "", `cannot write HeartbeatStorage ${this.path}: ${(error as Error).message}`);
     }

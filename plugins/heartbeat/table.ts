@@ -2,22 +2,37 @@
  * The backends that were heard of, and when.
  * Source: httpd modules/cluster/mod_heartmonitor.c hm_get_server, hm_slotmem_update_stat
  */
-import type { Clock } from "../../modules/mod.ts";
+import type { Clock, HostLoad, LoadTable } from "../../modules/mod.ts";
 import type { Heartbeat } from "./message.ts";
-import type { StoredEntry } from "./storage.ts";
 
-/** A backend that is not heard of for so long is forgotten. */
-const FORGET_MS = 30_000;
+/** Seconds: a backend that is not heard of for so long is forgotten. */
+const FORGET_S = 30;
 
-class Entry implements StoredEntry {
-  ready = 0;
-  busy = 0;
-  port = 0;
-  seenMs = 0;
+/** One backend: `said` is its last message. */
+class Entry implements HostLoad {
+  said: Heartbeat;
   private readonly clock: Clock;
+  private seenMs: number;
 
-  constructor(clock: Clock) {
+  constructor(clock: Clock, said: Heartbeat, seenMs: number) {
     this.clock = clock;
+    this.said = said;
+    this.seenMs = seenMs;
+  }
+
+  hear(said: Heartbeat): void {
+    this.said = said;
+    this.seenMs = this.clock.now();
+  }
+
+  /** One that has just started has nothing to do yet: it must not get all requests at once. */
+  get ready(): number {
+    const { ready, busy } = this.said;
+    return busy === 0 ? Math.floor(ready / 4) : ready;
+  }
+
+  get busy(): number {
+    return this.said.busy;
   }
 
   get lastSeen(): number {
@@ -25,7 +40,7 @@ class Entry implements StoredEntry {
   }
 }
 
-export class HeartbeatTable {
+export class HeartbeatTable implements LoadTable {
   readonly entries = new Map<string, Entry>();
   private readonly clock: Clock;
   private readonly limit: number;
@@ -36,33 +51,32 @@ export class HeartbeatTable {
     this.limit = limit;
   }
 
+  hosts(): ReadonlyMap<string, HostLoad> {
+    return this.entries;
+  }
+
   /** False: there is no room for another backend. */
-  add(ip: string, { ready, busy, port }: Heartbeat): boolean {
-    let entry = this.entries.get(ip);
-    if (entry === undefined) {
+  add(ip: string, said: Heartbeat): boolean {
+    const entry = this.entries.get(ip);
+    if (entry !== undefined) entry.hear(said);
+    else {
       if (this.entries.size >= this.limit) this.forget();
       if (this.entries.size >= this.limit) return false;
-      entry = new Entry(this.clock);
-      this.entries.set(ip, entry);
+      this.entries.set(ip, new Entry(this.clock, said, this.clock.now()));
     }
-    entry.ready = ready;
-    entry.busy = busy;
-    entry.port = port;
-    entry.seenMs = this.clock.now();
     return true;
   }
 
   /** Drops whom nothing was heard of. */
   forget(): void {
-    const before = this.clock.now() - FORGET_MS;
-    for (const [ip, { seenMs }] of this.entries) if (seenMs < before) this.entries.delete(ip);
+    for (const [ip, { lastSeen }] of this.entries) if (lastSeen > FORGET_S) this.entries.delete(ip);
   }
 
   /** What another one knows, as old as it is. */
   takeOver(other: HeartbeatTable): void {
-    for (const [ip, entry] of other.entries) {
-      if (!this.add(ip, entry)) return;
-      this.entries.get(ip)!.seenMs = entry.seenMs;
+    for (const [ip, { said, lastSeen }] of other.entries) {
+      if (this.entries.size >= this.limit) return;
+      this.entries.set(ip, new Entry(this.clock, said, this.clock.now() - lastSeen * 1000));
     }
   }
 }

@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { parseTarget } from "../../../../plugins/heartbeat/address.ts";
 import { LagMeter, readySlots } from "../../../../plugins/heartbeat/load.ts";
 import { formatHeartbeat, parseHeartbeat } from "../../../../plugins/heartbeat/message.ts";
-import { parseStorage, StorageFile, writeStorage } from "../../../../plugins/heartbeat/storage.ts";
+import { writeStorage } from "../../../../plugins/heartbeat/storage.ts";
 import { HeartbeatTable } from "../../../../plugins/heartbeat/table.ts";
 import { VirtualClock } from "../../../support/clock.ts";
 
@@ -38,36 +38,29 @@ describe("parseHeartbeat()", () => {
   });
 });
 
-describe("the storage file", () => {
-  it("is written whole, for others to read only, and read again when it changed", () => {
+const beat = { ready: 8, busy: 2, port: 81 };
+
+describe("writeStorage()", () => {
+  it("writes the file whole, as httpd does, for others to read only", () => {
     const dir = mkdtempSync(join(tmpdir(), "sluice-hb-"));
     const path = join(dir, "hb.dat");
-    const file = new StorageFile(path);
-    assert.equal(file.read(), null);
-    writeStorage(path, [["10.0.0.1", { ready: 5, busy: 2, lastSeen: 1.9, port: 80 }]]);
-    assert.equal(readFileSync(path, "utf8"), "10.0.0.1 &ready=5&busy=2&lastseen=1&port=80\n");
+    const clock = new VirtualClock();
+    const table = new HeartbeatTable(clock, 10);
+    table.add("10.0.0.1", beat);
+    table.add("::1", { ready: 8, busy: 0, port: 80 });
+    clock.advance(1900);
+    writeStorage(path, table);
+    writeStorage(path, table);
+    assert.equal(
+      readFileSync(path, "utf8"),
+      "10.0.0.1 &ready=8&busy=2&lastseen=1&port=81\n::1 &ready=8&busy=0&lastseen=1&port=80\n",
+    );
     assert.equal(statSync(path).mode & 0o777, 0o444);
-    const first = file.read()!;
-    assert.deepEqual(first.get("10.0.0.1"), { ready: 5, busy: 2, lastSeen: 1, port: 80 });
-    assert.equal(file.read(), first);
-    writeStorage(path, []);
-    assert.equal(file.read()!.size, 0);
-    rmSync(path);
-    assert.equal(file.read(), null);
-    writeFileSync(path, "10.0.0.2 &ready=1\n");
-    assert.deepEqual([...file.read()!.keys()], ["10.0.0.2"]);
     rmSync(dir, { recursive: true });
-  });
-
-  it("comments and lines without a space are skipped, the last line of an address rules", () => {
-    const entries = parseStorage("# x &ready=1\nnothing\n::1 &ready=1&busy=2\n::1 busy=9&lastseen=3&port=81\n\n");
-    assert.deepEqual([...entries], [["::1", { ready: 0, busy: 9, lastSeen: 3, port: 81 }]]);
   });
 });
 
 describe("HeartbeatTable", () => {
-  const beat = { ready: 1, busy: 0, port: 80 };
-
   it("ages what it knows, forgets after 30 seconds, and makes room so", () => {
     const clock = new VirtualClock();
     const table = new HeartbeatTable(clock, 2);
@@ -75,10 +68,25 @@ describe("HeartbeatTable", () => {
     clock.advance(20_000);
     assert.equal(table.add("b", beat), true);
     assert.equal(table.add("c", beat), false);
-    assert.equal(table.entries.get("a")!.lastSeen, 20);
+    assert.equal(table.hosts().get("a")!.lastSeen, 20);
     clock.advance(10_001);
     assert.equal(table.add("c", beat), true);
-    assert.deepEqual([...table.entries.keys()], ["b", "c"]);
+    assert.deepEqual([...table.hosts().keys()], ["b", "c"]);
+    table.add("b", { ...beat, ready: 1 });
+    assert.deepEqual([table.hosts().get("b")!.ready, table.hosts().get("b")!.lastSeen], [1, 0]);
+  });
+
+  it("offers a quarter of the places of who has nothing to do yet", () => {
+    const table = new HeartbeatTable(new VirtualClock(), 2);
+    table.add("new", { ready: 9, busy: 0, port: 80 });
+    table.add("old", { ready: 9, busy: 1, port: 80 });
+    assert.deepEqual(
+      [...table.hosts().values()].map(({ ready, busy }) => [ready, busy]),
+      [
+        [2, 0],
+        [9, 1],
+      ],
+    );
   });
 
   it("takes over what another one knows, as old as it is", () => {
@@ -88,7 +96,7 @@ describe("HeartbeatTable", () => {
     clock.advance(5000);
     const table = new HeartbeatTable(clock, 10);
     table.takeOver(before);
-    assert.equal(table.entries.get("a")!.lastSeen, 5);
+    assert.equal(table.hosts().get("a")!.lastSeen, 5);
   });
 });
 
