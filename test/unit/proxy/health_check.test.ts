@@ -19,6 +19,7 @@ describe("hc* parameters", () => {
     ["hcInterval=5", { intervalMs: 5000 }],
     ["hcinterval=100ms", { intervalMs: 100 }],
     ["hcinterval=2mi", { intervalMs: 120_000 }],
+    ["hcinterval=2sec", { intervalMs: 2000 }],
     ["hcpasses=0 hcfails=x", { passes: 0, fails: 0 }],
     ["hcuri=/a", { uri: "/a" }],
   ] as const) {
@@ -34,6 +35,7 @@ describe("hc* parameters", () => {
     ["hcmethod=GET:x", "BalancerMember Unknown method"],
     ["hcmethod=foo", "BalancerMember Unknown method"],
     ["hcinterval=99ms", "BalancerMember Interval must be a positive value greater than 100ms"],
+    ["hcinterval=2m", "BalancerMember Unparse-able hcinterval setting"],
     ["hcinterval=-1", "BalancerMember Unparse-able hcinterval setting"],
     ["hcpasses=-1", "BalancerMember Passes must be a positive value"],
     ["hcfails=-2", "BalancerMember Fails must be a positive value"],
