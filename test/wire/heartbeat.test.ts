@@ -6,6 +6,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "no
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "node:test";
+import { fileURLToPath } from "node:url";
 import { Hono } from "hono";
 import { systemClock } from "../../modules/core/clock.ts";
 import { loadTable } from "../../modules/proxy/load_table.ts";
@@ -15,6 +16,8 @@ import { connectClient, fetchOnce } from "../support/client.ts";
 import { TestGeneration } from "../support/generation.ts";
 import { Conditions } from "../support/message.ts";
 import { startSluice } from "../support/sluice.ts";
+
+const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 
 /** A receiver of datagrams on 127.0.0.1. */
 class Receiver implements AsyncDisposable {
@@ -230,6 +233,32 @@ describe("the kit of backends", () => {
     await beat.stop();
     assert.equal(errors.length, 2);
     for (const to of ["udp://127.0.0.1", "ftp://x:1"]) assert.throws(() => heartbeat({ to }), TypeError);
+  });
+});
+
+const hasNode = spawnSync("node", ["--version"]).status === 0;
+
+describe("the kit on Node", { skip: !hasNode }, () => {
+  it("as it is packed", async () => {
+    await using receiver = await new Receiver().open();
+    const dir = mkdtempSync(join(tmpdir(), "sluice-kit-"));
+    const { prepack } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")).scripts as { prepack: string };
+    const [program, ...args] = prepack.replace("dist/heartbeat.mjs", join(dir, "heartbeat.mjs")).split(" ");
+    const packed = spawnSync(join(ROOT, "node_modules/.bin", program!), args, { cwd: ROOT, encoding: "utf8" });
+    assert.equal(packed.status, 0, packed.stderr);
+    writeFileSync(
+      join(dir, "backend.mjs"),
+      `import { heartbeat } from "./heartbeat.mjs";
+       const beat = heartbeat({ to: "udp://127.0.0.1:${receiver.port}", port: 3000 });
+       await beat.fetch(() => beat.beat())();
+       await beat.stop();`,
+    );
+    const child = spawn("node", [join(dir, "backend.mjs")], { stdio: "inherit" });
+    const exit = new Promise((resolve) => child.on("exit", resolve));
+    await receiver.until(() => receiver.messages.length === 2);
+    assert.match(receiver.messages[0]!, /^v=1&ready=\d+&busy=1&port=3000$/);
+    assert.equal(await exit, 0);
+    rmSync(dir, { recursive: true });
   });
 });
 
