@@ -16,6 +16,7 @@ import {
   type ProcessRec,
   parseExpr,
   parseHealthParam,
+  postConfig,
   type Status,
   splitWords,
   type Watchdog,
@@ -24,6 +25,7 @@ import {
   watchdogInit,
   watchdogNeed,
 } from "../../modules/mod.ts";
+import { inheritVerdicts } from "./inherit.ts";
 import { balancersOf, Schedule } from "./schedule.ts";
 
 const TICK_MS = 100;
@@ -45,6 +47,7 @@ const hcheck = defineModule({
   ],
   registerHooks({ hook }) {
     hook(checkConfig, checkProviders, { rank: "last" });
+    hook(postConfig, takeOver, { rank: "last" });
     hook(watchdogNeed, needsChecks);
     hook(watchdogInit, startChecks);
     hook(watchdogExit, stopChecks);
@@ -113,6 +116,11 @@ function checkProviders(process: ProcessRec): void {
       throw new Error(`BalancerMember ${name} hcmethod=PROVIDER:${provider}: no module provides this health check`);
     }
   }
+}
+
+/** post_config. */
+function takeOver(process: ProcessRec, previous: ProcessRec | null): void {
+  if (previous !== null) inheritVerdicts(process, previous);
 }
 
 function needsChecks(process: ProcessRec, name: WatchdogName): Status {

@@ -8,6 +8,7 @@ import {
   type HealthCheckVerdict,
   healthCheck,
   type Module,
+  type ProcessRec,
   STOPPED,
 } from "../../../../modules/mod.ts";
 import { VirtualClock } from "../../../support/clock.ts";
@@ -28,7 +29,7 @@ class Checked {
   answers: ((host: string) => HealthCheckVerdict) | null = () => true;
   readonly g: TestGeneration;
 
-  constructor(members: readonly string[], balancer = "", global = "") {
+  constructor(members: readonly string[], balancer = "", global = "", previous: ProcessRec | null = null) {
     const provider = defineModule({
       name: "mod_test_check",
       config: z.object({}),
@@ -58,7 +59,7 @@ class Checked {
       `ProxySet lbmethod=byrequests ${balancer}`,
       "</Proxy>",
     ];
-    this.g = new TestGeneration(text.join("\n"), this.clock, [provider]).start();
+    this.g = new TestGeneration(text.join("\n"), this.clock, [provider]).start(previous);
   }
 
   /** Moves time on in ticks, and lets promises settle after each. */
@@ -192,6 +193,29 @@ describe("the schedule of mod_proxy_hcheck", () => {
     assert.equal(f.member(0).check!.results.length, 0);
     f.clock.advance(70_000); // the wheel forgets its time-outs when they come up
     assert.equal(f.clock.timers, 0);
+  });
+});
+
+describe("a reload", () => {
+  it("keeps the verdict on members that are asked the same, with its history, and forgets it where the question changes", async () => {
+    const f = new Checked(["hcinterval=1", "hcinterval=1 hcuri=/a", "hcinterval=1 hcpasses=2"]);
+    f.answers = () => false;
+    await f.advance(3000);
+    const next = new Checked(["hcinterval=9", "hcinterval=1 hcuri=/b", "hcinterval=1 hcpasses=2"], "", "", f.g.process);
+    assert.deepEqual(
+      [0, 1, 2].map((i) => [next.member(i).has(HC_FAIL), next.member(i).check!.results.length > 0]),
+      [
+        [true, true],
+        [false, false],
+        [true, true],
+      ],
+    );
+    assert.equal(next.member(0).check!.sinceMs, f.member(0).check!.sinceMs);
+    const asked = f.calls.length;
+    await f.advance(3000);
+    assert.equal(f.calls.length, asked);
+    next.g.end();
+    f.g.end();
   });
 });
 
