@@ -202,11 +202,6 @@ const BALANCER: Readonly<Record<string, Rule<BalancerSettings>>> = {
   },
 };
 
-/** Whether a key is a worker's, so that ProxySet can say what it was given. */
-export function isWorkerParam(key: string): boolean {
-  return Object.hasOwn(WORKER, key.toLowerCase());
-}
-
 /**
  * Reads one parameter of a worker; keys are case-blind, and the last of a key wins.
  * @param health the names that hcexpr and hctemplate may use; null: nothing here checks members, and hc* is unknown

@@ -87,3 +87,18 @@ describe("ProxyHCTemplate", () => {
     assert.throws(() => check(text), { message: "BalancerMember Unknown ProxyHCTemplate name: a" });
   });
 });
+
+describe("ProxySet and <Proxy> name the parameter that is wrong", () => {
+  for (const [text, message] of [
+    [
+      "<Proxy balancer://app>\nProxySet hcmethod=TCP\n</Proxy>",
+      "ProxySet: unknown Balancer parameter hcmethod=TCP; balancer://app",
+    ],
+    ["<Proxy balancer://app>\nProxySet panic=x\n</Proxy>", "ProxySet: panic must be On|Off panic=x; balancer://app"],
+    ["ProxySet http://m0/ hcmethod=TCPX", "ProxySet: Unknown method hcmethod=TCPX; http://m0/"],
+    ["<Proxy http://m0/ foo=1>\n</Proxy>", "<Proxy unknown Worker hcheck parameter foo=1; http://m0/"],
+    ["<Proxy http://m0/ foo>\n</Proxy>", "Invalid Proxy parameter. Parameter must be in the form 'key=value'"],
+  ] as const) {
+    it(message, () => assert.throws(() => check(text), { message }));
+  }
+});
