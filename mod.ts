@@ -12,6 +12,7 @@ import unixd from "./modules/mpm/mod_unixd.ts";
 import proxy from "./modules/proxy/mod_proxy.ts";
 import proxyBalancer from "./modules/proxy_balancer/mod_proxy_balancer.ts";
 import core from "./modules/server/mod_core.ts";
+import watchdog from "./modules/watchdog/mod_watchdog.ts";
 import { standardPlugins } from "./plugins/standard.ts";
 
 export * from "./modules/mod.ts";
@@ -21,6 +22,7 @@ export const standardModules: readonly Module[] = [
   core,
   http,
   unixd,
+  watchdog,
   proxy,
   proxyBalancer,
   ...standardPlugins,

@@ -4,10 +4,13 @@
 import type { Module } from "../modules/mod.ts";
 import env from "./env/mod_env.ts";
 import headers from "./headers/mod_headers.ts";
+import heartbeat from "./heartbeat/mod_heartbeat.ts";
+import heartmonitor from "./heartbeat/mod_heartmonitor.ts";
 import bybusyness from "./lbmethod/mod_lbmethod_bybusyness.ts";
 import byrequests from "./lbmethod/mod_lbmethod_byrequests.ts";
 import bytraffic from "./lbmethod/mod_lbmethod_bytraffic.ts";
 import mime from "./mime/mod_mime.ts";
+import proxyHcheck from "./proxy_hcheck/mod_proxy_hcheck.ts";
 import proxyHttp from "./proxy_http/mod_proxy_http.ts";
 import setenvif from "./setenvif/mod_setenvif.ts";
 import slotmemPlain from "./slotmem/mod_slotmem_plain.ts";
@@ -30,4 +33,7 @@ export const standardPlugins: readonly Module[] = [
   headers,
   proxyHttp,
   mime,
+  proxyHcheck,
+  heartbeat,
+  heartmonitor,
 ] as readonly Module[];

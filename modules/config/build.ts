@@ -23,13 +23,24 @@ export interface BuildHost {
 
 const OUTSIDE: ScopeInfo = { kind: "server", section: "", arg: "", pattern: null, isRegex: false };
 
-/** Every command of the modules, by lower-case name. The first module to define a name has it. */
-export function commandsByName(modules: readonly Module[]): Map<string, { command: CommandRec; module: Module }> {
-  const commands = new Map<string, { command: CommandRec; module: Module }>();
+/** A command and whose it is. */
+export interface OwnedCommand {
+  readonly command: CommandRec;
+  readonly module: Module;
+  /** Other modules that define the same name: each is told, as in httpd (HeartbeatStorage). */
+  readonly others: OwnedCommand[];
+}
+
+/** Every command of the modules, by lower-case name. The first module to define a name says where it may stand. */
+export function commandsByName(modules: readonly Module[]): Map<string, OwnedCommand> {
+  const commands = new Map<string, OwnedCommand>();
   for (const module of modules) {
     for (const command of module.commands) {
       const key = command.name.toLowerCase();
-      if (!commands.has(key)) commands.set(key, { command, module });
+      const owned = { command, module, others: [] };
+      const first = commands.get(key);
+      if (first === undefined) commands.set(key, owned);
+      else first.others.push(owned);
     }
   }
   return commands;
@@ -57,7 +68,7 @@ export function buildServers(tree: readonly Directive[], modules: readonly Modul
 interface Build {
   readonly modules: readonly Module[];
   readonly host: BuildHost;
-  readonly commands: ReadonlyMap<string, { command: CommandRec; module: Module }>;
+  readonly commands: ReadonlyMap<string, OwnedCommand>;
   readonly servers: ServerRec[];
   readonly sections: Map<ServerRec, SectionRec[]>;
   /** Sections so far. */
@@ -96,7 +107,9 @@ function walk(build: Build, body: readonly Directive[], server: ServerRec, scope
     if (found === undefined || (found.command.kind === "section") !== (directive.body !== undefined)) {
       throw unknown(build, directive);
     }
-    run(build, directive, found.command, found.module, server, scope);
+    for (const { command, module } of [found, ...found.others]) {
+      run(build, directive, command, module, server, scope);
+    }
   }
 }
 

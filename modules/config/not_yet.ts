@@ -11,8 +11,6 @@ const NOT_YET: Readonly<Record<string, string>> = {
   mod_auth_basic: "AuthType AuthName AuthUserFile AuthGroupFile AuthBasic*",
   mod_remoteip: "RemoteIP*",
   mod_status: "ExtendedStatus ProxyStatus SeeRequestTail",
-  mod_proxy_hcheck: "ProxyHC*",
-  mod_heartbeat: "Heartbeat*",
   mod_http2: "Protocols ProtocolsHonorOrder H2*",
   mod_proxy_connect: "AllowCONNECT",
   mod_proxy_wstunnel: "ProxyWebsocket*",

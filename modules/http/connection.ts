@@ -41,6 +41,11 @@ export function serveHttp(conn: ConnRec, socket: Socket): Status {
 
 const open = new Set<HttpConnection>();
 
+/** Connections that are open, idle ones included. */
+export function connectionCount(): number {
+  return open.size;
+}
+
 const drains = new Map<ProcessRec, () => void>();
 
 /** Calls `call` once no connection of a stopping generation is left. */

@@ -36,6 +36,8 @@ export interface BalancerParams {
   failOnTimeout: boolean;
   /** When all members are in error, all are tried again. @default true */
   forceRecovery: boolean;
+  /** When every member fails its checks, serve as if none had. Not httpd's. @default false */
+  panic: boolean;
   /** For the manager; "": read-only. @default undefined: random, by the manager */
   nonce: string | undefined;
 }
@@ -54,6 +56,7 @@ export function defaultBalancerParams(): BalancerParams {
     failOnStatus: [],
     failOnTimeout: false,
     forceRecovery: true,
+    panic: false,
     nonce: undefined,
   };
 }

@@ -12,13 +12,8 @@ import { splitUnixUrl } from "../server/uri.ts";
 import { proxyConfigSchema, proxyModuleRef } from "./config.ts";
 import { buildStates, closePools, type Definition, definitionsOf } from "./definitions.ts";
 import { proxyFixups, proxyHandler } from "./handler.ts";
-import {
-  type BalancerSettings,
-  isWorkerParam,
-  parseBalancerParam,
-  parseWorkerParam,
-  type WorkerSettings,
-} from "./params.ts";
+import { healthContext } from "./health_check.ts";
+import { type BalancerSettings, parseBalancerParam, parseWorkerParam, type WorkerSettings } from "./params.ts";
 import type { ProxyPassRule } from "./pass.ts";
 import { preTranslate, translate, walkProxySections } from "./translate.ts";
 import { parseWorkerUrl } from "./worker_url.ts";
@@ -203,21 +198,24 @@ function define(
   settings: readonly (readonly [key: string, value: string])[],
   isMatch: boolean,
   balancer = "",
+  /** What is added to the error of a parameter. */
+  told: (key: string, value: string) => string = () => "",
 ): string | null {
   const worker: WorkerSettings = {};
   const whole: BalancerSettings = {};
   if (kind === "worker" || kind === "member" || (kind === "set" && !isBalancer(url))) {
     const parsed = parseWorkerUrl(url, "", isMatch);
     if (typeof parsed === "string") return parsed;
+    const health = cmd.hasModule("mod_proxy_hcheck") ? healthContext(cmd.server) : null;
     for (const [key, value] of settings) {
-      const error = parseWorkerParam(worker, key, value);
-      if (error !== null) return error;
+      const error = parseWorkerParam(worker, key, value, health);
+      if (error !== null) return error + told(key, value);
     }
   } else {
     if (/^balancer:\/\/(\/|$)/i.test(url)) return "Bad syntax for a balancer name (balancer://)";
     for (const [key, value] of settings) {
       const error = parseBalancerParam(whole, key, value);
-      if (error !== null) return error;
+      if (error !== null) return error + told(key, value);
     }
   }
   const definition: Definition = { kind, url, isMatch, balancer, worker, whole, directive: cmd.directive };
@@ -295,28 +293,24 @@ function proxySet(cmd: CommandContext, words: Words): string | undefined {
   return setParams(cmd, url, rest, cmd.scope.kind === "proxy" ? "in section" : "outside");
 }
 
+/** @param by the directive, as its errors begin */
 function setParams(
   cmd: CommandContext,
   url: string,
   words: Words,
   place: "in section" | "outside",
+  by: "ProxySet:" | "<Proxy" = "ProxySet:",
 ): string | undefined {
   const settings: (readonly [string, string])[] = [];
   for (const word of words) {
-    if (!word.includes("=")) return "Invalid ProxySet parameter. Parameter must be in the form 'key=value'";
+    if (!word.includes("=")) {
+      return `Invalid ${by.replace(/\W/, "")} parameter. Parameter must be in the form 'key=value'`;
+    }
     settings.push([word.slice(0, word.indexOf("=")), word.slice(word.indexOf("=") + 1)]);
   }
-  if (place === "in section") {
-    const error = define(cmd, isBalancer(url) ? "balancer" : "worker", url, settings, false);
-    return error === null ? undefined : setError(error, url, settings);
-  }
-  const error = define(cmd, "set", url, settings, false);
-  return error === null ? undefined : setError(error, url, settings);
-}
-
-function setError(error: string, url: string, settings: readonly (readonly [string, string])[]): string {
-  const wrong = settings.find(([key]) => isBalancer(url) && isWorkerParam(key) && key.toLowerCase() !== "timeout");
-  return wrong === undefined ? `ProxySet: ${error}` : `ProxySet: ${error} ${wrong[0]}=${wrong[1]}; ${url}`;
+  const kind = place === "outside" ? "set" : isBalancer(url) ? "balancer" : "worker";
+  const error = define(cmd, kind, url, settings, false, "", (key, value) => ` ${key}=${value}; ${url}`);
+  return error === null ? undefined : `${by} ${error}`;
 }
 
 function proxySection(cmd: CommandContext, args: string): string | undefined {
@@ -350,8 +344,8 @@ function openProxy(
   }
   if (more.length > 0) {
     if (pattern !== null) return `<${section}> arguments are not supported for wildcards and regular expressions`;
-    const error = setParams(cmd, arg, more, "in section");
-    if (error !== undefined) return `<${section}> ${error}`;
+    const error = setParams(cmd, arg, more, "in section", "<Proxy");
+    if (error !== undefined) return error;
   }
   cmd.open({ kind: "proxy", section, arg, pattern, isRegex });
   return undefined;

@@ -277,7 +277,7 @@ function setServerSignature(cmd: CommandContext, arg: string): string | undefine
 }
 
 /** Handlers of httpd that are still missing here. */
-const LATER_HANDLERS: readonly string[] = ["balancer-manager", "server-status", "server-info", "heartbeat"];
+const LATER_HANDLERS: readonly string[] = ["balancer-manager", "server-status", "server-info"];
 
 function setHandler(cmd: CommandContext, arg: string): string | undefined {
   const name = arg.toLowerCase() === "none" ? "" : arg;

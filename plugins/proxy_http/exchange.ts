@@ -187,7 +187,7 @@ export class Exchange implements BodyOwner, ResponseWatcher {
     }
     if (this.result !== null) return;
     const { process } = r.conn;
-    if (worker.setError(process.clock.wallUs() / 1000)) {
+    if (worker.setError(process.clock.wallUs() / 1000, result.cause)) {
       const seconds = Math.round(worker.params.retryMs / 1000);
       process.log.error(
         "proxy",
