@@ -12,6 +12,7 @@ import { nodeSockets } from "../net/node.ts";
 import { endGeneration, startGeneration } from "../server/lifecycle.ts";
 import core, { serverToken } from "../server/mod_core.ts";
 import { makeFolderOf } from "./files.ts";
+import { closeInspector, guardInspector } from "./inspector.ts";
 import { type Loaded, type LoadOptions, loadConfig, reopenLogs } from "./load.ts";
 import { dropPrivileges } from "./mod_unixd.ts";
 
@@ -160,10 +161,14 @@ export class SingleChild {
   }
 
   private listenToSignals(): void {
+    void guardInspector();
     process.on("SIGTERM", () => this.stop("caught SIGTERM, shutting down"));
     process.on("SIGINT", () => this.stop("caught SIGINT, shutting down"));
     process.on("SIGWINCH", () => this.stopGracefully());
-    process.on("SIGUSR1", () => void this.reload("SIGUSR1 received.  Doing graceful restart", "AH00493"));
+    process.on("SIGUSR1", () => {
+      closeInspector();
+      void this.reload("SIGUSR1 received.  Doing graceful restart", "AH00493");
+    });
     process.on("SIGHUP", () => void this.reload("SIGHUP received.  Attempting to restart", "AH00494"));
   }
 }

@@ -8,7 +8,7 @@ import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { type Backend, Gate, ok, startBackend } from "../support/backend.ts";
 import { connectClient, fetchOnce } from "../support/client.ts";
-import type { ResponseMessage } from "../support/message.ts";
+import { type ResponseMessage, within } from "../support/message.ts";
 import { currentRuntime, runSluice, startSluice } from "../support/sluice.ts";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
@@ -188,6 +188,23 @@ test("SIGUSR1 with a broken file: the reason is in the log, nothing changes; the
   assert.equal(await sluice.stop(), 0);
 });
 
+test("SIGUSR1 leaves no debugger open", { skip: currentRuntime === "bun" && "only Deno opens one" }, async () => {
+  await using sluice = await startSluice(passTo(one));
+  // Deno hears the signal from half a second after its start on; before, there would be nothing to see.
+  let reloads = 1;
+  const opened = async (): Promise<boolean> => {
+    sluice.signal("SIGUSR1");
+    await sluice.untilLog(new RegExp(`(AH00489[\\s\\S]*){${++reloads}}`));
+    return sluice.stderr.includes("Debugger listening on ws://127.0.0.1:9229/");
+  };
+  const cycle = async (): Promise<void> => {
+    while (!(await opened()));
+    while (await accepts(9229));
+  };
+  await within(cycle(), () => "the debugger to be opened and closed");
+  assert.equal(await sluice.stop(), 0);
+});
+
 test("SIGTERM and SIGINT: at once, exit code 0, the pid file is removed", async () => {
   for (const signal of ["SIGTERM", "SIGINT"] as const) {
     const gate = new Gate();
@@ -242,6 +259,15 @@ test("a port in use: exit code 1, AH00072", async () => {
   );
   await sluice.stop();
 });
+
+async function accepts(port: number): Promise<boolean> {
+  try {
+    await using _client = await connectClient(port);
+    return true;
+  } catch {
+    return false;
+  }
+}
 
 const GOOD = ["1-basic", "3-sticky-two-names", "7-mistakes"];
 /** What sluice does not have yet is refused by name. A module that comes takes its line away, to GOOD in the end. */
