@@ -2,6 +2,11 @@
  * The modules that ship, in load order.
  */
 import type { Module } from "../modules/mod.ts";
+import accessCompat from "./aaa/mod_access_compat.ts";
+import authzCore from "./aaa/mod_authz_core.ts";
+import authzGroupfile from "./aaa/mod_authz_groupfile.ts";
+import authzHost from "./aaa/mod_authz_host.ts";
+import authzUser from "./aaa/mod_authz_user.ts";
 import env from "./env/mod_env.ts";
 import headers from "./headers/mod_headers.ts";
 import heartbeat from "./heartbeat/mod_heartbeat.ts";
@@ -36,4 +41,9 @@ export const standardPlugins: readonly Module[] = [
   proxyHcheck,
   heartbeat,
   heartmonitor,
+  authzCore,
+  authzHost,
+  authzUser,
+  authzGroupfile,
+  accessCompat,
 ] as readonly Module[];

@@ -6,6 +6,7 @@ import { z } from "zod";
 import type { CommandContext, CommandKind, CommandRec, MethodTest, ScopeInfo } from "../core/command.ts";
 import type { Host } from "../core/host.ts";
 import type { Module, RawConfig } from "../core/module.ts";
+import type { ProviderGroup, Providers } from "../core/providers.ts";
 import { type RawVector, type SectionRec, ServerRec } from "../core/records.ts";
 import { type ConfigError, type Directive, didYouMean, errorAt, splitWords, type Word } from "./directive.ts";
 import { mergeConfig } from "./merge.ts";
@@ -19,6 +20,7 @@ export interface BuildHost {
   resolvePath(path: string): string;
   warn(ahNumber: string, message: string, at: Directive): void;
   hasModule(name: string): boolean;
+  readonly providers: Providers;
 }
 
 const OUTSIDE: ScopeInfo = { kind: "server", section: "", arg: "", pattern: null, isRegex: false };
@@ -226,6 +228,10 @@ class Context implements CommandContext {
 
   resolvePath(path: string): string {
     return this.build.host.resolvePath(path);
+  }
+
+  provider<T>(group: ProviderGroup<T>, name: string): T | undefined {
+    return this.build.host.providers.lookup(group, name);
   }
 
   warn(ahNumber: string, message: string): void {
