@@ -3,6 +3,8 @@
  */
 import type { Module } from "../modules/mod.ts";
 import accessCompat from "./aaa/mod_access_compat.ts";
+import authBasic from "./aaa/mod_auth_basic.ts";
+import authnFile from "./aaa/mod_authn_file.ts";
 import authzCore from "./aaa/mod_authz_core.ts";
 import authzGroupfile from "./aaa/mod_authz_groupfile.ts";
 import authzHost from "./aaa/mod_authz_host.ts";
@@ -41,6 +43,8 @@ export const standardPlugins: readonly Module[] = [
   proxyHcheck,
   heartbeat,
   heartmonitor,
+  authBasic,
+  authnFile,
   authzCore,
   authzHost,
   authzUser,

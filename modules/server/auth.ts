@@ -34,8 +34,14 @@ export const authz = providerGroup<AuthzProvider>("authz");
  * A text in which %{VARIABLES} may stand, as AuthName and `Require user` take it. One without any needs no evaluation.
  * @returns the error of a text that is none
  */
-export function textOrExpr(text: string): Expr<string> | { readonly error: string } {
+export function textOrExpr(written: string): Expr<string> | { readonly error: string } {
+  const text = byteText(written);
   if (!/[%$\\]/.test(text)) return { text, evaluate: (_subject: ExprSubject) => text };
   const parsed = parseStringExpr(text);
   return "error" in parsed ? parsed : parsed.expr;
+}
+
+/** Text of the configuration as it would come over a connection: a character for each byte of its UTF-8. */
+function byteText(text: string): string {
+  return /[^\x00-\x7f]/.test(text) ? String.fromCharCode(...new TextEncoder().encode(text)) : text;
 }

@@ -9,7 +9,7 @@ export function parseWords(args: string): WordsOf | string {
   if ("error" in value) return `Cannot parse expression in require line: ${value.error}`;
   const split = (text: string) => splitWords(text, 1).map((word) => word.text);
   if (!/[%$\\]/.test(args)) {
-    const words = split(args);
+    const words = split(value.text);
     return () => words;
   }
   return (r) => split(value.evaluate(requestSubject(r)));
