@@ -20,6 +20,7 @@ import mime from "./mime/mod_mime.ts";
 import proxyHcheck from "./proxy_hcheck/mod_proxy_hcheck.ts";
 import proxyHttp from "./proxy_http/mod_proxy_http.ts";
 import setenvif from "./setenvif/mod_setenvif.ts";
+import remoteip from "./remoteip/mod_remoteip.ts";
 import slotmemPlain from "./slotmem/mod_slotmem_plain.ts";
 import slotmemShm from "./slotmem/mod_slotmem_shm.ts";
 import stickyCookie from "./sticky/mod_sticky_cookie.ts";
@@ -50,4 +51,5 @@ export const standardPlugins: readonly Module[] = [
   authzUser,
   authzGroupfile,
   accessCompat,
+  remoteip,
 ] as readonly Module[];

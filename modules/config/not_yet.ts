@@ -10,7 +10,6 @@ const NOT_YET: Readonly<Record<string, string>> = {
   mod_authn_core: "<AuthnProviderAlias",
   mod_auth_digest: "AuthDigest*",
   mod_auth_form: "AuthForm*",
-  mod_remoteip: "RemoteIP*",
   mod_status: "ExtendedStatus ProxyStatus SeeRequestTail",
   mod_http2: "Protocols ProtocolsHonorOrder H2*",
   mod_proxy_connect: "AllowCONNECT",

@@ -37,7 +37,7 @@ export function requestHead(r: RequestRec, conf: ProxyConfig, url: ProxyUrl, fra
   let via = conf.via === "on" || conf.via === "full" ? viaValue(r, conf) : "";
   let expect = framing.expect;
   const add = conf.addHeaders && r.proxyreq === "reverse";
-  let forwardedFor = add && r.conn.peerIp !== "";
+  let forwardedFor = add && r.useragentIp !== "";
   let forwardedHost = add && clientHost !== undefined;
   let forwardedServer = add;
 
@@ -60,7 +60,7 @@ export function requestHead(r: RequestRec, conf: ProxyConfig, url: ProxyUrl, fra
           }
         } else if (id === h.X_FORWARDED_FOR) {
           if (!forwardedFor) continue;
-          added = r.conn.peerIp;
+          added = r.useragentIp;
           forwardedFor = false;
         } else if (id === h.X_FORWARDED_HOST) {
           if (!forwardedHost) continue;
@@ -82,7 +82,7 @@ export function requestHead(r: RequestRec, conf: ProxyConfig, url: ProxyUrl, fra
 
   if (via !== "") out += `Via: ${via}\r\n`;
   if (expect) out += "Expect: 100-Continue\r\n";
-  if (forwardedFor) out += `X-Forwarded-For: ${r.conn.peerIp}\r\n`;
+  if (forwardedFor) out += `X-Forwarded-For: ${r.useragentIp}\r\n`;
   if (forwardedHost) out += `X-Forwarded-Host: ${clientHost}\r\n`;
   if (forwardedServer) out += `X-Forwarded-Server: ${r.server.hostname}\r\n`;
   out += framing.length;
