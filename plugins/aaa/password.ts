@@ -18,6 +18,9 @@ const MOST_KNOWN = 1000;
 /** crypt() of the system takes no longer ones. SHA-crypt is quadratic in it. Source: libxcrypt, CRYPT_MAX_PASSPHRASE_SIZE */
 const MOST_CRYPT_BYTES = 511;
 
+/** With a cost from 4 to 31. */
+const BCRYPT = /^\$2[aby]\$(0[4-9]|[12]\d|3[01])\$[./A-Za-z0-9]{53}$/;
+
 /** "unknown": the hash is of a kind that is not supported. */
 export type PasswordVerdict = "right" | "wrong" | "unknown";
 
@@ -67,6 +70,7 @@ export class PasswordVerifier {
 async function check(password: string, hash: string, pause: Pause): Promise<PasswordVerdict> {
   const bytes = Uint8Array.from(password, (c) => c.charCodeAt(0));
   if (/^\$2[aby]\$/.test(hash)) {
+    if (!BCRYPT.test(hash)) return "wrong"; // damaged; bcryptjs would throw
     // bcryptjs takes text and makes UTF-8 of it: bytes that are none are no password that anybody set.
     return verdict(await bcrypt.compare(new TextDecoder().decode(bytes), hash));
   }
