@@ -35,9 +35,11 @@ export const authz = providerGroup<AuthzProvider>("authz");
  * @returns the error of a text that is none
  */
 export function textOrExpr(written: string): Expr<string> | { readonly error: string } {
-  const text = byteText(written);
-  if (!/[%$\\]/.test(text)) return { text, evaluate: (_subject: ExprSubject) => text };
-  const parsed = parseStringExpr(text);
+  if (!/[%$\\]/.test(written)) {
+    const text = byteText(written);
+    return { text, evaluate: (_subject: ExprSubject) => text };
+  }
+  const parsed = parseStringExpr(written);
   return "error" in parsed ? parsed : parsed.expr;
 }
 

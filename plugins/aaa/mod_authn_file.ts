@@ -60,7 +60,7 @@ async function checkPassword(r: RequestRec, user: string, password: string): Pro
   }
   let users: ReadonlyMap<string, string>;
   try {
-    users = await userFiles(process.files, userFile).current();
+    users = userFiles(userFile).current(process.host.files);
   } catch (error) {
     const about = { ...aboutRequest(r), error: describeFileError(error) };
     log.error("authn_file", "AH01620", `Could not open password file: ${userFile}`, about);
