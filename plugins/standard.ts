@@ -13,6 +13,7 @@ import env from "./env/mod_env.ts";
 import headers from "./headers/mod_headers.ts";
 import heartbeat from "./heartbeat/mod_heartbeat.ts";
 import heartmonitor from "./heartbeat/mod_heartmonitor.ts";
+import authForward from "./auth_forward/mod_auth_forward.ts";
 import bybusyness from "./lbmethod/mod_lbmethod_bybusyness.ts";
 import byrequests from "./lbmethod/mod_lbmethod_byrequests.ts";
 import bytraffic from "./lbmethod/mod_lbmethod_bytraffic.ts";
@@ -52,4 +53,5 @@ export const standardPlugins: readonly Module[] = [
   authzGroupfile,
   accessCompat,
   remoteip,
+  authForward,
 ] as readonly Module[];

@@ -42,7 +42,12 @@ const remoteip = defineModule({
   }),
   needs: ["sockets"],
   commands: ({ flag, iterate, take1 }) => [
-    take1("RemoteIPHeader", "server", "header", "Specifies a request header to trust as the client IP, e.g. X-Forwarded-For"),
+    take1(
+      "RemoteIPHeader",
+      "server",
+      "header",
+      "Specifies a request header to trust as the client IP, e.g. X-Forwarded-For",
+    ),
     take1("RemoteIPProxiesHeader", "server", "proxiesHeader", "Specifies a request header to record proxy IP's"),
     iterate("RemoteIPTrustedProxy", "server", addProxy(false), "Proxies which are trusted to present public addresses"),
     iterate("RemoteIPInternalProxy", "server", addProxy(true), "Proxies which are trusted to present any address"),
