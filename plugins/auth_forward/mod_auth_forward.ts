@@ -109,8 +109,8 @@ function askService(r: RequestRec): Status | Promise<Status> {
 
 async function ask(r: RequestRec, service: Service, headers: readonly string[]): Promise<Status> {
   const { worker } = service;
-  const { process, log } = r.server;
-  worker.pool ??= new ConnPool(worker, process.sockets, process);
+  const { process: generation, log } = r.server;
+  worker.pool ??= new ConnPool(worker, generation.sockets, generation);
   const result = await Question.ask(worker.pool, questionHead(r, service), service.limitMs, (question) => {
     r.out.watcher = question;
   });

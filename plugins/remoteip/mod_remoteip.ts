@@ -8,6 +8,7 @@ import {
   type ConnRec,
   checkConfig,
   childExit,
+  clientAddress,
   DECLINED,
   defineModule,
   describeFileError,
@@ -154,6 +155,12 @@ const reading = new Set<ProxyReader>();
 function readProxyHeader(conn: ConnRec, socket: Socket): Status {
   const rules = rulesOf(conn.process);
   if (rules === undefined || clients.has(conn) || !rules.apply(conn)) return DECLINED;
+  if (conn.secure) {
+    // The header stands before the handshake; one that comes inside of it is the client's own.
+    const text = "RemoteIPProxyProtocol: a PROXY header before TLS is not supported";
+    conn.vhosts[0]!.log.error("remoteip", "", text, { client: clientAddress(conn) });
+    return 500;
+  }
   const reader = new ProxyReader(conn, socket, headerRead);
   reading.add(reader);
   reader.start();
