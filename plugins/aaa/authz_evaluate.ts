@@ -5,7 +5,6 @@
 import { type AuthzStatus, aboutRequest, type RequestRec } from "../../modules/mod.ts";
 import { type AuthzNode, type AuthzSection, sectionText } from "./authz_section.ts";
 
-export type AuthzResult = AuthzStatus;
 type Answer = AuthzStatus | Promise<AuthzStatus>;
 
 export function evaluate(r: RequestRec, node: AuthzNode): Answer {

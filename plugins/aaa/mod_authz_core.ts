@@ -5,6 +5,7 @@
 import { z } from "zod";
 import {
   type AuthzCheck,
+  type AuthzStatus,
   aboutRequest,
   accessCheckerEx,
   authChecker,
@@ -28,7 +29,7 @@ import {
   splitWords,
   takeWord,
 } from "../../modules/mod.ts";
-import { type AuthzResult, evaluate } from "./authz_evaluate.ts";
+import { evaluate } from "./authz_evaluate.ts";
 import {
   type AuthzScope,
   addToSection,
@@ -42,17 +43,17 @@ import {
 const authzCore = defineModule({
   name: "mod_authz_core",
   config: z.object({
-    /** What `Require` says in each scope; read as one section. */
-    scopes: z.array(z.custom<AuthzScope>()).default([]).transform(mergeScopes),
+    /** What `Require` and its sections say: a scope each, read as one section. */
+    require: z.array(z.custom<AuthzScope>()).default([]).transform(mergeScopes),
     /** A user who may not gets 403, not 401 once more. */
     forbiddenOnFailure: z.boolean().default(false),
   }),
-  append: ["scopes"],
+  append: ["require"],
   commands: ({ flag, raw, section, take1 }) => [
     raw(
       "Require",
       "dir",
-      require,
+      addRequirement,
       "specifies authorization directives which one must pass (or not) for a request to succeed",
     ),
     section("RequireAll", "dir", openSection("and", false), "Container of which none must fail and one must pass"),
@@ -80,16 +81,16 @@ export default authzCore;
 
 /** What the commands have read of the scope so far. */
 function scopeOf(cmd: CommandContext): AuthzScope {
-  const known = (cmd.raw.scopes as AuthzScope[] | undefined)?.[0];
+  const known = (cmd.raw.require as AuthzScope[] | undefined)?.[0];
   if (known !== undefined) return known;
   const scope: AuthzScope = { merging: null, section: null };
-  cmd.push("scopes", scope);
+  cmd.push("require", scope);
   const all = (cmd.server.state[authzCore.index] ??= []) as AuthzScope[];
   all.push(scope);
   return scope;
 }
 
-function require(cmd: CommandContext, line: string): string | undefined {
+function addRequirement(cmd: CommandContext, line: string): string | undefined {
   const scope = scopeOf(cmd);
   let first = takeWord(line, 0);
   const negate = first?.word.text.toLowerCase() === "not";
@@ -147,7 +148,7 @@ function refuseNegative(process: ProcessRec): void {
 
 /** access_checker_ex and auth_checker. @param afterAuthn the user is known, if there is one */
 function authorize(r: RequestRec, afterAuthn: boolean): Status | Promise<Status> {
-  const section = getModuleConfig(r.perDirConfig, authzCore).scopes;
+  const section = getModuleConfig(r.perDirConfig, authzCore).require;
   if (section === null) return withoutSection(r);
   const result = evaluate(r, section);
   return typeof result === "string"
@@ -162,7 +163,7 @@ function withoutSection(r: RequestRec): Status {
   return 500;
 }
 
-function conclude(r: RequestRec, afterAuthn: boolean, result: AuthzResult): Status {
+function conclude(r: RequestRec, afterAuthn: boolean, result: AuthzStatus): Status {
   const { log } = r.server;
   switch (result) {
     case "granted":
