@@ -3,11 +3,17 @@
  * Source: httpd modules/aaa/mod_authz_core.c, apply_authz_sections
  */
 import { type AuthzStatus, aboutRequest, type RequestRec } from "../../modules/mod.ts";
-import { type AuthzNode, type AuthzSection, sectionText } from "./authz_section.ts";
+import { type AuthzNode, type AuthzSection, covers, sectionText } from "./authz_section.ts";
 
 type Answer = AuthzStatus | Promise<AuthzStatus>;
 
-export function evaluate(r: RequestRec, node: AuthzNode): Answer {
+/** @param parentOp how the section around it combines its children */
+export function evaluate(r: RequestRec, node: AuthzNode, parentOp: "and" | "or" = "and"): Answer {
+  if (!covers(node, r.method)) {
+    const result = parentOp === "and" ? "granted" : "neutral";
+    tell(r, node, "AH01625", result, " (directive limited to other methods)");
+    return result;
+  }
   const result = "children" in node ? combine(r, node, 0, "neutral") : node.check(r);
   return typeof result === "string" ? settle(r, node, result) : result.then((status) => settle(r, node, status));
 }
@@ -16,7 +22,7 @@ export function evaluate(r: RequestRec, node: AuthzNode): Answer {
 function combine(r: RequestRec, section: AuthzSection, from: number, soFar: AuthzStatus): Answer {
   let result = soFar;
   for (let i = from; i < section.children.length; i++) {
-    const child = evaluate(r, section.children[i]!);
+    const child = evaluate(r, section.children[i]!, section.op);
     if (typeof child !== "string") {
       return child.then((status) => {
         const next = join(section, result, status);
@@ -47,12 +53,15 @@ function settle(r: RequestRec, node: AuthzNode, status: AuthzStatus): AuthzStatu
   let result = status;
   // That somebody is not refused is no reason to let him in.
   if (node.negate && status !== "error") result = status === "granted" ? "denied" : "neutral";
-  const { log } = r.server;
-  if (log.enabled("authz_core", 7)) {
-    const text = "children" in node ? sectionText(node) : node.text;
-    log.debug("authz_core", "AH01626", `authorization result of ${text}: ${WORDS[result]}`, aboutRequest(r));
-  }
+  tell(r, node, "AH01626", result, "");
   return result;
+}
+
+function tell(r: RequestRec, node: AuthzNode, ah: string, result: AuthzStatus, why: string): void {
+  const { log } = r.server;
+  if (!log.enabled("authz_core", 7)) return;
+  const text = "children" in node ? sectionText(node) : node.text;
+  log.debug("authz_core", ah, `authorization result of ${text}: ${WORDS[result]}${why}`, aboutRequest(r));
 }
 
 const WORDS: Readonly<Record<AuthzStatus, string>> = {

@@ -2,7 +2,7 @@
  * What `Require` says, as a tree: requirements, and sections that combine them; and how scopes are merged.
  * Source: httpd modules/aaa/mod_authz_core.c, merge_authz_core_dir_config, add_authz_section, authz_core_check_section
  */
-import type { AuthzCheck } from "../../modules/mod.ts";
+import type { AuthzCheck, MethodTest } from "../../modules/mod.ts";
 
 /** One `Require` line. */
 export interface Requirement {
@@ -10,6 +10,8 @@ export interface Requirement {
   readonly text: string;
   negate: boolean;
   readonly check: AuthzCheck;
+  /** Of <Limit>; null: it is about every method. */
+  readonly limited: MethodTest | null;
 }
 
 /** <RequireAll>, <RequireAny>, <RequireNone>, and the Require lines that stand in none of them. */
@@ -32,6 +34,12 @@ export interface AuthzScope {
 
 export function makeSection(op: "and" | "or", negate: boolean): AuthzSection {
   return { op, negate, merged: false, children: [] };
+}
+
+/** Is it about requests of this method? A section is where one of its children is. */
+export function covers(node: AuthzNode, method: string): boolean {
+  if ("children" in node) return node.children.some((child) => covers(child, method));
+  return node.limited === null || node.limited(method);
 }
 
 /** As httpd names a section in its messages. */

@@ -13,6 +13,7 @@ import {
   getRemoteHost,
   inDomain,
   ipSubnetMessage,
+  type MethodTest,
   OK,
   parseIpSubnet,
   type RequestRec,
@@ -23,12 +24,23 @@ import {
 /** Does a line cover the request? `host`: it takes the client's name to say. */
 type Match = { readonly host: string } | ((r: RequestRec) => boolean);
 
-/** All that a scope says. It replaces what the outer ones say, as httpd's does, even where it says less. */
+/** What a line says, and about which methods; null: all. */
+interface Line<T> {
+  readonly says: T;
+  readonly limited: MethodTest | null;
+}
+
+type Order = "deny,allow" | "allow,deny" | "mutual-failure";
+
+/**
+ * All that a scope says. It replaces what the outer ones say, as httpd's does, even where it says less. The last `order` and
+ * the last `satisfy` about a method count.
+ */
 interface Access {
-  order: "deny,allow" | "allow,deny" | "mutual-failure";
-  readonly allows: Match[];
-  readonly denies: Match[];
-  satisfyAny: boolean;
+  readonly orders: Line<Order>[];
+  readonly allows: Line<Match>[];
+  readonly denies: Line<Match>[];
+  readonly satisfyAny: Line<boolean>[];
 }
 
 const FROM = "'from' followed by hostnames or IP-address wildcards";
@@ -43,7 +55,7 @@ const accessCompat = defineModule({
     take1("Satisfy", "dir", setSatisfy, "access policy if both allow and require used ('all' or 'any')"),
   ],
   registerHooks({ hook }) {
-    hook(satisfyAny, (r) => (accessOf(r)?.satisfyAny ? OK : DECLINED));
+    hook(satisfyAny, (r) => (lastAbout(accessOf(r)?.satisfyAny, r) ? OK : DECLINED));
     hook(accessChecker, checkAddress);
   },
 });
@@ -52,7 +64,7 @@ export default accessCompat;
 function scopeOf(cmd: CommandContext): Access {
   const known = cmd.raw.access as Access | undefined;
   if (known !== undefined) return known;
-  const access: Access = { order: "deny,allow", allows: [], denies: [], satisfyAny: false };
+  const access: Access = { orders: [], allows: [], denies: [], satisfyAny: [] };
   cmd.set("access", access);
   return access;
 }
@@ -60,14 +72,14 @@ function scopeOf(cmd: CommandContext): Access {
 function setOrder(cmd: CommandContext, arg: string): string | undefined {
   const order = arg.toLowerCase();
   if (order !== "allow,deny" && order !== "deny,allow" && order !== "mutual-failure") return "unknown order";
-  scopeOf(cmd).order = order;
+  scopeOf(cmd).orders.push({ says: order, limited: cmd.limited });
   return undefined;
 }
 
 function setSatisfy(cmd: CommandContext, arg: string): string | undefined {
   const word = arg.toLowerCase();
   if (word !== "all" && word !== "any") return "Satisfy either 'any' or 'all'.";
-  scopeOf(cmd).satisfyAny = word === "any";
+  scopeOf(cmd).satisfyAny.push({ says: word === "any", limited: cmd.limited });
   return undefined;
 }
 
@@ -75,7 +87,7 @@ function addMatch(cmd: CommandContext, from: string, where: string, list: "allow
   if (from.toLowerCase() !== "from") return "allow and deny must be followed by 'from'";
   const match = parseMatch(where);
   if (typeof match === "string") return match;
-  scopeOf(cmd)[list].push(match);
+  scopeOf(cmd)[list].push({ says: match, limited: cmd.limited });
   return undefined;
 }
 
@@ -98,20 +110,39 @@ function accessOf(r: RequestRec): Access | undefined {
   return getModuleConfig(r.perDirConfig, accessCompat).access;
 }
 
+function isAbout({ limited }: Line<unknown>, r: RequestRec): boolean {
+  return limited === null || limited(r.method);
+}
+
+function lastAbout<T>(lines: readonly Line<T>[] | undefined, r: RequestRec): T | undefined {
+  return lines?.findLast((line) => isAbout(line, r))?.says;
+}
+
+function orderOf(access: Access, r: RequestRec): Order {
+  return lastAbout(access.orders, r) ?? "deny,allow";
+}
+
+/** access_checker. The client's name is asked for only if it can change the answer. */
 function checkAddress(r: RequestRec): Status | Promise<Status> {
   const access = accessOf(r);
   if (access === undefined) return DECLINED;
-  const needsName = [...access.allows, ...access.denies].some((match) => typeof match !== "function");
-  if (!needsName) return verdict(r, access, null);
+  const settled = matches(orderOf(access, r) === "deny,allow" ? access.allows : access.denies, r, null);
+  const named = (line: Line<Match>) => typeof line.says !== "function" && isAbout(line, r);
+  if (settled || !(access.allows.some(named) || access.denies.some(named))) return verdict(r, access, null);
   return getRemoteHost(r).then((name) => verdict(r, access, name));
 }
 
+function matches(lines: readonly Line<Match>[], r: RequestRec, name: string | null): boolean {
+  return lines.some((line) => {
+    if (!isAbout(line, r)) return false;
+    return typeof line.says === "function" ? line.says(r) : name !== null && inDomain(line.says.host, name);
+  });
+}
+
 function verdict(r: RequestRec, access: Access, name: string | null): Status {
-  const covers = (match: Match) =>
-    typeof match === "function" ? match(r) : name !== null && inDomain(match.host, name);
-  const allowed = access.allows.some(covers);
-  const denied = access.denies.some(covers);
-  const granted = access.order === "deny,allow" ? allowed || !denied : allowed && !denied;
+  const allowed = matches(access.allows, r, name);
+  const denied = matches(access.denies, r, name);
+  const granted = orderOf(access, r) === "deny,allow" ? allowed || !denied : allowed && !denied;
   if (granted) return OK;
   const what = r.filename === "" ? `uri ${r.uri}` : r.filename;
   r.server.log.error("access_compat", "AH01797", `client denied by server configuration: ${what}`, aboutRequest(r));

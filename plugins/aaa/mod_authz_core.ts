@@ -105,7 +105,12 @@ function addRequirement(cmd: CommandContext, line: string): string | undefined {
   if (negate && scope.section.op === "or") {
     return `negative ${cmd.directive.name} directive has no effect in ${sectionText(scope.section)} directive`;
   }
-  const requirement: Requirement = { text: `Require ${negate ? "not " : ""}${name} ${args}`, negate, check };
+  const requirement: Requirement = {
+    text: `Require ${negate ? "not " : ""}${name} ${args}`,
+    negate,
+    check,
+    limited: cmd.limited,
+  };
   scope.section.children.push(requirement);
   return undefined;
 }

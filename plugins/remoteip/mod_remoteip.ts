@@ -6,7 +6,6 @@ import { z } from "zod";
 import {
   type CommandContext,
   type ConnRec,
-  checkConfig,
   childExit,
   clientAddress,
   DECLINED,
@@ -24,6 +23,7 @@ import {
   type RequestRec,
   type Socket,
   type Status,
+  type VhostAddr,
 } from "../../modules/mod.ts";
 import { readForwarded, type TrustedProxy } from "./forwarded.ts";
 import type { ProxyClient } from "./proxy_header.ts";
@@ -63,8 +63,7 @@ const remoteip = defineModule({
     ),
   ],
   registerHooks({ hook }) {
-    hook(checkConfig, buildRules);
-    hook(postConfig, announceRules);
+    hook(postConfig, buildRules);
     hook(childExit, dropReaders);
     hook(processConnection, readProxyHeader, { rank: "first" });
     hook(postReadRequest, findClient, { rank: "first" });
@@ -119,8 +118,8 @@ function addException(cmd: CommandContext, text: string): string | undefined {
 
 // The PROXY protocol
 
-/** check_config: one set of rules for the program, since connections have no virtual host yet. */
-function buildRules(process: ProcessRec): void {
+/** post_config: one set of rules for the program, since connections have no virtual host yet. */
+function buildRules(process: ProcessRec, _previous: ProcessRec | null): void {
   const settings = [];
   const exceptions: IpSubnet[] = [];
   for (const server of process.servers) {
@@ -131,20 +130,18 @@ function buildRules(process: ProcessRec): void {
   }
   const rules = new ProxyRules(settings, exceptions);
   process.servers[0]!.state[remoteip.index] = rules.enabled.length > 0 ? rules : undefined;
+  announce(process, "AH03492", "enabled", rules.enabled);
+  announce(process, "AH03494", "disabled", rules.disabled);
+}
+
+function announce(process: ProcessRec, ah: string, what: string, addrs: readonly VhostAddr[]): void {
+  for (const { name, port } of addrs) {
+    process.log.notice("remoteip", ah, `RemoteIPProxyProtocol: ${what} on ${name}:${port === 0 ? "*" : port}`);
+  }
 }
 
 function rulesOf(process: ProcessRec): ProxyRules | undefined {
   return process.servers[0]!.state[remoteip.index] as ProxyRules | undefined;
-}
-
-function announceRules(process: ProcessRec, _previous: ProcessRec | null): void {
-  const rules = rulesOf(process);
-  for (const { text } of rules?.enabled ?? []) {
-    process.log.notice("remoteip", "AH03492", `RemoteIPProxyProtocol: enabled on ${text}`);
-  }
-  for (const { text } of rules?.disabled ?? []) {
-    process.log.notice("remoteip", "AH03494", `RemoteIPProxyProtocol: disabled on ${text}`);
-  }
 }
 
 /** Who sent a PROXY header; null: the load balancer speaks for itself. */

@@ -11,7 +11,7 @@ export interface ProxyProtocolSetting {
 }
 
 /** The main server stands for every address. */
-const EVERYWHERE: readonly VhostAddr[] = [{ host: "*", port: 0, text: "*:*" }];
+const EVERYWHERE: readonly VhostAddr[] = [{ host: "*", port: 0, name: "*" }];
 
 export class ProxyRules {
   readonly enabled: VhostAddr[] = [];

@@ -23,7 +23,7 @@ function leaf(status: AuthzStatus, negate = false, later = false): Requirement {
     asked.push(status);
     return later ? Promise.resolve(status) : status;
   };
-  return { text: `Require ${status}`, negate, check };
+  return { text: `Require ${status}`, negate, check, limited: null };
 }
 
 function section(op: "and" | "or", children: AuthzNode[], negate = false): AuthzSection {
