@@ -102,6 +102,7 @@ function addHeader(cmd: CommandContext, name: string): string | undefined {
 function askService(r: RequestRec): Status | Promise<Status> {
   const { service, headers } = getModuleConfig(r.perDirConfig, authForward);
   if (service === null) return DECLINED;
+  if (r.main !== null) return 403; // an expression asks whether it may be had, and cannot wait for the answer
   // What the service alone may say, nobody else has said.
   for (const name of headers) r.headersIn.unset(name);
   return ask(r, service, headers);

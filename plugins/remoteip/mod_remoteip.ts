@@ -92,7 +92,7 @@ function readList(internal: boolean) {
   return (cmd: CommandContext, path: string): string | undefined => {
     let text: string;
     try {
-      text = cmd.readFile(path);
+      text = cmd.host.files?.read(cmd.resolvePath(path)) ?? "";
     } catch (error) {
       return `${cmd.directive.name}: Could not open file ${cmd.resolvePath(path)}: ${describeFileError(error).replace(/^\(\d+\)/, "")}`;
     }

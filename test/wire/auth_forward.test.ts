@@ -18,7 +18,7 @@ import {
   untilClose,
 } from "../support/backend.ts";
 import { connectClient, fetchOnce } from "../support/client.ts";
-import { runSluice, type Sluice, startSluice } from "../support/sluice.ts";
+import { type Sluice, startSluice } from "../support/sluice.ts";
 
 let service: Backend;
 let backend: Backend;
@@ -206,19 +206,4 @@ test("a client that leaves takes its question along", async () => {
   service.routes = { "*": ok("") };
   assert.equal((await get("/x")).status, 200);
   assert.equal(backend.requests.length, before + 1);
-});
-
-test("-t: what cannot be right", async () => {
-  for (const [line, text] of [
-    ["AuthForward /verify", "AuthForward URL must be absolute!: /verify"],
-    ["AuthForward https://a/", "AuthForward: https:// is not supported"],
-    ["AuthForward http://a/ timeout=0", "AuthForward: unknown parameter timeout=0: timeout=SECONDS is meant"],
-    ["AuthForward http://a/ retry=1", "AuthForward: unknown parameter retry=1: timeout=SECONDS is meant"],
-    ['AuthForwardHeaders "a b"', "AuthForwardHeaders: 'a b' is no name of a field"],
-  ] as const) {
-    const run = await runSluice(`Listen 127.0.0.1:PORT\n<Location />\n${line}\n</Location>`, { args: ["-t"] });
-    assert.equal(run.exit, 1, line);
-    assert.ok(run.stderr.includes(text), run.stderr);
-    await run.stop();
-  }
 });
