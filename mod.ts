@@ -11,6 +11,7 @@ import type { Module } from "./modules/mod.ts";
 import unixd from "./modules/mpm/mod_unixd.ts";
 import proxy from "./modules/proxy/mod_proxy.ts";
 import proxyBalancer from "./modules/proxy_balancer/mod_proxy_balancer.ts";
+import authnCore from "./modules/server/mod_authn_core.ts";
 import core from "./modules/server/mod_core.ts";
 import watchdog from "./modules/watchdog/mod_watchdog.ts";
 import { standardPlugins } from "./plugins/standard.ts";
@@ -23,6 +24,7 @@ export const standardModules: readonly Module[] = [
   http,
   unixd,
   watchdog,
+  authnCore,
   proxy,
   proxyBalancer,
   ...standardPlugins,

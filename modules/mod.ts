@@ -1,7 +1,7 @@
 /**
  * What a plugin may import.
  */
-export { splitWords, type Word } from "./config/directive.ts";
+export { ConfigError, splitWords, takeWord, type Word } from "./config/directive.ts";
 export { compileRegex, matchGroups, namedGroups } from "./config/regex.ts";
 export * from "./core/brigade.ts";
 export * from "./core/bytes.ts";
@@ -12,11 +12,13 @@ export * from "./core/filter.ts";
 export * from "./core/hooks.ts";
 export * from "./core/host.ts";
 export * from "./core/ipsubnet.ts";
+export * from "./core/method.ts";
 export * from "./core/module.ts";
 export * from "./core/providers.ts";
 export * from "./core/records.ts";
 export * from "./core/status.ts";
 export * from "./core/table.ts";
+export * from "./core/watched_file.ts";
 export * from "./http/chunked.ts";
 export { connectionCount } from "./http/connection.ts";
 export * from "./http/field_value.ts";
@@ -45,10 +47,13 @@ export * from "./proxy/url.ts";
 export * from "./proxy/worker.ts";
 export * from "./proxy/worker_state.ts";
 export * from "./proxy/worker_url.ts";
+export * from "./server/auth.ts";
 export * from "./server/expr.ts";
 export * from "./server/expr_subject.ts";
 export * from "./server/hooks.ts";
+export { authNameOf, authTypeOf } from "./server/mod_authn_core.ts";
 export { type CoreConfig, default as core, serverToken } from "./server/mod_core.ts";
+export * from "./server/remote_host.ts";
 export * from "./server/server_name.ts";
 export * from "./server/timeouts.ts";
 export { defaultPort } from "./server/uri.ts";

@@ -2,6 +2,14 @@
  * The modules that ship, in load order.
  */
 import type { Module } from "../modules/mod.ts";
+import accessCompat from "./aaa/mod_access_compat.ts";
+import authBasic from "./aaa/mod_auth_basic.ts";
+import authnFile from "./aaa/mod_authn_file.ts";
+import authzCore from "./aaa/mod_authz_core.ts";
+import authzGroupfile from "./aaa/mod_authz_groupfile.ts";
+import authzHost from "./aaa/mod_authz_host.ts";
+import authzUser from "./aaa/mod_authz_user.ts";
+import authForward from "./auth_forward/mod_auth_forward.ts";
 import env from "./env/mod_env.ts";
 import headers from "./headers/mod_headers.ts";
 import heartbeat from "./heartbeat/mod_heartbeat.ts";
@@ -12,6 +20,7 @@ import bytraffic from "./lbmethod/mod_lbmethod_bytraffic.ts";
 import mime from "./mime/mod_mime.ts";
 import proxyHcheck from "./proxy_hcheck/mod_proxy_hcheck.ts";
 import proxyHttp from "./proxy_http/mod_proxy_http.ts";
+import remoteip from "./remoteip/mod_remoteip.ts";
 import setenvif from "./setenvif/mod_setenvif.ts";
 import slotmemPlain from "./slotmem/mod_slotmem_plain.ts";
 import slotmemShm from "./slotmem/mod_slotmem_shm.ts";
@@ -36,4 +45,13 @@ export const standardPlugins: readonly Module[] = [
   proxyHcheck,
   heartbeat,
   heartmonitor,
+  authBasic,
+  authnFile,
+  authzCore,
+  authzHost,
+  authzUser,
+  authzGroupfile,
+  accessCompat,
+  remoteip,
+  authForward,
 ] as readonly Module[];

@@ -6,6 +6,7 @@ import { z } from "zod";
 import type { CommandContext, CommandKind, CommandRec, MethodTest, ScopeInfo } from "../core/command.ts";
 import type { Host } from "../core/host.ts";
 import type { Module, RawConfig } from "../core/module.ts";
+import { type ProviderGroup, Providers } from "../core/providers.ts";
 import { type RawVector, type SectionRec, ServerRec } from "../core/records.ts";
 import { type ConfigError, type Directive, didYouMean, errorAt, splitWords, type Word } from "./directive.ts";
 import { mergeConfig } from "./merge.ts";
@@ -50,11 +51,17 @@ export function commandsByName(modules: readonly Module[]): Map<string, OwnedCom
  * Runs every directive; answers the main server and the virtual hosts, merged and parsed.
  * @throws ConfigError at the first directive that is wrong
  */
-export function buildServers(tree: readonly Directive[], modules: readonly Module[], host: BuildHost): ServerRec[] {
+export function buildServers(
+  tree: readonly Directive[],
+  modules: readonly Module[],
+  host: BuildHost,
+  providers = new Providers(),
+): ServerRec[] {
   const main = new ServerRec(false, "", 0, []);
   const build: Build = {
     modules,
     host,
+    providers,
     commands: commandsByName(modules),
     servers: [main],
     sections: new Map(),
@@ -69,6 +76,7 @@ interface Build {
   readonly modules: readonly Module[];
   readonly host: BuildHost;
   readonly commands: ReadonlyMap<string, OwnedCommand>;
+  readonly providers: Providers;
   readonly servers: ServerRec[];
   readonly sections: Map<ServerRec, SectionRec[]>;
   /** Sections so far. */
@@ -226,6 +234,10 @@ class Context implements CommandContext {
 
   resolvePath(path: string): string {
     return this.build.host.resolvePath(path);
+  }
+
+  provider<T>(group: ProviderGroup<T>, name: string): T | undefined {
+    return this.build.providers.lookup(group, name);
   }
 
   warn(ahNumber: string, message: string): void {

@@ -7,6 +7,7 @@
 import type { Expr } from "./expr.ts";
 import type { Host } from "./host.ts";
 import type { RawConfig } from "./module.ts";
+import type { ProviderGroup } from "./providers.ts";
 import type { SectionRec, ServerRec } from "./records.ts";
 
 /**
@@ -80,6 +81,8 @@ export interface CommandContext {
   warn(ahNumber: string, message: string): void;
   /** Whether a module of that name is loaded. */
   hasModule(name: string): boolean;
+  /** What a module registered under that name, or undefined. */
+  provider<T>(group: ProviderGroup<T>, name: string): T | undefined;
 }
 
 /** Answers the text of an error, in httpd's words, or nothing. */

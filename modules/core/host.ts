@@ -16,6 +16,8 @@ export interface HostFiles {
   stat(path: string, follow: boolean): FileInfo | null;
   /** One character per byte. @throws Error */
   read(path: string): string;
+  /** A text that is another one once the file has changed. @throws Error */
+  version(path: string): string;
 }
 
 export interface Host {

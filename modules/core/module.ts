@@ -22,9 +22,8 @@ export class Registrar {
 
   hook: Hooks["hook"] = (key, fn, order: HookOrder = {}) => this.hooks.hook(key, fn, order);
 
-  provider<T>(group: ProviderGroup<T>, name: string, provider: T): void {
+  provider = <T>(group: ProviderGroup<T>, name: string, provider: T): void =>
     this.providers.register(group, name, provider);
-  }
 }
 
 /** Raw values of one scope, as directives wrote them; unset keys are absent. */

@@ -6,7 +6,7 @@
 import type { Socket, SocketHost } from "../net/socket.ts";
 import type { Bytes } from "./bytes.ts";
 import type { Clock, TimerWheel } from "./clock.ts";
-import type { ErrorLog } from "./error_log.ts";
+import type { ErrorLog, LogSubject } from "./error_log.ts";
 import type { Expr } from "./expr.ts";
 import type { OutputFilter } from "./filter.ts";
 import type { Hooks } from "./hooks.ts";
@@ -363,4 +363,10 @@ export class RequestRec {
 /** "IP:PORT" of the client, for the error log. */
 export function clientAddress(conn: ConnRec): string {
   return conn.peerIp === "" ? "unix" : `${conn.peerIp}:${conn.peerPort}`;
+}
+
+/** What a log line about a request names. */
+export function aboutRequest(r: RequestRec): LogSubject {
+  const client = r.useragentIp === "" ? "unix" : `${r.useragentIp}:${r.useragentPort}`;
+  return { client, referer: r.headersIn.get("Referer") };
 }

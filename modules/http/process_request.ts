@@ -2,7 +2,7 @@
  * One request from its record to its log line. Both fronts call this.
  * Source: httpd modules/http/http_request.c, ap_process_request, ap_die
  */
-import { clientAddress, type RequestRec } from "../core/records.ts";
+import { aboutRequest, type RequestRec } from "../core/records.ts";
 import { DECLINED, DONE, OK, type Status } from "../core/status.ts";
 import { logTransaction } from "../server/hooks.ts";
 import { processRequestInternal } from "../server/request.ts";
@@ -32,9 +32,7 @@ function finishLater(r: RequestRec, answer: Promise<Status>, end: RequestEnd): v
   answer.then(
     (status) => settle(r, status, end),
     (error: unknown) => {
-      r.server.log.crit("core", "", `handler failed: ${String((error as Error)?.stack ?? error)}`, {
-        client: clientAddress(r.conn),
-      });
+      r.server.log.crit("core", "", `handler failed: ${String((error as Error)?.stack ?? error)}`, aboutRequest(r));
       settle(r, 500, end);
     },
   );

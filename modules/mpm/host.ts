@@ -27,5 +27,9 @@ export const nodeHost: Host = {
       }
     },
     read: (path) => readFileSync(path, "latin1"),
+    version(path) {
+      const { dev, ino, size, mtimeMs, ctimeMs } = statSync(path);
+      return `${dev} ${ino} ${size} ${mtimeMs} ${ctimeMs}`;
+    },
   },
 };

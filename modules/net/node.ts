@@ -7,7 +7,7 @@
  * - On Deno all sockets may share that buffer: it is filled right before the call, never while another one is handled.
  */
 import { Buffer } from "node:buffer";
-import { lookup as dnsLookup } from "node:dns";
+import { lookup as dnsLookup, lookupService } from "node:dns";
 import { lstat, unlink } from "node:fs/promises";
 import net from "node:net";
 import type { Bytes } from "../core/bytes.ts";
@@ -193,6 +193,17 @@ export const nodeSockets: SocketHost = {
         else if (found.length === 0) reject({ code: "ENOTFOUND", message: `no address for ${name}` });
         else resolve([...new Set(found.map((entry) => entry.address))]);
       });
+    });
+  },
+
+  // By the system's resolver, which `reverse` of node:dns goes past: names of /etc/hosts count, as in httpd.
+  reverse(address) {
+    return new Promise((resolve, reject) => {
+      try {
+        lookupService(address, 0, (error, name) => (error === null ? resolve(name) : reject(socketError(error))));
+      } catch (error) {
+        reject(socketError(error)); // no address
+      }
     });
   },
 };

@@ -98,4 +98,6 @@ export interface SocketHost {
   lookup(name: string): Promise<readonly string[]>;
   /** UDP. Resolves when bound; rejects with a SocketError. */
   datagram(options: DatagramOptions, owner: DatagramOwner): Promise<DatagramSocket>;
+  /** The name of an IP address; rejects with a SocketError if it has none. */
+  reverse(address: string): Promise<string>;
 }

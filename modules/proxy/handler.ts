@@ -2,7 +2,7 @@
  * The proxy's handler: attempts, one after the other, until one served or none may follow.
  * Source: httpd modules/proxy/mod_proxy.c proxy_handler
  */
-import { clientAddress, type RequestRec } from "../core/records.ts";
+import { aboutRequest, type RequestRec } from "../core/records.ts";
 import { DECLINED, OK, type Status } from "../core/status.ts";
 import { ProxyAttempt } from "./attempt.ts";
 import { releaseElected } from "./balancer.ts";
@@ -70,7 +70,7 @@ function ask(r: RequestRec, attempt: ProxyAttempt, elected: Status): Status | Pr
     "AH01144",
     `No protocol handler was valid for the URL ${r.uri} (scheme '${url.scheme}'). If you are using a DSO version of ` +
       "mod_proxy, make sure the proxy submodules are included in the configuration using LoadModule.",
-    { client: clientAddress(r.conn) },
+    aboutRequest(r),
   );
   return 500;
 }

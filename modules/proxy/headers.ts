@@ -3,7 +3,7 @@
  * Source: httpd modules/proxy/proxy_util.c ap_proxy_create_hdrbrgd, ap_proxy_clear_connection; mod_proxy_http.c process_proxy_header
  */
 import { getModuleConfig } from "../core/module.ts";
-import { clientAddress, type RequestRec } from "../core/records.ts";
+import { aboutRequest, type RequestRec } from "../core/records.ts";
 import { DONE, OK, type Status } from "../core/status.ts";
 import * as h from "../core/table.ts";
 import { connectionTokens } from "../http/field_value.ts";
@@ -37,7 +37,7 @@ export function requestHead(r: RequestRec, conf: ProxyConfig, url: ProxyUrl, fra
   let via = conf.via === "on" || conf.via === "full" ? viaValue(r, conf) : "";
   let expect = framing.expect;
   const add = conf.addHeaders && r.proxyreq === "reverse";
-  let forwardedFor = add && r.conn.peerIp !== "";
+  let forwardedFor = add && r.useragentIp !== "";
   let forwardedHost = add && clientHost !== undefined;
   let forwardedServer = add;
 
@@ -60,7 +60,7 @@ export function requestHead(r: RequestRec, conf: ProxyConfig, url: ProxyUrl, fra
           }
         } else if (id === h.X_FORWARDED_FOR) {
           if (!forwardedFor) continue;
-          added = r.conn.peerIp;
+          added = r.useragentIp;
           forwardedFor = false;
         } else if (id === h.X_FORWARDED_HOST) {
           if (!forwardedHost) continue;
@@ -82,7 +82,7 @@ export function requestHead(r: RequestRec, conf: ProxyConfig, url: ProxyUrl, fra
 
   if (via !== "") out += `Via: ${via}\r\n`;
   if (expect) out += "Expect: 100-Continue\r\n";
-  if (forwardedFor) out += `X-Forwarded-For: ${r.conn.peerIp}\r\n`;
+  if (forwardedFor) out += `X-Forwarded-For: ${r.useragentIp}\r\n`;
   if (forwardedHost) out += `X-Forwarded-Host: ${clientHost}\r\n`;
   if (forwardedServer) out += `X-Forwarded-Server: ${r.server.hostname}\r\n`;
   out += framing.length;
@@ -97,7 +97,7 @@ function backendHost(r: RequestRec, conf: ProxyConfig, url: ProxyUrl, clientHost
       "proxy",
       "AH01092",
       `no HTTP 0.9 request (with no host line) on incoming request and preserve host set forcing hostname to be ${r.server.hostname} for uri ${r.uri}`,
-      { client: clientAddress(r.conn) },
+      aboutRequest(r),
     );
     return r.server.hostname;
   }

@@ -34,8 +34,18 @@ export const translateName = runFirst<[r: RequestRec]>("translate_name");
 export const mapToStorage = runFirst<[r: RequestRec]>("map_to_storage");
 /** The sections that apply are known; the request's fields may be read with them. */
 export const headerParser = runAll<[r: RequestRec]>("header_parser");
+/** Does one suffice of what `access_checker` says and what the hooks behind it say? OK: yes (`Satisfy Any`). */
+export const satisfyAny = runFirst<[r: RequestRec]>("satisfy_any");
 /** May this address, or this environment, have it? */
 export const accessChecker = runAll<[r: RequestRec]>("access_checker");
+/** May it be had whoever asks? DECLINED: that depends on the user. */
+export const accessCheckerEx = runFirst<[r: RequestRec]>("access_checker_ex");
+/** Who asks? Sets `user`. */
+export const checkUserId = runFirst<[r: RequestRec]>("check_user_id");
+/** May this user have it? */
+export const authChecker = runFirst<[r: RequestRec]>("auth_checker");
+/** A user that was proved may not: the field that asks for another one. */
+export const noteAuthFailure = runFirst<[r: RequestRec, authType: string]>("note_auth_failure");
 /** Last changes before the content is made. */
 export const fixups = runAll<[r: RequestRec]>("fixups");
 /** Makes the content. */

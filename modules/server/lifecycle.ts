@@ -41,7 +41,7 @@ export function makeGeneration(input: GenerationInput): ProcessRec {
     hooks.registering(module.name);
     module.registerHooks?.(registrar);
   }
-  const servers = buildServers(input.tree, input.modules, input);
+  const servers = buildServers(input.tree, input.modules, input, providers);
   const main = servers[0]!;
   const conf = getModuleConfig(main.config, core);
   const process: ProcessRec = {

@@ -2,9 +2,12 @@
  * The phases of a request, one after the other.
  * Source: httpd server/request.c, ap_process_request_internal
  */
+
+import { KNOWN_METHODS } from "../core/method.ts";
 import { getModuleConfig } from "../core/module.ts";
 import { RequestRec } from "../core/records.ts";
 import { DECLINED, DONE, OK, type Status } from "../core/status.ts";
+import { checkAccess } from "./access.ts";
 import * as hooks from "./hooks.ts";
 import core from "./mod_core.ts";
 import { decodePath, normalizePath, splitTarget } from "./uri.ts";
@@ -22,7 +25,7 @@ const PHASES: readonly Phase[] = [
   translate,
   mapToStorage,
   (r) => hooks.headerParser.run(r.server.process.hooks, r),
-  (r) => hooks.accessChecker.run(r.server.process.hooks, r),
+  checkAccess,
   (r) => hooks.fixups.run(r.server.process.hooks, r),
   serve,
 ];
@@ -152,9 +155,3 @@ function unhandled(r: RequestRec): Status {
 }
 
 const ALLOW = "POST,OPTIONS,HEAD,GET,TRACE";
-const KNOWN_METHODS = new Set(
-  (
-    "PUT DELETE TRACE CONNECT PATCH PROPFIND PROPPATCH MKCOL COPY MOVE LOCK UNLOCK VERSION-CONTROL CHECKOUT UNCHECKOUT " +
-    "CHECKIN UPDATE LABEL REPORT MKWORKSPACE MKACTIVITY BASELINE-CONTROL MERGE"
-  ).split(" "),
-);

@@ -3,10 +3,10 @@
  * Source: httpd modules/proxy/mod_proxy_http.c proxy_http_handler, ap_proxy_http_process_response
  */
 import {
+  aboutRequest,
   type Backend,
   type ConnectFailure,
   ConnPool,
-  clientAddress,
   DONE,
   defaultPort,
   type FailureRetry,
@@ -15,6 +15,7 @@ import {
   getProxyConfig,
   HeaderTable,
   isChunked,
+  type LogSubject,
   OK,
   type PoolWaiter,
   type ProxyAttempt,
@@ -472,8 +473,8 @@ export class Exchange implements BodyOwner, ResponseWatcher {
     return status;
   }
 
-  subject(): { client: string } {
-    return { client: clientAddress(this.r.conn) };
+  subject(): LogSubject {
+    return aboutRequest(this.r);
   }
 }
 

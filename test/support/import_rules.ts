@@ -33,7 +33,7 @@ const ORDER: Record<string, readonly string[]> = {
 
 /** Where decisions are made: no `node:` import and no name of RUNTIME, so that the same code runs on any host. */
 const PURE =
-  /^(modules\/(core|config|slotmem|server|http|proxy|proxy_balancer)|plugins\/(lbmethod|sticky))\/|^modules\/mod\.ts$/;
+  /^(modules\/(core|config|slotmem|server|http|proxy|proxy_balancer)|plugins\/(lbmethod|sticky|remoteip|auth_forward))\/|^modules\/mod\.ts$/;
 const RUNTIME = new Set(
   "process Bun Deno Buffer globalThis setTimeout setInterval setImmediate Date.now Math.random performance crypto".split(
     " ",

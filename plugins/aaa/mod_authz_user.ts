@@ -1,0 +1,28 @@
+/**
+ * mod_authz_user: Require user and valid-user.
+ * Source: httpd modules/aaa/mod_authz_user.c
+ */
+import { z } from "zod";
+import { type AuthzCheck, aboutRequest, authz, defineModule } from "../../modules/mod.ts";
+import { parseWords } from "./require_words.ts";
+
+export default defineModule({
+  name: "mod_authz_user",
+  config: z.object({}),
+  registerHooks({ provider }) {
+    provider(authz, "user", { parse: parseUser });
+    provider(authz, "valid-user", { parse: () => (r) => (r.user === null ? "deniedNoUser" : "granted") });
+  },
+});
+
+function parseUser(args: string): AuthzCheck | string {
+  const users = parseWords(args);
+  if (typeof users === "string") return users;
+  return (r) => {
+    if (r.user === null) return "deniedNoUser";
+    if (users(r).includes(r.user)) return "granted";
+    const text = `access to ${r.uri} failed, reason: user '${r.user}' does not meet 'require'ments for user to be allowed access`;
+    r.server.log.debug("authz_user", "AH01663", text, aboutRequest(r));
+    return "denied";
+  };
+}

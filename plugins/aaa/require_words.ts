@@ -1,0 +1,16 @@
+/** The words behind `Require host`, `user` and `group`, in which %{VARIABLES} may stand. */
+import { type RequestRec, requestSubject, splitWords, textOrExpr } from "../../modules/mod.ts";
+
+export type WordsOf = (r: RequestRec) => readonly string[];
+
+/** Words without a variable are split once. A text is an error of the configuration. */
+export function parseWords(args: string): WordsOf | string {
+  const value = textOrExpr(args);
+  if ("error" in value) return `Cannot parse expression in require line: ${value.error}`;
+  const split = (text: string) => splitWords(text, 1).map((word) => word.text);
+  if (!/[%$\\]/.test(args)) {
+    const words = split(value.text);
+    return () => words;
+  }
+  return (r) => split(value.evaluate(requestSubject(r)));
+}
