@@ -170,6 +170,7 @@ function optionsOf(line: CommandLine, name: string, modules: readonly Module[]):
     after: line.after,
     modules,
     startLog: line.startLog ?? undefined,
+    startRank: line.startLevel === null ? undefined : levelRank(line.startLevel),
   };
 }
 

@@ -34,7 +34,7 @@ export class BodyOut implements ResponseOut {
   ended = false;
   watcher: ResponseWatcher | null = null;
   private readonly sink: ResponseSink;
-  private readonly r: RequestRec;
+  private r: RequestRec;
   private framing: Framing = "none";
   /** The head, until it leaves. */
   private head = "";
@@ -45,10 +45,16 @@ export class BodyOut implements ResponseOut {
     this.r = r;
   }
 
+  serve(r: RequestRec): void {
+    this.r = r;
+  }
+
   interim(status: Status, reason: string, headers: HeaderTable): void {
     if (this.started || this.ended || this.r.protoNum < HTTP_11) return;
     if (status === 100) this.r.expecting100 = false;
-    this.sink.socket.write(renderInterim(status, reason, headers));
+    const text = renderInterim(status, reason, headers);
+    this.r.wireOut += text.length;
+    this.sink.socket.write(text);
   }
 
   begin(length: number): void {
@@ -89,9 +95,9 @@ export class BodyOut implements ResponseOut {
   private compose(known: number): void {
     const { r } = this;
     const protocol = responseProtocol(r);
-    this.hasBody = !hasNoBody(r.status) && r.method !== "HEAD";
+    this.hasBody = !hasNoBody(r.status) && !r.headerOnly;
     if (hasNoBody(r.status)) this.framing = "none";
-    else if (known < 0 && r.method === "HEAD" && !r.headersOut.hasId(TRANSFER_ENCODING)) this.framing = "none";
+    else if (known < 0 && r.headerOnly && !r.headersOut.hasId(TRANSFER_ENCODING)) this.framing = "none";
     else if (known >= 0) this.framing = "length";
     else this.framing = protocol.number >= HTTP_11 ? "chunked" : "close";
     const delimited = this.framing !== "close" || !this.hasBody;
@@ -181,17 +187,23 @@ export class BodyOut implements ResponseOut {
 
   private takeHead(): string {
     const { head } = this;
-    this.head = "";
+    if (head !== "") {
+      this.head = "";
+      const { process } = this.r.server;
+      if (process.takesTimes) this.r.firstByteMs = process.clock.now();
+    }
     return head;
   }
 
   private send(data: string | Uint8Array): boolean {
+    this.r.wireOut += data.length;
     const room = this.sink.socket.write(data);
     if (!room) this.sink.blocked();
     return room;
   }
 
   private sendv(parts: readonly (string | Uint8Array)[]): boolean {
+    for (const part of parts) this.r.wireOut += part.length;
     const room = this.sink.socket.writev(parts);
     if (!room) this.sink.blocked();
     return room;

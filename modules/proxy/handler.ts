@@ -2,7 +2,7 @@
  * The proxy's handler: attempts, one after the other, until one served or none may follow.
  * Source: httpd modules/proxy/mod_proxy.c proxy_handler
  */
-import { clientAddress, type RequestRec } from "../core/records.ts";
+import type { RequestRec } from "../core/records.ts";
 import { DECLINED, OK, type Status } from "../core/status.ts";
 import { ProxyAttempt } from "./attempt.ts";
 import { releaseElected } from "./balancer.ts";
@@ -65,12 +65,12 @@ function ask(r: RequestRec, attempt: ProxyAttempt, elected: Status): Status | Pr
   const url = splitProxyUrl(attempt.url);
   const answer = schemeHandler.run(generation.hooks, r, worker, url, attempt);
   if (answer !== DECLINED) return answer;
-  r.server.log.warn(
+  r.log.warn(
     "proxy",
     "AH01144",
     `No protocol handler was valid for the URL ${r.uri} (scheme '${url.scheme}'). If you are using a DSO version of ` +
       "mod_proxy, make sure the proxy submodules are included in the configuration using LoadModule.",
-    { client: clientAddress(r.conn) },
+    r,
   );
   return 500;
 }
@@ -86,14 +86,21 @@ function judge(r: RequestRec, attempt: ProxyAttempt, url: string, status: Status
   return tryOnce(r, attempt, url);
 }
 
+/** For the verdict `r.status` is what the client gets; whoever sends an error page sees it as it was. */
 function conclude(r: RequestRec, attempt: ProxyAttempt, status: Status): Status | Promise<Status> {
+  const before = r.status;
   if (status >= 400) r.status = status;
   const { hooks } = r.server.process;
   const judged = postRequest.run(hooks, r, attempt);
   releaseElected(attempt);
-  return typeof judged === "number" ? status : concludeLater(judged, status);
+  if (typeof judged !== "number") return concludeLater(r, judged, before, status);
+  r.status = before;
+  return status;
 }
 
-function concludeLater(judged: Promise<Status>, status: Status): Promise<Status> {
-  return judged.then(() => status);
+function concludeLater(r: RequestRec, judged: Promise<Status>, before: Status, status: Status): Promise<Status> {
+  return judged.then(() => {
+    r.status = before;
+    return status;
+  });
 }

@@ -134,6 +134,8 @@ function serve(r: RequestRec): Status | Promise<Status> {
 
 /** What no handler takes: sluice serves no files, so there is nothing here. */
 function unhandled(r: RequestRec): Status {
+  const { limitRequestBody } = getModuleConfig(r.perDirConfig, core);
+  if (limitRequestBody > 0 && r.body.length > limitRequestBody) return 413;
   switch (r.method) {
     case "GET":
     case "HEAD":
@@ -145,16 +147,20 @@ function unhandled(r: RequestRec): Status {
       r.out.end();
       return DONE;
     default:
-      if (!KNOWN_METHODS.has(r.method)) return 501;
       r.headersOut.set("Allow", ALLOW);
-      return 405;
+      return isRegisteredMethod(r.method) ? 405 : 501;
   }
 }
 
 const ALLOW = "POST,OPTIONS,HEAD,GET,TRACE";
 const KNOWN_METHODS = new Set(
   (
-    "PUT DELETE TRACE CONNECT PATCH PROPFIND PROPPATCH MKCOL COPY MOVE LOCK UNLOCK VERSION-CONTROL CHECKOUT UNCHECKOUT " +
-    "CHECKIN UPDATE LABEL REPORT MKWORKSPACE MKACTIVITY BASELINE-CONTROL MERGE"
+    "GET HEAD POST OPTIONS PUT DELETE TRACE CONNECT PATCH PROPFIND PROPPATCH MKCOL COPY MOVE LOCK UNLOCK VERSION-CONTROL " +
+    "CHECKOUT UNCHECKOUT CHECKIN UPDATE LABEL REPORT MKWORKSPACE MKACTIVITY BASELINE-CONTROL MERGE"
   ).split(" "),
 );
+
+/** Whether httpd knows the method. Source: httpd modules/http/http_protocol.c, register_methods */
+export function isRegisteredMethod(method: string): boolean {
+  return KNOWN_METHODS.has(method);
+}

@@ -186,7 +186,7 @@ export class ResponseIn implements BackendUser, ChunkConsumer {
     else if (policy === "suppress") pass = false;
     else if (policy !== undefined) {
       pass = false;
-      r.server.log.warn(MODULE, "AH01109", `undefined proxy interim response policy: ${policy}`, exchange.subject());
+      r.log.warn(MODULE, "AH01109", `undefined proxy interim response policy: ${policy}`, r);
     }
     if (pass) {
       headers.unsetId(CONTENT_LENGTH);
@@ -208,21 +208,21 @@ export class ResponseIn implements BackendUser, ChunkConsumer {
     exchange.worker.s.read += head.line.length;
     if (head.ignored !== null) {
       for (const line of head.ignored) {
-        r.server.log.warn(
+        r.log.warn(
           MODULE,
           "AH01100",
           `Ignoring bogus HTTP header returned by ${exchange.worker.hostPort}: ${line}`,
-          exchange.subject(),
+          r,
         );
       }
     }
     if (head.illegal) {
       this.state = ENDED;
-      r.server.log.error(
+      r.log.error(
         "http",
         "AH02429",
         "Response header name or value contains invalid characters, aborting request",
-        exchange.subject(),
+        r,
       );
       r.conn.closing = true;
       exchange.badAnswer(500, "", "illegal field");

@@ -49,6 +49,9 @@ export class BalancerFixture {
       wheel: new TimerWheel(this.clock),
       servers: [this.server],
       log,
+      openLog: () => ({ write() {} }),
+      pid: 1,
+      takesTimes: false,
       sockets: {} as ProcessRec["sockets"], // an election opens none
       host: nodeHost,
       isAccessible: () => false,
