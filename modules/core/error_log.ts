@@ -3,6 +3,7 @@
  * Source: httpd server/log.c, include/http_log.h
  */
 import type { ConnRec, RequestRec } from "./records.ts";
+import { pad, strftime } from "./strftime.ts";
 
 /** Severity, most severe first; trace8 tells most. */
 export const LEVELS = [
@@ -28,8 +29,6 @@ export type Level = (typeof LEVELS)[number];
 
 const RANK = new Map<string, number>(LEVELS.map((level, rank) => [level, rank]));
 const NOTICE = 5;
-const DAYS = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
-const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
 /** The rank of a level's name (0 is emerg), or undefined if there is no such level. */
 export function levelRank(name: string): number | undefined {
@@ -238,15 +237,17 @@ function logId(us: number, connection: number, count: number): string {
   return id;
 }
 
-/** "Fri Nov 20 10:28:34.123456 2026", in UTC. */
+let second = -1;
+let secondText = "";
+
+/** "Fri Nov 20 10:28:34.123456 2026", in local time. */
 export function errorLogTime(us: number): string {
-  const date = new Date(us / 1000);
-  const two = (n: number) => String(n).padStart(2, "0");
-  const fraction = String(us % 1_000_000).padStart(6, "0");
-  return (
-    `${DAYS[date.getUTCDay()]} ${MONTHS[date.getUTCMonth()]} ${two(date.getUTCDate())} ` +
-    `${two(date.getUTCHours())}:${two(date.getUTCMinutes())}:${two(date.getUTCSeconds())}.${fraction} ${date.getUTCFullYear()}`
-  );
+  const at = Math.floor(us / 1_000_000);
+  if (at !== second) {
+    second = at;
+    secondText = strftime("%a %b %d %H:%M:%S.%% %Y", new Date(at * 1000));
+  }
+  return secondText.replace("%", pad(us % 1_000_000, 6));
 }
 
 const ESCAPES: Readonly<Record<string, string>> = {

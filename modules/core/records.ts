@@ -29,6 +29,8 @@ export interface ProcessRec {
   readonly log: ErrorLog;
   /** Opens what a log is written to: a file, or "|program". The same target is opened once. @throws Error */
   readonly openLog: (target: string) => LogSink;
+  /** What keeps a log from being opened: a folder that is not there; null: nothing. Opens nothing. */
+  readonly checkLog: (target: string) => string | null;
   readonly pid: number;
   /** A log asks for the times of attempts and of the first byte: they are taken. Set in post_config. */
   takesTimes: boolean;
@@ -193,6 +195,8 @@ export interface ResponseOut {
   readonly started: boolean;
   /** The final byte was handed to the socket, or the response was given up. */
   readonly ended: boolean;
+  /** A field that the head has besides those of the tables: framing, persistence. For the log. */
+  sentField(name: string): string | undefined;
   /** Sends a 1xx response. HTTP/1.0 clients get none. */
   interim(status: Status, reason: string, headers: HeaderTable): void;
   /**
@@ -296,8 +300,8 @@ export class RequestRec {
   /** Bytes read from and written to the client for this request, heads and framing included. */
   wireIn = 0;
   wireOut = 0;
-  /** When the response began to leave, on the monotonic clock; 0: it did not, or nobody asked. */
-  firstByteMs = 0;
+  /** When the response began to leave, in microseconds since 1970; 0: it did not, or nobody asked. */
+  firstByteUs = 0;
   /** Who the client is: the peer, unless a proxy in front that is trusted names another. */
   useragentIp: string;
   useragentPort: number;

@@ -36,6 +36,9 @@ export class BodyOut implements ResponseOut {
   private readonly sink: ResponseSink;
   private r: RequestRec;
   private framing: Framing = "none";
+  private length = -1;
+  /** The fields about the connection, each line complete. */
+  private connection = "";
   /** The head, until it leaves. */
   private head = "";
   private hasBody = false;
@@ -47,6 +50,14 @@ export class BodyOut implements ResponseOut {
 
   serve(r: RequestRec): void {
     this.r = r;
+  }
+
+  sentField(name: string): string | undefined {
+    const lower = name.toLowerCase();
+    if (lower === "content-length") return this.framing === "length" ? String(this.length) : undefined;
+    if (lower === "transfer-encoding") return this.framing === "chunked" ? "chunked" : undefined;
+    const line = this.connection.split("\r\n").find((field) => field.toLowerCase().startsWith(`${lower}: `));
+    return line?.slice(name.length + 2);
   }
 
   interim(status: Status, reason: string, headers: HeaderTable): void {
@@ -101,8 +112,9 @@ export class BodyOut implements ResponseOut {
     else if (known >= 0) this.framing = "length";
     else this.framing = protocol.number >= HTTP_11 ? "chunked" : "close";
     const delimited = this.framing !== "close" || !this.hasBody;
-    const connection = this.sink.connectionFields(r, protocol, delimited);
-    this.head = renderHead(r, protocol, this.framing, known, connection);
+    this.length = known;
+    this.connection = this.sink.connectionFields(r, protocol, delimited);
+    this.head = renderHead(r, protocol, this.framing, known, this.connection);
   }
 
   write(bytes: Bytes, start: number, end: number, from?: Socket): boolean {
@@ -190,7 +202,7 @@ export class BodyOut implements ResponseOut {
     if (head !== "") {
       this.head = "";
       const { process } = this.r.server;
-      if (process.takesTimes) this.r.firstByteMs = process.clock.now();
+      if (process.takesTimes) this.r.firstByteUs = process.clock.wallUs();
     }
     return head;
   }

@@ -24,7 +24,12 @@ const http = defineModule({
       "Maximum number of requests per connection, or 0 for infinite",
     ),
     take1("KeepAliveTimeout", "server", setKeepAliveTimeout, "Keep-Alive timeout duration (sec)"),
-    take1("LimitRequestLine", "server", setLimit("limitRequestLine", ""), "Limit on maximum size of an HTTP request line"),
+    take1(
+      "LimitRequestLine",
+      "server",
+      setLimit("limitRequestLine", ""),
+      "Limit on maximum size of an HTTP request line",
+    ),
     take1(
       "LimitRequestFieldSize",
       "server",
@@ -79,7 +84,8 @@ function addProtocolOption(cmd: CommandContext, word: string): string | undefine
   const option = word.toLowerCase();
   const pair = OPTION_PAIRS.find(([first, second]) => option === first || option === second);
   if (pair === undefined) return `HttpProtocolOptions accepts ${PROTOCOL_OPTIONS_HELP}`;
-  if (option === "unsafe") return "HttpProtocolOptions Unsafe is not supported: malformed requests are how requests are smuggled";
+  if (option === "unsafe")
+    return "HttpProtocolOptions Unsafe is not supported: malformed requests are how requests are smuggled";
   const known = (cmd.raw.protocolOptions as readonly string[] | undefined) ?? [];
   if (pair.some((other) => other !== option && known.includes(other)))
     return `HttpProtocolOptions ${pair[2]} are mutually exclusive`;
@@ -90,7 +96,8 @@ function addProtocolOption(cmd: CommandContext, word: string): string | undefine
 /** A name that no module knows is nobody's, as in httpd; those that sluice will speak one day are named. */
 function addProtocol(_cmd: CommandContext, name: string): string | undefined {
   const lower = name.toLowerCase();
-  if (lower === "h2" || lower === "h2c") return `Protocols ${name} belongs to mod_http2, which sluice does not have yet`;
+  if (lower === "h2" || lower === "h2c")
+    return `Protocols ${name} belongs to mod_http2, which sluice does not have yet`;
   return undefined;
 }
 

@@ -2,7 +2,8 @@
  * What logs are written to: files, programs, syslog. A target is opened once, however many logs and generations use it.
  * Source: httpd server/log.c, ap_open_logs, ap_open_piped_log
  */
-import { openSync } from "node:fs";
+import { openSync, statSync } from "node:fs";
+import { dirname } from "node:path";
 import type { LogSink } from "../core/error_log.ts";
 import { ErrorFile, LogFile, stderrSink } from "./log_file.ts";
 import { PipedLog } from "./piped_log.ts";
@@ -54,6 +55,14 @@ export class LogSet {
     if (target === "/dev/stderr") return this.once(target, () => new LogFile(target, 2));
     const path = this.resolvePath(target);
     return this.once(path, () => new LogFile(path, openSync(path, "a")));
+  }
+
+  /** Why a log could not be opened, as far as that can be seen without opening it; null: nothing is in the way. */
+  check(target: string): string | null {
+    if (target.startsWith("|")) return null;
+    const folder = dirname(this.resolvePath(target));
+    if (statSync(folder, { throwIfNoEntry: false })?.isDirectory()) return null;
+    return `(2)No such file or directory: AH02297: Cannot access directory '${folder}/'`;
   }
 
   /** The generation has ended: closes what no other one uses. */

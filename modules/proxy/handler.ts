@@ -4,7 +4,7 @@
  */
 import type { RequestRec } from "../core/records.ts";
 import { DECLINED, OK, type Status } from "../core/status.ts";
-import { ProxyAttempt } from "./attempt.ts";
+import { beginAttempt, endAttempt, ProxyAttempt, takeTimes } from "./attempt.ts";
 import { releaseElected } from "./balancer.ts";
 import { getProxyConfig } from "./config.ts";
 import { ConnPool } from "./conn_pool.ts";
@@ -27,6 +27,7 @@ export function proxyHandler(r: RequestRec): Status | Promise<Status> {
   const checked = checkForwards(r, getProxyConfig(r.perDirConfig));
   if (checked !== OK) return checked;
   const attempt = new ProxyAttempt(r.filename.slice(6));
+  if (r.server.process.takesTimes) takeTimes(r, attempt);
   return tryOnce(r, attempt, attempt.url);
 }
 
@@ -34,6 +35,7 @@ function tryOnce(r: RequestRec, attempt: ProxyAttempt, url: string): Status | Pr
   attempt.url = url;
   attempt.worker = null;
   attempt.failure = null;
+  if (attempt.times !== null) beginAttempt(r, attempt);
   const elected = preRequest.run(r.server.process.hooks, r, attempt);
   const answer = typeof elected === "number" ? ask(r, attempt, elected) : askLater(r, attempt, elected);
   return typeof answer === "number" ? judge(r, attempt, url, answer) : judgeLater(r, attempt, url, answer);
@@ -78,6 +80,7 @@ function ask(r: RequestRec, attempt: ProxyAttempt, elected: Status): Status | Pr
 /** What the end of an attempt means for the member, and whether another one is tried. */
 function judge(r: RequestRec, attempt: ProxyAttempt, url: string, status: Status): Status | Promise<Status> {
   const { balancer, worker } = attempt;
+  if (attempt.times !== null) endAttempt(r, attempt);
   if (balancer === null || worker === null || r.out.started) return conclude(r, attempt, status);
   if (status !== 503 && status !== 500) return conclude(r, attempt, status);
   worker.setError(r.conn.process.clock.wallUs() / 1000, attempt.failure?.cause ?? `status ${status} of the proxy`);

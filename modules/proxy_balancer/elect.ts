@@ -205,8 +205,7 @@ function take(
 }
 
 function nobody(balancer: ProxyBalancer, r: RequestRec): Status {
-  if (balancer.members.length > 0)
-    r.log.error(LOG, "AH01170", `${balancer.name}: All workers are in error state`);
+  if (balancer.members.length > 0) r.log.error(LOG, "AH01170", `${balancer.name}: All workers are in error state`);
   else r.log.error(LOG, "AH01171", `${balancer.name}: No workers in balancer`);
   return SERVICE_UNAVAILABLE;
 }

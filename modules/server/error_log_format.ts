@@ -14,6 +14,7 @@ import {
   type LogMessage,
 } from "../core/error_log.ts";
 import type { RequestRec } from "../core/records.ts";
+import { strftime } from "../core/strftime.ts";
 
 /** What a line is about: any message, or the first one about a request or a connection. */
 export type FormatKind = "main" | "request" | "connection";
@@ -179,14 +180,13 @@ const ITEMS: Readonly<Record<string, (arg: string) => ItemText>> = {
   V: () => (m, names) => (m.request === null ? "" : names.asked(m.request)),
 };
 
-/** `u`: with microseconds; `c`: compact, as ISO 8601 has it; both; or the long form without a fraction. */
+/** `u`: with microseconds; `c`: compact, as ISO 8601 has it; both; a format of strftime; or the long form. */
 function timeText(arg: string, us: number): string {
   const long = errorLogTime(us);
-  const iso = new Date(us / 1000).toISOString();
   const fraction = `.${String(us % 1_000_000).padStart(6, "0")}`;
   if (arg === "") return long.replace(fraction, "");
-  if (!/^[cu]+$/.test(arg)) return long;
+  if (!/^[cu]+$/.test(arg)) return strftime(arg, new Date(us / 1000));
   if (!arg.includes("c")) return long;
-  const compact = iso.slice(0, 19).replace("T", " ");
+  const compact = strftime("%Y-%m-%d %H:%M:%S", new Date(us / 1000));
   return arg.includes("u") ? compact + fraction : compact;
 }

@@ -34,6 +34,7 @@ export interface GenerationInput {
   /** Where a server's messages go: `target` is ErrorLog's argument, "" where there is none. */
   readonly openErrorLog: (target: string) => LogSink;
   readonly openLog: (target: string) => LogSink;
+  readonly checkLog: (target: string) => string | null;
   /** The rank of the least severe messages where no LogLevel says it: -e. @default warn */
   readonly startRank?: number | undefined;
 }
@@ -62,6 +63,7 @@ export function makeGeneration(input: GenerationInput): ProcessRec {
     isAccessible,
     log: errorLogOf(main, conf, input),
     openLog: input.openLog,
+    checkLog: input.checkLog,
     pid: input.pid,
     takesTimes: false,
     startRank: input.startRank,

@@ -107,12 +107,7 @@ const core = defineModule({
       setDefaultCharset,
       "The name of the default charset to add to any Content-Type without one or 'Off' to disable",
     ),
-    iterate(
-      "LogLevel",
-      "any",
-      addLogLevel,
-      "Level of verbosity in error logging, for all modules or for single ones",
-    ),
+    iterate("LogLevel", "any", addLogLevel, "Level of verbosity in error logging, for all modules or for single ones"),
     take1("Timeout", "server", setTimeoutSeconds, "Timeout duration (sec)"),
     take1("AllowEncodedSlashes", "server", setEncodedSlashes, "Allow URLs containing '/' encoded as '%2F'"),
     flag("MergeSlashes", "server", "mergeSlashes", "Controls whether consecutive slashes in the URI path are merged"),

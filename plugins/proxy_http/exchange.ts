@@ -176,6 +176,8 @@ export class Exchange implements BodyOwner, ResponseWatcher {
     const { worker, r } = this;
     if ("pool" in result) {
       worker.connected();
+      const times = this.attempt.times?.at(-1);
+      if (times !== undefined) times.connectedUs = r.conn.process.clock.wallUs();
       if (this.result !== null)
         result.close(); // the client left meanwhile
       else {
@@ -286,6 +288,12 @@ export class Exchange implements BodyOwner, ResponseWatcher {
     this.fail(status, sending ? "send-body" : "send-head", "client", "never", why);
   }
 
+  /** The first bytes of an answer came. */
+  answered(): void {
+    const times = this.attempt.times?.at(-1);
+    if (times?.firstByteUs === 0) times.firstByteUs = this.r.conn.process.clock.wallUs();
+  }
+
   get requestSent(): boolean {
     return !this.waiting100 && (this.body === null || this.body.sent);
   }
@@ -296,12 +304,7 @@ export class Exchange implements BodyOwner, ResponseWatcher {
   onTimeout(responseStarted: boolean): void {
     const { r } = this;
     if (this.drainWanted) {
-      r.log.error(
-        MODULE,
-        "AH01097",
-        `pass request body failed to ${this.worker.hostPort}: write timeout`,
-        this.r,
-      );
+      r.log.error(MODULE, "AH01097", `pass request body failed to ${this.worker.hostPort}: write timeout`, this.r);
       this.fail(504, "send-body", "backend", "never", "write timeout", true);
     } else if (responseStarted) this.truncated("read timeout");
     else if (this.waiting100) {
@@ -470,7 +473,6 @@ export class Exchange implements BodyOwner, ResponseWatcher {
     this.attempt.failure = failure(stage, source, retry, cause, timedOut);
     return status;
   }
-
 }
 
 function failure(

@@ -73,6 +73,7 @@ export class ResponseIn implements BackendUser, ChunkConsumer {
 
   onData(bytes: Bytes, start: number, end: number): void {
     if (this.state === HEAD) {
+      this.exchange.answered();
       if (this.pending === null) this.readHead(bytes, start, end, bytes);
       else {
         const all = joinBytes(this.pending, bytes, start, end);
@@ -208,22 +209,12 @@ export class ResponseIn implements BackendUser, ChunkConsumer {
     exchange.worker.s.read += head.line.length;
     if (head.ignored !== null) {
       for (const line of head.ignored) {
-        r.log.warn(
-          MODULE,
-          "AH01100",
-          `Ignoring bogus HTTP header returned by ${exchange.worker.hostPort}: ${line}`,
-          r,
-        );
+        r.log.warn(MODULE, "AH01100", `Ignoring bogus HTTP header returned by ${exchange.worker.hostPort}: ${line}`, r);
       }
     }
     if (head.illegal) {
       this.state = ENDED;
-      r.log.error(
-        "http",
-        "AH02429",
-        "Response header name or value contains invalid characters, aborting request",
-        r,
-      );
+      r.log.error("http", "AH02429", "Response header name or value contains invalid characters, aborting request", r);
       r.conn.closing = true;
       exchange.badAnswer(500, "", "illegal field");
       return;
