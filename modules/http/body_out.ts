@@ -201,8 +201,8 @@ export class BodyOut implements ResponseOut {
     const { head } = this;
     if (head !== "") {
       this.head = "";
-      const { process } = this.r.server;
-      if (process.takesTimes) this.r.firstByteUs = process.clock.wallUs();
+      const generation = this.r.server.process;
+      if (generation.takesTimes) this.r.firstByteUs = generation.clock.wallUs();
     }
     return head;
   }

@@ -335,7 +335,8 @@ export class HttpConnection implements SocketOwner, Timeout, BodySource, Respons
     let at = start;
     if (body?.wanted && this.inbox.isEmpty) {
       at += body.feed(bytes, start, end);
-      if (!body.ended && !body.failed) this.armBody();
+      if (body.ended) this.bodyEnded(body);
+      else if (!body.failed) this.armBody();
     }
     if (at < end) this.stash(bytes, at, end);
   }
@@ -360,6 +361,7 @@ export class HttpConnection implements SocketOwner, Timeout, BodySource, Respons
       inbox.consume(taken);
     }
     this.feeding = false;
+    if (body.ended) this.bodyEnded(body);
     if (!body.wanted) return;
     if (this.inputEnded) {
       body.fail(400, "the client closed in the middle of the body");
@@ -367,6 +369,14 @@ export class HttpConnection implements SocketOwner, Timeout, BodySource, Respons
     }
     this.listenAgain();
     this.armBody();
+  }
+
+  /** Nothing more is due from the client for this request, unless it is slow to take the response. */
+  private bodyEnded(body: BodyIn): void {
+    if (this.phase !== "busy" || body !== this.body) return;
+    const { wheel } = this.conn.process;
+    if (this.socket.queuedBytes > 0) wheel.arm(this, this.settings.timeoutMs);
+    else wheel.disarm(this);
   }
 
   stopBody(): void {

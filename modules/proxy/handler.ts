@@ -62,6 +62,7 @@ function ask(r: RequestRec, attempt: ProxyAttempt, elected: Status): Status | Pr
   if (status === DECLINED) status = electWorker(r, attempt);
   if (status !== OK) return status;
   const worker = attempt.worker!;
+  if (attempt.balancer !== null) r.filename = `proxy:${attempt.url}`;
   const generation = r.server.process;
   worker.pool ??= new ConnPool(worker, generation.sockets, generation);
   const url = splitProxyUrl(attempt.url);

@@ -93,7 +93,7 @@ function errorLogOf(server: ServerRec, conf: CoreConfig, input: GenerationInput)
   const names = { virtual: () => server.hostname, asked: serverName };
   const formats = compileErrorLogFormats(conf.errorLogFormats, names);
   const levels = logLevelsOf(conf.logLevels, input.startRank);
-  return new ErrorLog(input.openErrorLog(conf.errorLog), input.clock.wallUs, input.pid, levels, formats);
+  return new ErrorLog(input.openErrorLog(conf.errorLog), () => input.clock.wallUs(), input.pid, levels, formats);
 }
 
 /** Builds what the configuration describes and starts to serve it. */
