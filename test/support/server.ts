@@ -90,7 +90,7 @@ export class TestServer {
   readonly errors: string[] = [];
   /** What was written to other logs, by target. */
   readonly logs: Record<string, string> = {};
-  readonly opened: string[] = [];
+  private readonly sinks = new Map<string, LogSink>();
   private readonly backends: TestSocket[] = [];
 
   constructor(conf: string) {
@@ -151,9 +151,13 @@ export class TestServer {
   }
 
   private openLog(target: string): LogSink {
-    this.opened.push(target);
-    this.logs[target] ??= "";
-    return { write: (text) => void (this.logs[target] += text) };
+    let sink = this.sinks.get(target);
+    if (sink === undefined) {
+      this.logs[target] = "";
+      sink = { write: (text) => void (this.logs[target] += text) };
+      this.sinks.set(target, sink);
+    }
+    return sink;
   }
 
   private sockets(): SocketHost {
