@@ -18,6 +18,8 @@ interface Open {
 }
 
 const open = new Map<string, Open>();
+/** Closed, with lines that are still on their way. */
+const closing = new Set<Promise<void>>();
 
 /** The logs of one generation. */
 export class LogSet {
@@ -71,7 +73,7 @@ export class LogSet {
       const entry = open.get(key)!;
       if (--entry.users > 0) continue;
       open.delete(key);
-      void entry.sink.close?.();
+      close(entry.sink);
     }
     this.keys.clear();
   }
@@ -95,10 +97,16 @@ export function reopenLogs(): void {
   for (const { sink } of open.values()) sink.reopen?.();
 }
 
+function close(sink: LogSink): void {
+  const closed = Promise.resolve(sink.close?.()).then(() => void closing.delete(closed));
+  closing.add(closed);
+}
+
 /** Resolves when every log has all its lines, or does not take them. */
 export async function closeLogs(): Promise<void> {
-  const closed = Promise.all([...open.values()].map(({ sink }) => sink.close?.()));
+  for (const { sink } of open.values()) close(sink);
   open.clear();
+  const closed = Promise.all(closing);
   let timer: ReturnType<typeof setTimeout> | undefined;
   const patience = new Promise((resolve) => {
     timer = setTimeout(resolve, CLOSE_MS);

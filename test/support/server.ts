@@ -15,6 +15,7 @@ import type { Bytes } from "../../modules/core/bytes.ts";
 import { TimerWheel } from "../../modules/core/clock.ts";
 import type { LogSink } from "../../modules/core/error_log.ts";
 import type { ProcessRec } from "../../modules/core/records.ts";
+import { nodeHost } from "../../modules/mpm/host.ts";
 import type { ConnectOptions, Socket, SocketHost, SocketOwner } from "../../modules/net/socket.ts";
 import { acceptConnection } from "../../modules/server/connection.ts";
 import { endGeneration, makeGeneration, startGeneration } from "../../modules/server/lifecycle.ts";
@@ -119,6 +120,7 @@ export class TestServer {
       clock: this.clock,
       wheel: new TimerWheel(this.clock),
       sockets: this.sockets(),
+      host: nodeHost,
       generation: 0,
       resolvePath: (path) => path,
       warn: (ah, text) => this.errors.push(`${ah}: ${text}`),
