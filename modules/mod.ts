@@ -50,6 +50,7 @@ export * from "./proxy/worker_url.ts";
 export * from "./server/expr.ts";
 export * from "./server/expr_subject.ts";
 export * from "./server/hooks.ts";
+export { logFolderError } from "./server/lifecycle.ts";
 export { type CoreConfig, default as core, serverToken } from "./server/mod_core.ts";
 export * from "./server/server_name.ts";
 export * from "./server/timeouts.ts";

@@ -29,8 +29,8 @@ export interface ProcessRec {
   readonly log: ErrorLog;
   /** Opens what a log is written to: a file, or "|program". The same target is opened once. @throws Error */
   readonly openLog: (target: string) => LogSink;
-  /** What keeps a log from being opened: a folder that is not there; null: nothing. Opens nothing. */
-  readonly checkLog: (target: string) => string | null;
+  /** The folder without which a log cannot be opened; null: it is there. */
+  readonly missingLogFolder: (target: string) => string | null;
   readonly pid: number;
   /** A log asks for the times of attempts and of the first byte: they are taken. Set in post_config. */
   takesTimes: boolean;

@@ -143,7 +143,7 @@ function read(
       pid: process.pid,
       openErrorLog: (target) => logs.openErrorLog(target || (options.startLog ?? "")),
       openLog: (target) => logs.openLog(target),
-      checkLog: (target) => logs.check(target),
+      missingLogFolder: (target) => logs.missingFolder(target),
       startRank: options.startRank,
     };
     let made: ProcessRec;

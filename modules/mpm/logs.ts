@@ -38,7 +38,7 @@ export class LogSet {
    */
   openErrorLog(target: string): LogSink {
     if (target === "" || target === "/dev/stderr") return stderrSink;
-    if (target.startsWith("|") || /^syslog(:|$)/i.test(target)) return this.once(target, () => new PipedLog(target));
+    if (target.startsWith("|") || isSyslog(target)) return this.once(target, () => new PipedLog(target));
     const path = this.resolvePath(target);
     return this.once(`ErrorLog ${path}`, () => new ErrorFile(path));
   }
@@ -59,12 +59,11 @@ export class LogSet {
     return this.once(path, () => new LogFile(path, openSync(path, "a")));
   }
 
-  /** Why a log could not be opened, as far as that can be seen without opening it; null: nothing is in the way. */
-  check(target: string): string | null {
-    if (target.startsWith("|")) return null;
+  /** The folder that a log's file is to be in, if it is not there; null for any other target, too. */
+  missingFolder(target: string): string | null {
+    if (target === "" || target.startsWith("|") || isSyslog(target)) return null;
     const folder = dirname(this.resolvePath(target));
-    if (statSync(folder, { throwIfNoEntry: false })?.isDirectory()) return null;
-    return `(2)No such file or directory: AH02297: Cannot access directory '${folder}/'`;
+    return statSync(folder, { throwIfNoEntry: false })?.isDirectory() ? null : `${folder}/`;
   }
 
   /** The generation has ended: closes what no other one uses. */
@@ -90,6 +89,10 @@ export class LogSet {
     }
     return entry.sink;
   }
+}
+
+function isSyslog(target: string): boolean {
+  return /^syslog(:|$)/i.test(target);
 }
 
 /** Opens all log files anew, after they were rotated. What User may not open goes on into the file at hand. */

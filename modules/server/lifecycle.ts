@@ -34,7 +34,7 @@ export interface GenerationInput {
   /** Where a server's messages go: `target` is ErrorLog's argument, "" where there is none. */
   readonly openErrorLog: (target: string) => LogSink;
   readonly openLog: (target: string) => LogSink;
-  readonly checkLog: (target: string) => string | null;
+  readonly missingLogFolder: (target: string) => string | null;
   /** The rank of the least severe messages where no LogLevel says it: -e. @default warn */
   readonly startRank?: number | undefined;
 }
@@ -63,7 +63,7 @@ export function makeGeneration(input: GenerationInput): ProcessRec {
     isAccessible,
     log: errorLogOf(main, conf, input),
     openLog: input.openLog,
-    checkLog: input.checkLog,
+    missingLogFolder: input.missingLogFolder,
     pid: input.pid,
     takesTimes: false,
     startRank: input.startRank,
@@ -90,10 +90,20 @@ export function makeGeneration(input: GenerationInput): ProcessRec {
 }
 
 function errorLogOf(server: ServerRec, conf: CoreConfig, input: GenerationInput): ErrorLog {
+  const folder = input.missingLogFolder(conf.errorLog);
+  if (folder !== null) {
+    const whose = server.isVirtual ? `error log of vhost defined at ${server.file}:${server.line}` : "main error log";
+    throw logFolderError(`AH02291: Cannot access directory '${folder}' for ${whose}`);
+  }
   const names = { virtual: () => server.hostname, asked: serverName };
   const formats = compileErrorLogFormats(conf.errorLogFormats, names);
   const levels = logLevelsOf(conf.logLevels, input.startRank);
   return new ErrorLog(input.openErrorLog(conf.errorLog), () => input.clock.wallUs(), input.pid, levels, formats);
+}
+
+/** What a log whose folder is not there fails with, when the configuration is read. */
+export function logFolderError(message: string): Error {
+  return Object.assign(new Error(`(2)No such file or directory: ${message}`), { code: "ENOENT" });
 }
 
 /** Builds what the configuration describes and starts to serve it. */

@@ -11,6 +11,7 @@ import {
   defineModule,
   type Expr,
   getModuleConfig,
+  logFolderError,
   logTransaction,
   OK,
   type ProcessRec,
@@ -160,14 +161,14 @@ function conditionOf(clause: string): Condition | string {
 function checkTargets(generation: ProcessRec): void {
   for (const server of generation.servers) {
     for (const { target, file, line } of specsOf(server, generation)) {
-      const why = generation.checkLog(target);
-      if (why !== null) throw logError(`${why} for log file '${target}' defined at ${file}:${line}`);
+      const folder = generation.missingLogFolder(target);
+      if (folder !== null) {
+        throw logFolderError(
+          `AH02297: Cannot access directory '${folder}' for log file '${target}' defined at ${file}:${line}`,
+        );
+      }
     }
   }
-}
-
-function logError(message: string): Error {
-  return Object.assign(new Error(message), { code: "ENOENT" });
 }
 
 function specsOf(server: ServerRec, generation: ProcessRec): readonly LogSpec[] {

@@ -92,9 +92,15 @@ test("-t: a log whose folder is not there; no file is made and no program starte
   assert.equal(bad.exit, 1);
   assert.match(
     bad.stderr,
-    /\(2\)No such file or directory: AH02297: Cannot access directory '.*\/none\/' for log file '.*\/none\/access\.log' defined at .*:\d+\nAH00014: Configuration check failed/,
+    /^\(2\)No such file or directory: AH02297: Cannot access directory '.*\/none\/' for log file '.*\/none\/access\.log' defined at .*:\d+\nAH00014: Configuration check failed/,
   );
   await bad.stop();
+  const worse = await runSluice(conf('ErrorLog "DIR/none/error.log"'), { args: ["-t"] });
+  assert.match(
+    worse.stderr,
+    /^\(2\)No such file or directory: AH02291: Cannot access directory '.*\/none\/' for main error log\nAH00014: Configuration check failed\n$/,
+  );
+  await worse.stop();
   const good = await runSluice(conf('CustomLog "DIR/access.log" common\nCustomLog "|$touch DIR/started" common'), {
     args: ["-t"],
   });

@@ -50,7 +50,7 @@ export class BalancerFixture {
       servers: [this.server],
       log,
       openLog: () => ({ write() {} }),
-      checkLog: () => null,
+      missingLogFolder: () => null,
       pid: 1,
       takesTimes: false,
       sockets: {} as ProcessRec["sockets"], // an election opens none

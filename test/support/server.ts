@@ -128,7 +128,7 @@ export class TestServer {
       pid: 1,
       openErrorLog: () => ({ write: (line) => void this.errors.push(line) }),
       openLog: (target) => this.openLog(target),
-      checkLog: () => null,
+      missingLogFolder: () => null,
     });
     startGeneration(this.process, null);
   }
