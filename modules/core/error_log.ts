@@ -2,7 +2,7 @@
  * The error log: httpd's line format, a level for each module, httpd's message numbers.
  * Source: httpd server/log.c, include/http_log.h
  */
-import type { ConnRec, RequestRec } from "./records.ts";
+import { type ConnRec, clientAddress, type RequestRec } from "./records.ts";
 import { pad, strftime } from "./strftime.ts";
 
 /** Severity, most severe first; trace8 tells most. */
@@ -185,7 +185,7 @@ export class ErrorLog {
       pid: this.pid,
       request: r,
       conn,
-      client: more.client ?? (r !== null ? requestAddress(r) : conn !== null ? connectionAddress(conn) : ""),
+      client: more.client ?? (r !== null ? requestAddress(r) : conn !== null ? clientAddress(conn) : ""),
       remote: more.remote ?? "",
       error: more.error ?? "",
     };
@@ -219,10 +219,6 @@ function usualLine(m: LogMessage, stamped: boolean): string {
 
 function requestAddress(r: RequestRec): string {
   return r.useragentIp === "" ? "unix" : `${r.useragentIp}:${r.useragentPort}`;
-}
-
-function connectionAddress(conn: ConnRec): string {
-  return conn.peerIp === "" ? "unix" : `${conn.peerIp}:${conn.peerPort}`;
 }
 
 const BASE64 = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";

@@ -5,6 +5,7 @@
 import { getModuleConfig } from "../core/module.ts";
 import { type BodyConsumer, type RequestBody, RequestRec } from "../core/records.ts";
 import { DONE, hasReason, OK, type Status } from "../core/status.ts";
+import { LOCATION } from "../core/table.ts";
 import { type ErrorDocument, findErrorDocument } from "../server/error_document.ts";
 import { requestSubject } from "../server/expr_subject.ts";
 import { logTransaction } from "../server/hooks.ts";
@@ -167,6 +168,8 @@ function redirect(target: string, r: RequestRec, method: string, body: RequestBo
   next.headerOnly = r.headerOnly;
   next.status = r.status;
   next.errHeadersOut = r.errHeadersOut;
+  const location = r.status >= 300 && r.status < 400 ? r.headersOut.getId(LOCATION) : undefined;
+  if (location !== undefined) next.headersOut.setId(LOCATION, "Location", location);
   next.useragentIp = r.useragentIp;
   next.useragentPort = r.useragentPort;
   next.expecting100 = r.expecting100;

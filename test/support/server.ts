@@ -14,6 +14,7 @@ import { readConfig } from "../../modules/config/preprocess.ts";
 import type { Bytes } from "../../modules/core/bytes.ts";
 import { TimerWheel } from "../../modules/core/clock.ts";
 import type { LogSink } from "../../modules/core/error_log.ts";
+import type { Module } from "../../modules/core/module.ts";
 import type { ProcessRec } from "../../modules/core/records.ts";
 import { nodeHost } from "../../modules/mpm/host.ts";
 import type { ConnectOptions, Socket, SocketHost, SocketOwner } from "../../modules/net/socket.ts";
@@ -94,9 +95,10 @@ export class TestServer {
   private readonly sinks = new Map<string, LogSink>();
   private readonly backends: TestSocket[] = [];
 
-  constructor(conf: string) {
-    const commands = commandsByName(standardModules);
-    const names = new Set(standardModules.map((module) => module.name));
+  constructor(conf: string, more: readonly Module[]) {
+    const modules = [...standardModules, ...more];
+    const commands = commandsByName(modules);
+    const names = new Set(modules.map((module) => module.name));
     const hasModule = (name: string) => names.has(name);
     const tree = readConfig(
       "test.conf",
@@ -116,7 +118,7 @@ export class TestServer {
     );
     this.process = makeGeneration({
       tree,
-      modules: standardModules,
+      modules,
       clock: this.clock,
       wheel: new TimerWheel(this.clock),
       sockets: this.sockets(),
@@ -180,8 +182,9 @@ export class TestServer {
   }
 }
 
-export function makeServer(conf: string): TestServer {
-  return new TestServer(`ServerName test.example\n${conf}`);
+/** @param more modules besides those that ship */
+export function makeServer(conf: string, ...more: readonly Module[]): TestServer {
+  return new TestServer(`ServerName test.example\n${conf}`, more);
 }
 
 /** Lets what waits for promises go on. */
