@@ -26,7 +26,10 @@ function serve(r: RequestRec): Status | Promise<Status> {
   if (r.uri.startsWith("/to")) return internalRedirect(r.uri.slice(3), r);
   if (r.uri === "/round") return internalRedirect("/round", r);
   if (r.uri !== "/end") return DECLINED;
-  const names = [...r.env.keys()].filter((name) => name.startsWith("REDIRECT_")).sort();
+  const names = [...r.env]
+    .map(([name]) => name)
+    .filter((name) => name.startsWith("REDIRECT_") && !name.endsWith("UNIQUE_ID"))
+    .sort();
   r.out.begin(-1);
   r.out.writeText(`${r.method} ${r.unparsedUri} ${names.map((name) => `${name}=${r.getEnv(name)}`).join(" ")}`);
   r.out.end();
