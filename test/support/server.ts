@@ -178,6 +178,7 @@ export class TestServer {
       listen: () => Promise.reject(new Error("not here")),
       alloc: (size) => Buffer.alloc(size) as unknown as Bytes,
       lookup: (name) => Promise.resolve([name]),
+      datagram: () => Promise.reject(new Error("not here")),
     };
   }
 }
