@@ -170,6 +170,7 @@ function optionsOf(line: CommandLine, name: string, modules: readonly Module[]):
     after: line.after,
     modules,
     startLog: line.startLog ?? undefined,
+    startRank: line.startLevel === null ? undefined : levelRank(line.startLevel),
   };
 }
 
@@ -180,7 +181,7 @@ function configFailure(error: unknown): number {
   }
   const { code, message } = error as { code?: string; message: string };
   if (code === undefined) throw error;
-  console.error(`${PROGRAM}: ${message}`);
+  console.error(message.startsWith("(") ? message : `${PROGRAM}: ${message}`); // those of httpd begin with the errno
   console.error("AH00014: Configuration check failed");
   return 1;
 }

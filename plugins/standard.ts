@@ -17,6 +17,7 @@ import heartmonitor from "./heartbeat/mod_heartmonitor.ts";
 import bybusyness from "./lbmethod/mod_lbmethod_bybusyness.ts";
 import byrequests from "./lbmethod/mod_lbmethod_byrequests.ts";
 import bytraffic from "./lbmethod/mod_lbmethod_bytraffic.ts";
+import logConfig from "./log_config/mod_log_config.ts";
 import mime from "./mime/mod_mime.ts";
 import proxyHcheck from "./proxy_hcheck/mod_proxy_hcheck.ts";
 import proxyHttp from "./proxy_http/mod_proxy_http.ts";
@@ -54,4 +55,5 @@ export const standardPlugins: readonly Module[] = [
   accessCompat,
   remoteip,
   authForward,
+  logConfig,
 ] as readonly Module[];

@@ -6,7 +6,7 @@
 import type { Socket, SocketHost } from "../net/socket.ts";
 import type { Bytes } from "./bytes.ts";
 import type { Clock, TimerWheel } from "./clock.ts";
-import type { ErrorLog, LogSubject } from "./error_log.ts";
+import type { ErrorLog, LogSink } from "./error_log.ts";
 import type { Expr } from "./expr.ts";
 import type { OutputFilter } from "./filter.ts";
 import type { Hooks } from "./hooks.ts";
@@ -27,6 +27,13 @@ export interface ProcessRec {
   /** The main server first, then the virtual hosts in file order. */
   readonly servers: readonly ServerRec[];
   readonly log: ErrorLog;
+  /** Opens what a log is written to: a file, or "|program". The same target is opened once. @throws Error */
+  readonly openLog: (target: string) => LogSink;
+  /** The folder without which a log cannot be opened; null: it is there. */
+  readonly missingLogFolder: (target: string) => string | null;
+  readonly pid: number;
+  /** A log asks for the times of attempts and of the first byte: they are taken. Set in post_config. */
+  takesTimes: boolean;
   readonly sockets: SocketHost;
   readonly host: Host;
   /** Whether a URI of this server would be served to this request's client: -U of expressions. */
@@ -34,6 +41,8 @@ export interface ProcessRec {
   readonly serverRoot: string;
   /** For DefaultRuntimeDir: where relative unix: sockets and the pid file are. */
   readonly runtimeDir: string;
+  /** The rank of the least severe messages where no LogLevel says it: -e; undefined: warn. */
+  readonly startRank?: number | undefined;
   /** Counts reloads, from 0. */
   readonly generation: number;
   /** Set once this generation must end its connections after the request at hand. */
@@ -131,6 +140,8 @@ export class ConnRec {
   aborted = false;
   /** No request is read after the one at hand. */
   closing = false;
+  /** Names the connection in the logs, once something was written about it; "" until then. */
+  logId = "";
 
   constructor(init: {
     id: number;
@@ -178,10 +189,14 @@ export interface RequestBody {
 
 /** The way of a response to the client. */
 export interface ResponseOut {
+  /** What leaves from here on is the response to `r`, which an internal redirect made of the request. */
+  serve(r: RequestRec): void;
   /** The head left, or is bound to. */
   readonly started: boolean;
   /** The final byte was handed to the socket, or the response was given up. */
   readonly ended: boolean;
+  /** A field that the head has besides those of the tables: framing, persistence. For the log. */
+  sentField(name: string): string | undefined;
   /** Sends a 1xx response. HTTP/1.0 clients get none. */
   interim(status: Status, reason: string, headers: HeaderTable): void;
   /**
@@ -270,8 +285,23 @@ export class RequestRec {
   outputFilters: OutputFilter[] | null = null;
   /** The client waits for 100 Continue. */
   expecting100 = false;
+  /** The client asked with HEAD. An ErrorDocument is fetched with GET all the same. */
+  headerOnly: boolean;
+  /** The request that an internal redirect made this one of. */
+  prev: RequestRec | null = null;
+  /** The request that an internal redirect made of this one. */
+  next: RequestRec | null = null;
+  /** The server's error log, at the levels of the sections that match. */
+  log: ErrorLog;
+  /** Names the request in the logs, once something was written about it; "" until then. */
+  logId = "";
   /** Body bytes sent to the client. */
   bytesSent = 0;
+  /** Bytes read from and written to the client for this request, heads and framing included. */
+  wireIn = 0;
+  wireOut = 0;
+  /** When the response began to leave, in microseconds since 1970; 0: it did not, or nobody asked. */
+  firstByteUs = 0;
   /** Who the client is: the peer, unless a proxy in front that is trusted names another. */
   useragentIp: string;
   useragentPort: number;
@@ -297,6 +327,8 @@ export class RequestRec {
     this.useragentPort = conn.peerPort;
     this.perDirConfig = server.config;
     this.method = head.method;
+    this.headerOnly = head.method === "HEAD";
+    this.log = server.log;
     this.unparsedUri = head.target;
     this.protoNum = head.protoNum;
     this.requestLine = head.requestLine;
@@ -363,10 +395,4 @@ export class RequestRec {
 /** "IP:PORT" of the client, for the error log. */
 export function clientAddress(conn: ConnRec): string {
   return conn.peerIp === "" ? "unix" : `${conn.peerIp}:${conn.peerPort}`;
-}
-
-/** What a log line about a request names. */
-export function aboutRequest(r: RequestRec): LogSubject {
-  const client = r.useragentIp === "" ? "unix" : `${r.useragentIp}:${r.useragentPort}`;
-  return { client, referer: r.headersIn.get("Referer") };
 }

@@ -81,6 +81,11 @@ export function reasonPhrase(status: Status): string {
   return REASONS[status] ?? "Internal Server Error";
 }
 
+/** Whether httpd knows a status: others become 500. */
+export function hasReason(status: Status): boolean {
+  return REASONS[status] !== undefined;
+}
+
 /** Whether a response of this status has no body whatever its fields say (RFC 9110, section 6.4.1). */
 export function hasNoBody(status: Status): boolean {
   return status === 204 || status === 304 || (status >= 100 && status < 200);

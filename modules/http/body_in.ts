@@ -3,8 +3,10 @@
  * Source: httpd modules/http/http_filters.c, ap_http_filter; modules/filters/mod_reqtimeout.c
  */
 import type { Bytes } from "../core/bytes.ts";
+import { getModuleConfig } from "../core/module.ts";
 import type { BodyConsumer, RequestBody, RequestRec } from "../core/records.ts";
 import type { Status } from "../core/status.ts";
+import core from "../server/mod_core.ts";
 import { type ChunkConsumer, ChunkDecoder, type ChunkLimits } from "./chunked.ts";
 
 /** What a body asks of its connection. */
@@ -47,6 +49,7 @@ export class BodyIn implements RequestBody, ChunkConsumer {
 
   read(consumer: BodyConsumer): void {
     this.consumer = consumer;
+    this.limit(this.length);
     if (this.failure !== null) consumer.onBodyError(this.failure.status, this.failure.why);
     else if (this.ended) consumer.onBodyEnd();
     else {
@@ -74,6 +77,7 @@ export class BodyIn implements RequestBody, ChunkConsumer {
   feed(bytes: Bytes, start: number, end: number): number {
     if (this.decoder === null) {
       const size = Math.min(this.left, end - start);
+      this.r.wireIn += size;
       this.left -= size;
       this.received += size;
       const last = this.left === 0;
@@ -83,6 +87,7 @@ export class BodyIn implements RequestBody, ChunkConsumer {
       return size;
     }
     const taken = this.decoder.decode(bytes, start, end, this);
+    this.r.wireIn += taken;
     if (this.decoder.error !== null) this.fail(400, this.decoder.error);
     else if (this.decoder.done) {
       this.ended = true;
@@ -99,12 +104,30 @@ export class BodyIn implements RequestBody, ChunkConsumer {
     this.consumer?.onBodyError(status, why);
   }
 
+  /** LimitRequestBody, of what is read here: of a proxied request the backend is the judge. */
+  private limit(bytes: number): void {
+    const { r } = this;
+    if (r.proxyreq !== "none" || bytes <= 0) return;
+    const { limitRequestBody } = getModuleConfig(r.perDirConfig, core);
+    if (limitRequestBody === 0 || bytes <= limitRequestBody) return;
+    const what = this.length < 0 ? `Read content-length of ${bytes}` : `Requested content-length of ${bytes}`;
+    r.log.info(
+      "http",
+      this.length < 0 ? "AH01591" : "AH01588",
+      `${what} is larger than the configured limit of ${limitRequestBody}`,
+      r,
+    );
+    this.fail(413, "larger than LimitRequestBody");
+  }
+
   get failed(): boolean {
     return this.failure !== null;
   }
 
   onChunkData(bytes: Bytes, start: number, end: number): void {
     this.received += end - start;
+    this.limit(this.received);
+    if (this.failure !== null) return;
     this.consumer?.onBody(this.source.hold(bytes, start, end));
   }
 

@@ -34,8 +34,11 @@ export class BodyOut implements ResponseOut {
   ended = false;
   watcher: ResponseWatcher | null = null;
   private readonly sink: ResponseSink;
-  private readonly r: RequestRec;
+  private r: RequestRec;
   private framing: Framing = "none";
+  private length = -1;
+  /** The fields about the connection, each line complete. */
+  private connection = "";
   /** The head, until it leaves. */
   private head = "";
   private hasBody = false;
@@ -45,10 +48,24 @@ export class BodyOut implements ResponseOut {
     this.r = r;
   }
 
+  serve(r: RequestRec): void {
+    this.r = r;
+  }
+
+  sentField(name: string): string | undefined {
+    const lower = name.toLowerCase();
+    if (lower === "content-length") return this.framing === "length" ? String(this.length) : undefined;
+    if (lower === "transfer-encoding") return this.framing === "chunked" ? "chunked" : undefined;
+    const line = this.connection.split("\r\n").find((field) => field.toLowerCase().startsWith(`${lower}: `));
+    return line?.slice(name.length + 2);
+  }
+
   interim(status: Status, reason: string, headers: HeaderTable): void {
     if (this.started || this.ended || this.r.protoNum < HTTP_11) return;
     if (status === 100) this.r.expecting100 = false;
-    this.sink.socket.write(renderInterim(status, reason, headers));
+    const text = renderInterim(status, reason, headers);
+    this.r.wireOut += text.length;
+    this.sink.socket.write(text);
   }
 
   begin(length: number): void {
@@ -89,14 +106,15 @@ export class BodyOut implements ResponseOut {
   private compose(known: number): void {
     const { r } = this;
     const protocol = responseProtocol(r);
-    this.hasBody = !hasNoBody(r.status) && r.method !== "HEAD";
+    this.hasBody = !hasNoBody(r.status) && !r.headerOnly;
     if (hasNoBody(r.status)) this.framing = "none";
-    else if (known < 0 && r.method === "HEAD" && !r.headersOut.hasId(TRANSFER_ENCODING)) this.framing = "none";
+    else if (known < 0 && r.headerOnly && !r.headersOut.hasId(TRANSFER_ENCODING)) this.framing = "none";
     else if (known >= 0) this.framing = "length";
     else this.framing = protocol.number >= HTTP_11 ? "chunked" : "close";
     const delimited = this.framing !== "close" || !this.hasBody;
-    const connection = this.sink.connectionFields(r, protocol, delimited);
-    this.head = renderHead(r, protocol, this.framing, known, connection);
+    this.length = known;
+    this.connection = this.sink.connectionFields(r, protocol, delimited);
+    this.head = renderHead(r, protocol, this.framing, known, this.connection);
   }
 
   write(bytes: Bytes, start: number, end: number, from?: Socket): boolean {
@@ -181,17 +199,23 @@ export class BodyOut implements ResponseOut {
 
   private takeHead(): string {
     const { head } = this;
-    this.head = "";
+    if (head !== "") {
+      this.head = "";
+      const generation = this.r.server.process;
+      if (generation.takesTimes) this.r.firstByteUs = generation.clock.wallUs();
+    }
     return head;
   }
 
   private send(data: string | Uint8Array): boolean {
+    this.r.wireOut += data.length;
     const room = this.sink.socket.write(data);
     if (!room) this.sink.blocked();
     return room;
   }
 
   private sendv(parts: readonly (string | Uint8Array)[]): boolean {
+    for (const part of parts) this.r.wireOut += part.length;
     const room = this.sink.socket.writev(parts);
     if (!room) this.sink.blocked();
     return room;

@@ -8,9 +8,9 @@
  */
 import type { Bytes } from "../core/bytes.ts";
 import type { Timeout } from "../core/clock.ts";
+import { KNOWN_METHODS } from "../core/method.ts";
 import { getModuleConfig, type Module } from "../core/module.ts";
 import type { BodyConsumer, ConnRec, ProcessRec, RequestRec } from "../core/records.ts";
-import { clientAddress } from "../core/records.ts";
 import { OK, type Status } from "../core/status.ts";
 import { CONNECTION, KEEP_ALIVE, VIA } from "../core/table.ts";
 import type { Socket, SocketError, SocketOwner } from "../net/socket.ts";
@@ -88,6 +88,8 @@ export class HttpConnection implements SocketOwner, Timeout, BodySource, Respons
   /** The inbox is being delivered to the body. */
   private feeding = false;
   private headStartMs = 0;
+  /** Of the head that was read last. */
+  private headBytes = 0;
   private bodyStartMs = 0;
   private r: RequestRec | null = null;
   private body: BodyIn | null = null;
@@ -227,6 +229,7 @@ export class HttpConnection implements SocketOwner, Timeout, BodySource, Respons
 
   /** @param taken what the parser answered: bytes, 0 for more, a refusal */
   private parsed(taken: number): void {
+    this.headBytes = taken > 0 ? taken : 0;
     if (taken === 0) this.armHead();
     else if (taken < 0) this.refuse(-taken);
     else {
@@ -247,8 +250,11 @@ export class HttpConnection implements SocketOwner, Timeout, BodySource, Respons
     this.phase = "busy";
     this.requestDone = this.responseDone = false;
     this.conn.keepalives++;
-    const { r, body, refused } = readRequest(this.conn, this.head, bad);
+    const read = readRequest(this.conn, this.head, bad);
+    const { r, body } = read;
+    const refused = read.refused || this.unwanted(r);
     this.r = r;
+    r.wireIn = this.headBytes;
     const out = new BodyOut(this, r);
     this.out = out;
     r.out = out;
@@ -260,13 +266,23 @@ export class HttpConnection implements SocketOwner, Timeout, BodySource, Respons
     this.conn.process.wheel.disarm(this);
     const driving = this.driving;
     this.driving = true;
-    if (refused !== 0) {
-      refuseRequest(r, refused);
-      this.requestDone = true;
-    } else {
-      if (processRequest(r, this)) this.requestDone = true;
-    }
+    const ended = refused !== 0 ? refuseRequest(r, refused, this) : processRequest(r, this);
+    if (ended) this.requestDone = true;
     this.driving = driving;
+  }
+
+  /** HttpProtocolOptions: 0, or the status to refuse the request with. */
+  private unwanted(r: RequestRec): Status {
+    const { settings } = this;
+    if (settings.require10 && r.protoNum < HTTP_10) {
+      r.log.info("core", "AH02426", "HTTP/0.9 is disallowed by HttpProtocolOptions Require1.0", r);
+      return 400;
+    }
+    if (settings.registeredMethods && !KNOWN_METHODS.has(r.method)) {
+      r.log.info("core", "AH02423", `Unknown method ${r.method} is disallowed by HttpProtocolOptions`, r);
+      return 501;
+    }
+    return 0;
   }
 
   requestEnded(): void {
@@ -275,9 +291,7 @@ export class HttpConnection implements SocketOwner, Timeout, BodySource, Respons
   }
 
   requestCrashed(error: unknown): void {
-    this.conn.process.log.crit("core", "", `request failed: ${String((error as Error)?.stack ?? error)}`, {
-      client: clientAddress(this.conn),
-    });
+    this.conn.process.log.crit("core", "", `request failed: ${String((error as Error)?.stack ?? error)}`, this.conn);
     this.socket.destroy();
   }
 
@@ -321,7 +335,8 @@ export class HttpConnection implements SocketOwner, Timeout, BodySource, Respons
     let at = start;
     if (body?.wanted && this.inbox.isEmpty) {
       at += body.feed(bytes, start, end);
-      if (!body.ended && !body.failed) this.armBody();
+      if (body.ended) this.bodyEnded(body);
+      else if (!body.failed) this.armBody();
     }
     if (at < end) this.stash(bytes, at, end);
   }
@@ -346,6 +361,7 @@ export class HttpConnection implements SocketOwner, Timeout, BodySource, Respons
       inbox.consume(taken);
     }
     this.feeding = false;
+    if (body.ended) this.bodyEnded(body);
     if (!body.wanted) return;
     if (this.inputEnded) {
       body.fail(400, "the client closed in the middle of the body");
@@ -353,6 +369,14 @@ export class HttpConnection implements SocketOwner, Timeout, BodySource, Respons
     }
     this.listenAgain();
     this.armBody();
+  }
+
+  /** Nothing more is due from the client for this request, unless it is slow to take the response. */
+  private bodyEnded(body: BodyIn): void {
+    if (this.phase !== "busy" || body !== this.body) return;
+    const { wheel } = this.conn.process;
+    if (this.socket.queuedBytes > 0) wheel.arm(this, this.settings.timeoutMs);
+    else wheel.disarm(this);
   }
 
   stopBody(): void {

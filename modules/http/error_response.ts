@@ -4,49 +4,76 @@
  */
 import { getModuleConfig } from "../core/module.ts";
 import type { RequestRec } from "../core/records.ts";
-import { reasonPhrase, type Status } from "../core/status.ts";
+import { hasNoBody, reasonPhrase, type Status } from "../core/status.ts";
 import { HeaderTable } from "../core/table.ts";
 import core, { serverToken } from "../server/mod_core.ts";
+import { serverName, serverPort } from "../server/server_name.ts";
 
 const TEXTS: Readonly<Record<number, string>> = {
   400: "The server could not make sense of this request.",
   401: "The server could not verify that you may have what you asked for.",
+  402: "What you asked for has to be paid for.",
   403: "You may not have what you asked for.",
   404: "What you asked for was not found on this server.",
-  405: "This method is not allowed for what you asked for.",
+  406: "What you asked for is not there in a form that the request accepts.",
+  407: "The proxy server could not verify that you may use it.",
   408: "The request was not complete within the time that the server waits.",
+  409: "The request contradicts the present state of what it is about.",
+  410: "What you asked for was here and is gone for good.",
   411: "This request needs a Content-Length.",
+  412: "A condition that the request made is not met.",
   413: "The request is larger than the server takes.",
   414: "The request line is longer than the server takes.",
+  415: "The server does not take content of this type here.",
+  416: "None of the ranges that the request asks for is there.",
   417: "The server does not meet what the Expect field of the request asks for.",
   421: "The request came over a connection that does not serve this host.",
+  422: "The content of the request was understood, and cannot be acted on.",
+  423: "What the request is about is locked.",
+  424: "The request depends on another one that failed.",
   426: "The service needs another protocol.",
+  428: "This request must be made conditional.",
+  429: "There were too many requests from you of late. Try again later.",
   431: "The fields of the request are larger than the server takes.",
+  451: "What you asked for may not be given for legal reasons.",
   500: "Something went wrong in the server. Its error log may say more.",
-  501: "The server does not know this method.",
   502: "The proxy server received an invalid response from an upstream server.",
   503: "The server cannot serve the request just now: it is down for maintenance, or has too much to do. Try again later.",
   504: "The proxy server had no response from an upstream server in time.",
+  505: "The server does not speak this version of HTTP.",
+  506: "What you asked for is negotiated in a circle.",
+  507: "There is no room left to store what the request brings.",
+  508: "The server found a loop while it acted on the request.",
+  510: "The request lacks an extension that the server needs.",
+  511: "The network wants you to log in first.",
 };
 
-/** Answers the request with a page for `status`; the backend's fields, if any came, are dropped. */
-export function sendErrorResponse(r: RequestRec, status: Status): void {
+/** What a page has instead of, or besides, its usual text. */
+export interface PageParts {
+  /** ErrorDocument's text: the whole page. */
+  readonly text?: string | undefined;
+  /** The status of the ErrorDocument that could not be had. */
+  readonly recursive?: Status;
+}
+
+/**
+ * Answers the request with a page for `status`. Fields that were made for another response, a backend's say, are dropped;
+ * those of `errHeadersOut` go along.
+ */
+export function sendErrorResponse(r: RequestRec, status: Status, parts: PageParts = {}): void {
   const kept = r.headersOut;
   r.errorPage = true;
   // As in httpd: what was to be sent with an error page, too, are the page's own fields, and `Header always` begins anew.
   r.headersOut = r.errHeadersOut ?? new HeaderTable();
   r.errHeadersOut = null;
-  for (const name of status === 401 ? ["WWW-Authenticate", "Location", "Allow"] : ["Location", "Allow"]) {
+  for (const name of required(status)) {
     for (const value of kept.getAll(name)) r.headersOut.add(name, value);
   }
-  if (r.status !== status) {
-    r.status = status;
-    if (!r.statusLine?.startsWith(`${status} `)) r.statusLine = null;
-  }
+  setStatus(r, status);
   r.outputFilters = null;
-  const title = r.statusLine ?? `${status} ${reasonPhrase(status)}`;
-  const page = errorPage(r, status, title);
-  if (status !== 304 && status !== 204) r.headersOut.set("Content-Type", pageType(r));
+  const page =
+    parts.text === undefined ? errorPage(r, status, kept.get("Location"), parts.recursive) : utf8(parts.text);
+  if (!hasNoBody(status)) r.headersOut.set("Content-Type", pageType(r));
   r.out.begin(page.length);
   r.out.writeText(page);
   r.out.end();
@@ -56,15 +83,53 @@ function pageType(r: RequestRec): string {
   return r.getEnv("suppress-error-charset") === undefined ? "text/html; charset=iso-8859-1" : "text/html";
 }
 
-function errorPage(r: RequestRec, status: Status, title: string): string {
+/** The reason that a backend gave belongs to its status alone. */
+export function setStatus(r: RequestRec, status: Status): void {
+  r.status = status;
+  if (!r.statusLine?.startsWith(`${status} `)) r.statusLine = null;
+}
+
+/** Fields without which a response of this status is not complete (RFC 9110, section 15). */
+function required(status: Status): readonly string[] {
+  if ((status >= 300 && status < 400) || status === 201) return ["Location"];
+  switch (status) {
+    case 401:
+      return ["WWW-Authenticate"];
+    case 405:
+    case 501:
+      return ["Allow"];
+    case 407:
+      return ["Proxy-Authenticate"];
+    case 426:
+      return ["Upgrade"];
+    default:
+      return [];
+  }
+}
+
+function errorPage(r: RequestRec, status: Status, location: string | undefined, recursive?: Status): string {
+  const title = r.statusLine ?? `${status} ${reasonPhrase(status)}`;
   const heading = title.slice(4) || reasonPhrase(status);
   const notes = r.errorNotes === null || status === 503 ? "" : errorNotes(r.errorNotes, heading);
-  const text = TEXTS[status] ?? "";
   return (
     '<!DOCTYPE HTML PUBLIC "-//W3C//DTD HTML 4.01//EN" "http://www.w3.org/TR/html4/strict.dtd">\n' +
     `<html><head>\n<title>${escapeHtml(title)}</title>\n</head><body>\n<h1>${escapeHtml(heading)}</h1>\n` +
-    `<p>${text}<br />\n</p>\n${notes}${signature(r)}</body></html>\n`
+    `<p>${statusText(r, status, location)}<br />\n</p>\n${notes}${recursive === undefined ? "" : recursion(recursive)}` +
+    `${signature(r)}</body></html>\n`
   );
+}
+
+function statusText(r: RequestRec, status: Status, location: string | undefined): string {
+  if (location !== undefined && status >= 300 && status < 400) {
+    return `What you asked for is <a href="${escapeHtml(location)}">here</a>.`;
+  }
+  if (status === 405) return `The method ${escapeHtml(r.method)} is not allowed for what you asked for.`;
+  if (status === 501) return `The server does not know the method ${escapeHtml(r.method)}.`;
+  const text = TEXTS[status] ?? "";
+  const { serverAdmin } = getModuleConfig(r.server.config, core);
+  return status === 500 && serverAdmin !== "[no address given]"
+    ? `${text} You may tell ${escapeHtml(serverAdmin)} when it happened.`
+    : text;
 }
 
 /** What there is to say besides the standard text. */
@@ -73,14 +138,23 @@ function errorNotes(notes: string, heading: string): string {
   return `<p>The proxy server could not handle the request</p><p>Reason: <strong>${escapeHtml(notes)}</strong></p>\n`;
 }
 
+function recursion(status: Status): string {
+  return `<p>Besides, the page that is meant for this error could not be had: ${status} ${reasonPhrase(status)}.</p>\n`;
+}
+
 function signature(r: RequestRec): string {
   const conf = getModuleConfig(r.perDirConfig, core);
   if (conf.serverSignature === "off") return "";
-  const name = escapeHtml(r.hostname || r.server.hostname);
+  const name = escapeHtml(serverName(r));
   const host = conf.serverSignature === "email" ? `<a href="mailto:${escapeHtml(conf.serverAdmin)}">${name}</a>` : name;
-  return `<hr>\n<address>${escapeHtml(serverToken(conf))} Server at ${host} Port ${r.conn.localPort}</address>\n`;
+  return `<hr>\n<address>${escapeHtml(serverToken(conf))} Server at ${host} Port ${serverPort(r)}</address>\n`;
 }
 
 export function escapeHtml(text: string): string {
   return text.replace(/[&<>"]/g, (c) => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" })[c]!);
+}
+
+/** A text of the configuration as UTF-8, one char for each byte. */
+function utf8(text: string): string {
+  return encodeURIComponent(text).replace(/%(..)/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
 }

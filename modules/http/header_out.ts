@@ -8,6 +8,7 @@ import { reasonPhrase, type Status } from "../core/status.ts";
 import {
   CONNECTION,
   CONTENT_LENGTH,
+  CONTENT_TYPE,
   DATE,
   type HeaderTable,
   SERVER,
@@ -74,6 +75,8 @@ export function renderHead(
 ): string {
   if (protocol.number === HTTP_09) return "";
   const out = r.headersOut;
+  const { defaultCharset } = getModuleConfig(r.perDirConfig, core);
+  if (defaultCharset !== "") addCharset(out, defaultCharset);
   const proxied = r.proxyreq !== "none";
   const date = (proxied && firstOf(r, DATE)) || httpDate(r.requestTimeUs);
   const server = (proxied && firstOf(r, SERVER)) || serverToken(getModuleConfig(r.server.config, core));
@@ -118,6 +121,13 @@ function fixupVary(r: RequestRec): void {
   if (names.length === 0) return;
   r.errHeadersOut?.unsetId(VARY);
   r.headersOut.setId(VARY, "Vary", names.join(","));
+}
+
+/** AddDefaultCharset. Source: httpd modules/http/http_protocol.c, ap_make_content_type */
+function addCharset(out: HeaderTable, charset: string): void {
+  const type = out.getId(CONTENT_TYPE);
+  if (type === undefined || type.includes("charset=") || !/^text\/(plain|html)(?=[; ]|$)/i.test(type)) return;
+  out.setId(CONTENT_TYPE, "Content-Type", `${type}; charset=${charset}`);
 }
 
 /** The head of a 1xx response. */

@@ -21,9 +21,12 @@ export const httpSchema = z.object({
   /** 0: unlimited. */
   maxKeepAliveRequests: whole(0).prefault("100"),
   keepAliveTimeoutMs: z.number().default(5000),
-  limitRequestLine: whole(0).prefault("8190"),
-  limitRequestFieldSize: whole(0).prefault("8190"),
-  limitRequestFields: whole(0).prefault("100"),
+  limitRequestLine: z.number().default(8190),
+  limitRequestFieldSize: z.number().default(8190),
+  /** 0: unlimited. */
+  limitRequestFields: z.number().default(100),
+  /** HttpProtocolOptions, lower case. */
+  protocolOptions: z.array(z.string()).default([]),
   headerTimeout: z.custom<ReadTimeout>().default({ initialMs: 20_000, mostMs: 40_000, bytesPerSecond: 500 }),
   bodyTimeout: z.custom<ReadTimeout>().default({ initialMs: 20_000, mostMs: 0, bytesPerSecond: 500 }),
 });
@@ -33,6 +36,10 @@ export type HttpConfig = z.output<typeof httpSchema>;
 /** What a connection needs of a server's configuration, made once. */
 export interface HttpSettings extends HttpConfig {
   readonly limits: RequestLimits;
+  /** HttpProtocolOptions Require1.0: no HTTP/0.9. */
+  readonly require10: boolean;
+  /** HttpProtocolOptions RegisteredMethods: methods that httpd does not know are 501. */
+  readonly registeredMethods: boolean;
   readonly timeoutMs: number;
 }
 
@@ -49,6 +56,8 @@ export function settingsOf(server: ServerRec, make: () => HttpConfig, timeoutMs:
       fieldSize: conf.limitRequestFieldSize,
       fields: conf.limitRequestFields,
     },
+    require10: conf.protocolOptions.includes("require1.0"),
+    registeredMethods: conf.protocolOptions.includes("registeredmethods"),
     timeoutMs,
   };
   settings.set(server, made);

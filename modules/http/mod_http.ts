@@ -9,10 +9,13 @@ import { processConnection } from "../server/hooks.ts";
 import { serveHttp } from "./connection.ts";
 import { type HttpConfig, httpSchema, type ReadTimeout } from "./http_config.ts";
 
+const PROTOCOL_OPTIONS_HELP =
+  "'Unsafe' or 'Strict' (default), 'RegisteredMethods' or 'LenientMethods' (default), and 'Require1.0' or 'Allow0.9' (default)";
+
 const http = defineModule({
   name: "mod_http",
   config: httpSchema,
-  commands: ({ flag, take1, raw }) => [
+  commands: ({ flag, take1, iterate, raw }) => [
     flag("KeepAlive", "server", "keepAlive", "Whether persistent connections should be On or Off"),
     take1(
       "MaxKeepAliveRequests",
@@ -21,18 +24,31 @@ const http = defineModule({
       "Maximum number of requests per connection, or 0 for infinite",
     ),
     take1("KeepAliveTimeout", "server", setKeepAliveTimeout, "Keep-Alive timeout duration (sec)"),
-    take1("LimitRequestLine", "server", "limitRequestLine", "Limit on maximum size of an HTTP request line"),
+    take1(
+      "LimitRequestLine",
+      "server",
+      setLimit("limitRequestLine", ""),
+      "Limit on maximum size of an HTTP request line",
+    ),
     take1(
       "LimitRequestFieldSize",
       "server",
-      "limitRequestFieldSize",
+      setLimit("limitRequestFieldSize", ""),
       "Limit on maximum size of an HTTP request header field",
     ),
     take1(
       "LimitRequestFields",
       "server",
-      "limitRequestFields",
+      setLimit("limitRequestFields", " (0 = no limit)"),
       "Limit (0 = unlimited) on max number of header fields in a request message",
+    ),
+    iterate("HttpProtocolOptions", "server", addProtocolOption, PROTOCOL_OPTIONS_HELP),
+    iterate("Protocols", "server", addProtocol, "Controls which protocols are allowed"),
+    take1(
+      "ProtocolsHonorOrder",
+      "server",
+      setHonorOrder,
+      "'off' (default) or 'on' to respect given order of protocols, by default the client specified order determines selection",
     ),
     raw(
       "RequestReadTimeout",
@@ -48,6 +64,47 @@ const http = defineModule({
 export default http;
 
 export type { HttpConfig };
+
+function setLimit(key: "limitRequestLine" | "limitRequestFieldSize" | "limitRequestFields", zero: string) {
+  return (cmd: CommandContext, arg: string): string | undefined => {
+    if (!/^\d+$/.test(arg)) return `${cmd.directive.name} "${arg}" must be a non-negative integer${zero}`;
+    cmd.set(key, Number(arg));
+    return undefined;
+  };
+}
+
+/** Words that exclude each other, and what each pair sets. */
+const OPTION_PAIRS = [
+  ["strict", "unsafe", "'Strict' and 'Unsafe'"],
+  ["lenientmethods", "registeredmethods", "'RegisteredMethods' and 'LenientMethods'"],
+  ["allow0.9", "require1.0", "'Allow0.9' and 'Require1.0'"],
+] as const;
+
+function addProtocolOption(cmd: CommandContext, word: string): string | undefined {
+  const option = word.toLowerCase();
+  const pair = OPTION_PAIRS.find(([first, second]) => option === first || option === second);
+  if (pair === undefined) return `HttpProtocolOptions accepts ${PROTOCOL_OPTIONS_HELP}`;
+  if (option === "unsafe")
+    return "HttpProtocolOptions Unsafe is not supported: malformed requests are how requests are smuggled";
+  const known = (cmd.raw.protocolOptions as readonly string[] | undefined) ?? [];
+  if (pair.some((other) => other !== option && known.includes(other)))
+    return `HttpProtocolOptions ${pair[2]} are mutually exclusive`;
+  cmd.push("protocolOptions", option);
+  return undefined;
+}
+
+/** A name that no module knows is nobody's, as in httpd; those that sluice will speak one day are named. */
+function addProtocol(_cmd: CommandContext, name: string): string | undefined {
+  const lower = name.toLowerCase();
+  if (lower === "h2" || lower === "h2c")
+    return `Protocols ${name} belongs to mod_http2, which sluice does not have yet`;
+  return undefined;
+}
+
+/** With one protocol there is no order to honour. */
+function setHonorOrder(_cmd: CommandContext, arg: string): string | undefined {
+  return /^(on|off)$/i.test(arg) ? undefined : "ProtocolsHonorOrder must be 'on' or 'off'";
+}
 
 function setKeepAliveTimeout(cmd: CommandContext, arg: string): string | undefined {
   const ms = parseInterval(arg, "s");

@@ -85,9 +85,7 @@ function chooseVhost(r: RequestRec): Status {
       enter(r, vhostOfPath(r.conn.vhosts, r.encodedUri));
       return 0;
     }
-    r.server.log.info("core", "AH00569", "client sent HTTP/1.1 request without hostname (see RFC2616 section 14.23)", {
-      client: `${r.conn.peerIp}:${r.conn.peerPort}`,
-    });
+    r.log.info("core", "AH00569", "client sent HTTP/1.1 request without hostname (see RFC2616 section 14.23)", r);
     return 400;
   }
   if (!checkHost(host)) return 400;
@@ -104,6 +102,7 @@ function chooseVhost(r: RequestRec): Status {
 function enter(r: RequestRec, server: ServerRec | undefined): void {
   if (server === undefined) return;
   r.server = server;
+  r.log = server.log;
   r.perDirConfig = server.config;
 }
 

@@ -11,15 +11,15 @@ import { ConfigError, type Directive, type Position } from "../config/directive.
 import { readConfig } from "../config/preprocess.ts";
 import { readYaml } from "../config/read_yaml.ts";
 import { systemClock, TimerWheel } from "../core/clock.ts";
-import { ErrorLog, type LogSink } from "../core/error_log.ts";
 import { parseIp } from "../core/ipsubnet.ts";
 import type { Module } from "../core/module.ts";
 import type { ProcessRec, ServerRec, VhostAddr } from "../core/records.ts";
 import { nodeSockets } from "../net/node.ts";
-import { makeGeneration } from "../server/lifecycle.ts";
+import { type GenerationInput, makeGeneration } from "../server/lifecycle.ts";
 import { SERVER_VERSION } from "../server/mod_core.ts";
-import { configFiles, LogFile, stderrSink } from "./files.ts";
+import { configFiles } from "./files.ts";
 import { nodeHost } from "./host.ts";
+import { LogSet } from "./logs.ts";
 
 /** What the command line says of the configuration. */
 export interface LoadOptions {
@@ -32,6 +32,8 @@ export interface LoadOptions {
   readonly after: readonly string[];
   /** The modules that ship. */
   readonly modules: readonly Module[];
+  /** -e: the rank of the least severe messages that the start tells of, and where no LogLevel says otherwise. */
+  readonly startRank?: number | undefined;
   /** -E: where the start writes its messages. */
   readonly startLog?: string | undefined;
   /** The text of `file`, if it is no file. */
@@ -41,6 +43,7 @@ export interface LoadOptions {
 /** A generation, and what is told about how it was read. */
 export interface Loaded {
   readonly process: ProcessRec;
+  readonly logs: LogSet;
   /** The files that were read, with the line of the Include that led to each. */
   readonly files: readonly { readonly path: string; readonly from: Position | undefined }[];
   /** By -D and Define: "NAME" or "NAME=value". */
@@ -51,20 +54,9 @@ export interface Loaded {
 /** One wheel for the program: time-outs of connections outlive a generation. */
 export const wheel = new TimerWheel(systemClock);
 
-const sinks = new Map<string, LogSink>();
+const WARN = 4;
 /** Loaded by LoadModule, by path. */
 const plugins = new Map<string, Module>();
-
-/** Opens all log files anew, after they were rotated. What User may not open goes on into the file at hand. */
-export function reopenLogs(): void {
-  for (const sink of sinks.values()) {
-    try {
-      sink.reopen?.();
-    } catch (error) {
-      sink.write(`cannot open the log anew: ${(error as Error).message}\n`);
-    }
-  }
-}
 
 /**
  * Reads and checks a configuration.
@@ -136,7 +128,8 @@ function read(
   return () => {
     const root = serverRootOf(tree, serverRoot);
     const resolvePath = (path: string) => (isAbsolute(path) ? path : resolve(root, path));
-    const made = makeGeneration({
+    const logs = new LogSet(resolvePath);
+    const input: GenerationInput = {
       tree,
       modules,
       clock: systemClock,
@@ -147,13 +140,24 @@ function read(
       resolvePath,
       warn,
       hasModule,
-      openLog: (path) => openLog(path, resolvePath, options.startLog),
-    });
-    for (const [ah, text] of warnings) made.log.warn("core", ah, text);
+      pid: process.pid,
+      openErrorLog: (target) => logs.openErrorLog(target || (options.startLog ?? "")),
+      openLog: (target) => logs.openLog(target),
+      missingLogFolder: (target) => logs.missingFolder(target),
+      startRank: options.startRank,
+    };
+    let made: ProcessRec;
+    try {
+      made = makeGeneration(input);
+    } catch (error) {
+      logs.release();
+      throw error;
+    }
+    if ((options.startRank ?? WARN) >= WARN) for (const [ah, text] of warnings) made.log.warn("core", ah, text);
     const main = made.servers[0]!;
     if (main.hostname === "") main.hostname = hostname();
     for (const server of made.servers) if (server.hostname === "") server.hostname = main.hostname;
-    return { process: made, files, defined, tree };
+    return { process: made, logs, files, defined, tree };
   };
 }
 
@@ -177,17 +181,6 @@ async function resolveAddresses(server: ServerRec): Promise<void> {
 function serverRootOf(tree: readonly Directive[], fallback: string): string {
   const set = tree.findLast((directive) => directive.name.toLowerCase() === "serverroot");
   return set === undefined ? fallback : resolve(fallback, set.args.replace(/^"(.*)"$/, "$1"));
-}
-
-function openLog(path: string, resolvePath: (path: string) => string, startLog: string | undefined): ErrorLog {
-  const name = path === "" ? (startLog ?? "") : path;
-  let sink: LogSink = stderrSink;
-  if (name !== "" && name !== "/dev/stderr") {
-    const file = resolvePath(name);
-    sink = sinks.get(file) ?? new LogFile(file);
-    sinks.set(file, sink);
-  }
-  return new ErrorLog(sink, systemClock.wallUs, process.pid);
 }
 
 async function importPlugin(name: string, path: string, at: Position): Promise<Module> {

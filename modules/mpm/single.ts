@@ -13,12 +13,14 @@ import { endGeneration, startGeneration } from "../server/lifecycle.ts";
 import core, { serverToken } from "../server/mod_core.ts";
 import { makeFolderOf } from "./files.ts";
 import { closeInspector, guardInspector } from "./inspector.ts";
-import { type Loaded, type LoadOptions, loadConfig, reopenLogs } from "./load.ts";
+import { type Loaded, type LoadOptions, loadConfig } from "./load.ts";
+import { closeLogs, type LogSet, reopenLogs } from "./logs.ts";
 import { dropPrivileges } from "./mod_unixd.ts";
 
 /** A server that serves in this event loop. */
 export class SingleChild {
   private current: ProcessRec;
+  private logs: LogSet;
   private readonly options: LoadOptions;
   private readonly commandLine: string;
   private readonly front: NetFront;
@@ -33,6 +35,7 @@ export class SingleChild {
 
   constructor(loaded: Loaded, options: LoadOptions, commandLine: string) {
     this.current = loaded.process;
+    this.logs = loaded.logs;
     this.options = options;
     this.commandLine = commandLine;
     this.front = new NetFront(nodeSockets, () => this.current);
@@ -118,14 +121,20 @@ export class SingleChild {
       for (const failure of failures) previous.log.error("core", "", bindMessage(failure));
       if (specs.length === 0) previous.log.error("core", "", "no Listen is left: nothing was changed");
       this.front.retain(coreOf(previous).listen);
+      loaded.logs.release();
       return;
     }
     startGeneration(loaded.process, previous);
+    const { logs } = this;
     this.current = loaded.process;
+    this.logs = loaded.logs;
     previous.stopping = true;
     this.front.retain(specs);
     closeIdleConnections();
-    whenDrained(previous, () => endGeneration(previous));
+    whenDrained(previous, () => {
+      endGeneration(previous);
+      logs.release();
+    });
     reopenLogs();
     this.announce();
   }
@@ -139,7 +148,7 @@ export class SingleChild {
   private finish(): void {
     endGeneration(this.current);
     this.removePid();
-    this.done(0);
+    void closeLogs().then(() => this.done(0));
   }
 
   private writePid(): void {

@@ -2,7 +2,7 @@
  * One proxied request over its attempts: what was tried, and what it left behind.
  */
 import type { Bytes } from "../core/bytes.ts";
-import type { EnvSource } from "../core/records.ts";
+import type { EnvSource, RequestRec } from "../core/records.ts";
 import type { ProxyBalancer } from "./balancer.ts";
 import type { Failure } from "./failure.ts";
 import type { SessionRoute } from "./sticky.ts";
@@ -15,6 +15,19 @@ const ENV_NAMES = [
   "BALANCER_SESSION_STICKY",
   "BALANCER_SESSION_ROUTE",
 ] as const;
+
+/** When an attempt went how far. Microseconds since 1970; 0: it did not get there. */
+export interface AttemptTimes {
+  readonly startUs: number;
+  /** The worker's name; "" if none was elected. */
+  worker: string;
+  /** A connection was opened for it; 0 for one that was kept from a request before, too. */
+  connectedUs: number;
+  /** The first byte of the answer came. */
+  firstByteUs: number;
+  endUs: number;
+  failure: Failure | null;
+}
 
 export class ProxyAttempt implements EnvSource {
   /** The URL to ask for. `pre_request` replaces that of a balancer by the member's. */
@@ -34,6 +47,8 @@ export class ProxyAttempt implements EnvSource {
   prefetchedBytes = 0;
   /** The prefetched bytes are the whole body. */
   prefetchedAll = false;
+  /** One entry for each attempt; null unless a log asks for them (`ProcessRec.takesTimes`). */
+  times: AttemptTimes[] | null = null;
 
   constructor(url: string) {
     this.url = url;
@@ -62,4 +77,31 @@ export class ProxyAttempt implements EnvSource {
       }
     }
   }
+}
+
+const attempts = new WeakMap<RequestRec, ProxyAttempt>();
+
+/** Begins to take the times of a request's attempts. */
+export function takeTimes(r: RequestRec, attempt: ProxyAttempt): void {
+  attempt.times = [];
+  attempts.set(r, attempt);
+}
+
+/** Of a request whose times are taken. */
+export function beginAttempt(r: RequestRec, attempt: ProxyAttempt): void {
+  const startUs = r.server.process.clock.wallUs();
+  attempt.times!.push({ startUs, worker: "", connectedUs: 0, firstByteUs: 0, endUs: 0, failure: null });
+}
+
+/** Of a request whose times are taken. */
+export function endAttempt(r: RequestRec, attempt: ProxyAttempt): void {
+  const times = attempt.times!.at(-1)!;
+  times.worker = attempt.worker?.name ?? "";
+  times.failure = attempt.failure;
+  times.endUs = r.server.process.clock.wallUs();
+}
+
+/** The attempts of a request whose times are taken; undefined if it was not proxied. */
+export function attemptOf(r: RequestRec): ProxyAttempt | undefined {
+  return attempts.get(r);
 }

@@ -2,9 +2,9 @@
  * The proxy's handler: attempts, one after the other, until one served or none may follow.
  * Source: httpd modules/proxy/mod_proxy.c proxy_handler
  */
-import { aboutRequest, type RequestRec } from "../core/records.ts";
+import type { RequestRec } from "../core/records.ts";
 import { DECLINED, OK, type Status } from "../core/status.ts";
-import { ProxyAttempt } from "./attempt.ts";
+import { beginAttempt, endAttempt, ProxyAttempt, takeTimes } from "./attempt.ts";
 import { releaseElected } from "./balancer.ts";
 import { getProxyConfig } from "./config.ts";
 import { ConnPool } from "./conn_pool.ts";
@@ -27,6 +27,7 @@ export function proxyHandler(r: RequestRec): Status | Promise<Status> {
   const checked = checkForwards(r, getProxyConfig(r.perDirConfig));
   if (checked !== OK) return checked;
   const attempt = new ProxyAttempt(r.filename.slice(6));
+  if (r.server.process.takesTimes) takeTimes(r, attempt);
   return tryOnce(r, attempt, attempt.url);
 }
 
@@ -34,6 +35,7 @@ function tryOnce(r: RequestRec, attempt: ProxyAttempt, url: string): Status | Pr
   attempt.url = url;
   attempt.worker = null;
   attempt.failure = null;
+  if (attempt.times !== null) beginAttempt(r, attempt);
   const elected = preRequest.run(r.server.process.hooks, r, attempt);
   const answer = typeof elected === "number" ? ask(r, attempt, elected) : askLater(r, attempt, elected);
   return typeof answer === "number" ? judge(r, attempt, url, answer) : judgeLater(r, attempt, url, answer);
@@ -60,17 +62,18 @@ function ask(r: RequestRec, attempt: ProxyAttempt, elected: Status): Status | Pr
   if (status === DECLINED) status = electWorker(r, attempt);
   if (status !== OK) return status;
   const worker = attempt.worker!;
+  if (attempt.balancer !== null) r.filename = `proxy:${attempt.url}`;
   const generation = r.server.process;
   worker.pool ??= new ConnPool(worker, generation.sockets, generation);
   const url = splitProxyUrl(attempt.url);
   const answer = schemeHandler.run(generation.hooks, r, worker, url, attempt);
   if (answer !== DECLINED) return answer;
-  r.server.log.warn(
+  r.log.warn(
     "proxy",
     "AH01144",
     `No protocol handler was valid for the URL ${r.uri} (scheme '${url.scheme}'). If you are using a DSO version of ` +
       "mod_proxy, make sure the proxy submodules are included in the configuration using LoadModule.",
-    aboutRequest(r),
+    r,
   );
   return 500;
 }
@@ -78,6 +81,7 @@ function ask(r: RequestRec, attempt: ProxyAttempt, elected: Status): Status | Pr
 /** What the end of an attempt means for the member, and whether another one is tried. */
 function judge(r: RequestRec, attempt: ProxyAttempt, url: string, status: Status): Status | Promise<Status> {
   const { balancer, worker } = attempt;
+  if (attempt.times !== null) endAttempt(r, attempt);
   if (balancer === null || worker === null || r.out.started) return conclude(r, attempt, status);
   if (status !== 503 && status !== 500) return conclude(r, attempt, status);
   worker.setError(r.conn.process.clock.wallUs() / 1000, attempt.failure?.cause ?? `status ${status} of the proxy`);
@@ -86,14 +90,21 @@ function judge(r: RequestRec, attempt: ProxyAttempt, url: string, status: Status
   return tryOnce(r, attempt, url);
 }
 
+/** For the verdict `r.status` is what the client gets; whoever sends an error page sees it as it was. */
 function conclude(r: RequestRec, attempt: ProxyAttempt, status: Status): Status | Promise<Status> {
+  const before = r.status;
   if (status >= 400) r.status = status;
   const { hooks } = r.server.process;
   const judged = postRequest.run(hooks, r, attempt);
   releaseElected(attempt);
-  return typeof judged === "number" ? status : concludeLater(judged, status);
+  if (typeof judged !== "number") return concludeLater(r, judged, before, status);
+  r.status = before;
+  return status;
 }
 
-function concludeLater(judged: Promise<Status>, status: Status): Promise<Status> {
-  return judged.then(() => status);
+function concludeLater(r: RequestRec, judged: Promise<Status>, before: Status, status: Status): Promise<Status> {
+  return judged.then(() => {
+    r.status = before;
+    return status;
+  });
 }

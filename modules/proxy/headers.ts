@@ -3,7 +3,7 @@
  * Source: httpd modules/proxy/proxy_util.c ap_proxy_create_hdrbrgd, ap_proxy_clear_connection; mod_proxy_http.c process_proxy_header
  */
 import { getModuleConfig } from "../core/module.ts";
-import { aboutRequest, type RequestRec } from "../core/records.ts";
+import type { RequestRec } from "../core/records.ts";
 import { DONE, OK, type Status } from "../core/status.ts";
 import * as h from "../core/table.ts";
 import { connectionTokens } from "../http/field_value.ts";
@@ -93,11 +93,11 @@ export function requestHead(r: RequestRec, conf: ProxyConfig, url: ProxyUrl, fra
 function backendHost(r: RequestRec, conf: ProxyConfig, url: ProxyUrl, clientHost: string | undefined): string {
   if (conf.preserveHost) {
     if (clientHost !== undefined) return clientHost;
-    r.server.log.warn(
+    r.log.warn(
       "proxy",
       "AH01092",
       `no HTTP 0.9 request (with no host line) on incoming request and preserve host set forcing hostname to be ${r.server.hostname} for uri ${r.uri}`,
-      aboutRequest(r),
+      r,
     );
     return r.server.hostname;
   }

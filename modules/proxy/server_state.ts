@@ -79,7 +79,7 @@ export function matchWorker(workers: readonly ProxyWorker[], url: string): Proxy
 /** Chooses the worker of an attempt whose URL is no balancer's. */
 export function electWorker(r: RequestRec, attempt: ProxyAttempt): Status {
   const found = findWorker(r.server, attempt.url);
-  const log = r.server.log;
+  const log = r.log;
   attempt.worker = found ?? states.get(r.server)?.state.reverse ?? null;
   if (attempt.worker === null) return 500;
   if (log.enabled("proxy", 10)) {

@@ -32,11 +32,7 @@ function match(r: RequestRec, early: boolean): Status {
   });
   if (found === null || found === "declined") return DECLINED;
   if (found.unsafeNocanon) {
-    r.server.log.warn(
-      "proxy",
-      "AH01136",
-      `Unescaped URL path matched ProxyPass; ignoring unsafe nocanon: ${found.rule.fake}`,
-    );
+    r.log.warn("proxy", "AH01136", `Unescaped URL path matched ProxyPass; ignoring unsafe nocanon: ${found.rule.fake}`);
   }
   if (found.servletPath !== null) r.uri = found.servletPath;
   r.filename = `proxy:${found.url}`;

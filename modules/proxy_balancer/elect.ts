@@ -26,7 +26,7 @@ export function elect(r: RequestRec, attempt: ProxyAttempt): Status | Promise<St
   if (balancer === undefined) return DECLINED;
   attempt.balancer = balancer;
 
-  const log = r.server.log;
+  const log = r.log;
   if (balancer.members.length > 0 && balancer.members[0]!.has(IN_ERROR)) {
     balancer.recover(wallMs(r.conn.process.clock), log);
   }
@@ -85,14 +85,14 @@ function electAmong(
   accountForRoute(balancer, elected);
   if (elected.route !== session!.route) {
     r.setEnv("BALANCER_ROUTE_CHANGED", "1");
-    r.server.log.debug(LOG, "AH01162", `${balancer.name}: Route changed from ${session!.route} to ${elected.route}`);
+    r.log.debug(LOG, "AH01162", `${balancer.name}: Route changed from ${session!.route} to ${elected.route}`);
   }
   return elected;
 }
 
 /** The lbmethod's choice. */
 function electFreely(balancer: ProxyBalancer, r: RequestRec, tried: readonly ProxyWorker[]): ProxyWorker | null {
-  const log = r.server.log;
+  const log = r.log;
   const debug = log.enabled("proxy", 7);
   const method = balancer.params.lbmethod;
   if (debug) log.debug("proxy", "AH10122", `Entering ${method} for BALANCER (${balancer.name})`);
@@ -114,8 +114,8 @@ function electFreely(balancer: ProxyBalancer, r: RequestRec, tried: readonly Pro
 function findSession(balancer: ProxyBalancer, r: RequestRec, url: string): SessionRoute | null {
   if (!balancer.hasSessions || balancer.sticky === null) return null;
   const session = balancer.sticky.findRoute(balancer, r, url);
-  if (session !== null && session.route !== "" && r.server.log.enabled(LOG, 7)) {
-    r.server.log.debug(LOG, "AH01161", `${balancer.name}: Found route ${session.route}`);
+  if (session !== null && session.route !== "" && r.log.enabled(LOG, 7)) {
+    r.log.debug(LOG, "AH01161", `${balancer.name}: Found route ${session.route}`);
   }
   return session;
 }
@@ -135,7 +135,7 @@ function findRouteMember(
   for (let standby = 0; standby < 2; standby++) {
     for (const member of balancer.members) {
       if (member.route !== route || member.has(HOT_STANDBY) !== (standby === 1)) continue;
-      if (!member.isUsable) retryWorker(member, wallMs(r.conn.process.clock), r.server.log);
+      if (!member.isUsable) retryWorker(member, wallMs(r.conn.process.clock), r.log);
       if (member.isUsable && !tried.includes(member)) return member;
       if (member.redirect === "" || depth >= balancer.members.length) continue;
       const other = findRouteMember(balancer, member.redirect, r, tried, depth + 1);
@@ -198,16 +198,15 @@ function take(
   attempt.session = session;
   r.setEnvSource(attempt);
   if (balancer.hasSessions) balancer.sticky?.elected?.(balancer, r, worker);
-  if (r.server.log.enabled(LOG, 7)) {
-    r.server.log.debug(LOG, "AH01172", `${balancer.name}: worker (${worker.name}) rewritten to ${attempt.url}`);
+  if (r.log.enabled(LOG, 7)) {
+    r.log.debug(LOG, "AH01172", `${balancer.name}: worker (${worker.name}) rewritten to ${attempt.url}`);
   }
   return OK;
 }
 
 function nobody(balancer: ProxyBalancer, r: RequestRec): Status {
-  if (balancer.members.length > 0)
-    r.server.log.error(LOG, "AH01170", `${balancer.name}: All workers are in error state`);
-  else r.server.log.error(LOG, "AH01171", `${balancer.name}: No workers in balancer`);
+  if (balancer.members.length > 0) r.log.error(LOG, "AH01170", `${balancer.name}: All workers are in error state`);
+  else r.log.error(LOG, "AH01171", `${balancer.name}: No workers in balancer`);
   return SERVICE_UNAVAILABLE;
 }
 

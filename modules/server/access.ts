@@ -2,7 +2,7 @@
  * May the request be served: first by its address, then whoever asks, then by who it is.
  * Source: httpd server/request.c, ap_process_request_internal
  */
-import { aboutRequest, type RequestRec } from "../core/records.ts";
+import type { RequestRec } from "../core/records.ts";
 import { DECLINED, OK, type Status } from "../core/status.ts";
 import * as hooks from "./hooks.ts";
 
@@ -38,11 +38,11 @@ function authenticate(r: RequestRec, userless: Status): Answer {
 function authorizeUser(r: RequestRec, checked: Status): Answer {
   if (checked !== OK) return orRefuse(r, checked, "check user");
   if (r.user === null) {
-    r.server.log.error(
+    r.log.error(
       "core",
       "AH00027",
       `No authentication done but request not allowed without authentication for ${r.uri}. Authentication not configured?`,
-      aboutRequest(r),
+      r,
     );
     return 500;
   }
@@ -56,7 +56,7 @@ function mayUser(r: RequestRec, status: Status): Status {
 /** No module felt responsible: the configuration does not hold together. Source: decl_die */
 function orRefuse(r: RequestRec, status: Status, phase: string): Status {
   if (status !== DECLINED) return status;
-  r.server.log.crit("core", "AH00025", `configuration error:  couldn't ${phase}: ${r.uri}`, aboutRequest(r));
+  r.log.crit("core", "AH00025", `configuration error:  couldn't ${phase}: ${r.uri}`, r);
   return 500;
 }
 

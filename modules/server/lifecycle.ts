@@ -5,16 +5,18 @@
 import { buildServers } from "../config/build.ts";
 import type { Directive } from "../config/directive.ts";
 import type { Clock, TimerWheel } from "../core/clock.ts";
-import type { ErrorLog } from "../core/error_log.ts";
+import { ErrorLog, type LogSink } from "../core/error_log.ts";
 import { Hooks } from "../core/hooks.ts";
 import type { Host } from "../core/host.ts";
 import { getModuleConfig, type Module, Registrar } from "../core/module.ts";
 import { Providers } from "../core/providers.ts";
-import type { ProcessRec, RequestRec } from "../core/records.ts";
+import type { ProcessRec, RequestRec, ServerRec } from "../core/records.ts";
 import type { SocketHost } from "../net/socket.ts";
+import { compileErrorLogFormats } from "./error_log_format.ts";
 import { checkConfig, childExit, childInit, postConfig } from "./hooks.ts";
-import core, { logLevelsOf } from "./mod_core.ts";
+import core, { type CoreConfig, logLevelsOf } from "./mod_core.ts";
 import { isAccessible } from "./request.ts";
+import { serverName } from "./server_name.ts";
 
 /** What a generation is made from. */
 export interface GenerationInput {
@@ -28,8 +30,13 @@ export interface GenerationInput {
   readonly resolvePath: (path: string) => string;
   readonly warn: (ahNumber: string, message: string, at: Directive) => void;
   readonly hasModule: (name: string) => boolean;
-  /** The log of a server: `path` is ErrorLog's argument, "" where there is none. */
-  readonly openLog: (path: string) => ErrorLog;
+  readonly pid: number;
+  /** Where a server's messages go: `target` is ErrorLog's argument, "" where there is none. */
+  readonly openErrorLog: (target: string) => LogSink;
+  readonly openLog: (target: string) => LogSink;
+  readonly missingLogFolder: (target: string) => string | null;
+  /** The rank of the least severe messages where no LogLevel says it: -e. @default warn */
+  readonly startRank?: number | undefined;
 }
 
 /** Reads and checks; opens nothing but logs. @throws ConfigError */
@@ -54,7 +61,12 @@ export function makeGeneration(input: GenerationInput): ProcessRec {
     sockets: input.sockets,
     host: input.host,
     isAccessible,
-    log: input.openLog(conf.errorLog).at(logLevelsOf(conf.logLevels)),
+    log: errorLogOf(main, conf, input),
+    openLog: input.openLog,
+    missingLogFolder: input.missingLogFolder,
+    pid: input.pid,
+    takesTimes: false,
+    startRank: input.startRank,
     serverRoot: input.resolvePath("."),
     runtimeDir: input.resolvePath(conf.runtimeDir || "."),
     generation: input.generation,
@@ -63,7 +75,7 @@ export function makeGeneration(input: GenerationInput): ProcessRec {
   for (const server of servers) {
     const own = getModuleConfig(server.config, core);
     server.process = process;
-    server.log = input.openLog(own.errorLog).at(logLevelsOf(own.logLevels));
+    server.log = server === main ? process.log : errorLogOf(server, own, input);
     if (server.hostname === "") {
       server.hostname = main.hostname;
       if (server.port === 0) server.port = main.port;
@@ -75,6 +87,23 @@ export function makeGeneration(input: GenerationInput): ProcessRec {
   checkConfig.run(hooks, process);
   hooks.report = reportException(process);
   return process;
+}
+
+function errorLogOf(server: ServerRec, conf: CoreConfig, input: GenerationInput): ErrorLog {
+  const folder = input.missingLogFolder(conf.errorLog);
+  if (folder !== null) {
+    const whose = server.isVirtual ? `error log of vhost defined at ${server.file}:${server.line}` : "main error log";
+    throw logFolderError(`AH02291: Cannot access directory '${folder}' for ${whose}`);
+  }
+  const names = { virtual: () => server.hostname, asked: serverName };
+  const formats = compileErrorLogFormats(conf.errorLogFormats, names);
+  const levels = logLevelsOf(conf.logLevels, input.startRank);
+  return new ErrorLog(input.openErrorLog(conf.errorLog), () => input.clock.wallUs(), input.pid, levels, formats);
+}
+
+/** What a log whose folder is not there fails with, when the configuration is read. */
+export function logFolderError(message: string): Error {
+  return Object.assign(new Error(`(2)No such file or directory: ${message}`), { code: "ENOENT" });
 }
 
 /** Builds what the configuration describes and starts to serve it. */

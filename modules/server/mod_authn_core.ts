@@ -5,7 +5,7 @@
 import { z } from "zod";
 import type { CommandContext } from "../core/command.ts";
 import { defineModule, getModuleConfig } from "../core/module.ts";
-import { aboutRequest, type RequestRec } from "../core/records.ts";
+import type { RequestRec } from "../core/records.ts";
 import { OK, type Status } from "../core/status.ts";
 import { textOrExpr } from "./auth.ts";
 import type { Expr } from "./expr.ts";
@@ -59,11 +59,6 @@ function escapeQuotes(text: string): string {
 function nobodyAuthenticates(r: RequestRec): Status {
   const type = authTypeOf(r);
   if (type === null) return OK;
-  r.server.log.error(
-    "authn_core",
-    "AH01796",
-    `AuthType ${type} configured without corresponding module`,
-    aboutRequest(r),
-  );
+  r.log.error("authn_core", "AH01796", `AuthType ${type} configured without corresponding module`, r);
   return 500;
 }

@@ -7,6 +7,8 @@ import { splitWords } from "../config/directive.ts";
 import type { CommandContext } from "../core/command.ts";
 import { LEVELS, levelRank } from "../core/error_log.ts";
 import { defineModule } from "../core/module.ts";
+import { addErrorDocument, type ErrorDocument } from "./error_document.ts";
+import { addErrorLogFormat, type ErrorLogFormatSpec } from "./error_log_format.ts";
 import { noEffectCommands } from "./no_effect.ts";
 import { sectionCommands } from "./sections.ts";
 
@@ -36,6 +38,8 @@ const schema = z.object({
   runtimeDir: z.string().default(""),
   pidFile: z.string().default(""),
   errorLog: z.string().default(""),
+  /** The last of each kind counts. */
+  errorLogFormats: z.array(z.custom<ErrorLogFormatSpec>()).default([]),
   logLevels: z.array(z.custom<LogLevelSpec>()).default([]),
   listen: z.array(z.custom<ListenSpec>()).default([]),
   /** Milliseconds. Timeout of httpd is whole seconds. */
@@ -50,6 +54,13 @@ const schema = z.object({
   serverSignature: z.enum(["off", "on", "email"]).default("off"),
   serverAdmin: z.string().default("[no address given]"),
   documentRoot: z.string().default(""),
+  errorDocuments: z.array(z.custom<ErrorDocument>()).default([]),
+  /** LimitRequestBody, bytes; 0: no limit. Of proxied requests the backend is the judge, as in httpd 2.4. */
+  limitRequestBody: z.number().default(1_073_741_824),
+  /** LimitInternalRecursion: how many redirects inside of the server a request may go through. */
+  limitRedirects: z.number().default(10),
+  /** AddDefaultCharset; "": none is added. */
+  defaultCharset: z.string().default(""),
   /** From SetHandler; "" is none. */
   handler: z.string().default(""),
 });
@@ -59,8 +70,8 @@ export type CoreConfig = z.output<typeof schema>;
 const core = defineModule({
   name: "mod_core",
   config: schema,
-  append: ["listen"],
-  commands: ({ flag, take1, take12, iterate, raw }) => [
+  append: ["listen", "logLevels", "errorDocuments"],
+  commands: ({ flag, take1, take12, take2, iterate, raw }) => [
     take1("ServerName", "server", setServerName, "The hostname and port of the server"),
     iterate("ServerAlias", "vhost", addServerAlias, "A name or names alternately used to access the server"),
     take1("ServerPath", "server", setServerPath, "The pathname the server can be reached at"),
@@ -81,12 +92,22 @@ const core = defineModule({
       "A port number or a numeric IP address and a port number, and an optional protocol",
     ),
     take1("ErrorLog", "server", setErrorLog, "The filename of the error log"),
-    iterate(
-      "LogLevel",
+    take12("ErrorLogFormat", "server", addErrorLogFormat, "Format string for the ErrorLog"),
+    take2("ErrorDocument", "any", addErrorDocument, "Change responses for HTTP errors"),
+    take1("LimitRequestBody", "any", setLimitRequestBody, "Limit (in bytes) on maximum size of request message body"),
+    take12(
+      "LimitInternalRecursion",
       "server",
-      addLogLevel,
-      "Level of verbosity in error logging, for all modules or for single ones",
+      setLimitRecursion,
+      "maximum recursion depth of internal redirects and subrequests",
     ),
+    take1(
+      "AddDefaultCharset",
+      "any",
+      setDefaultCharset,
+      "The name of the default charset to add to any Content-Type without one or 'Off' to disable",
+    ),
+    iterate("LogLevel", "any", addLogLevel, "Level of verbosity in error logging, for all modules or for single ones"),
     take1("Timeout", "server", setTimeoutSeconds, "Timeout duration (sec)"),
     take1("AllowEncodedSlashes", "server", setEncodedSlashes, "Allow URLs containing '/' encoded as '%2F'"),
     flag("MergeSlashes", "server", "mergeSlashes", "Controls whether consecutive slashes in the URI path are merged"),
@@ -178,11 +199,31 @@ function addListen(cmd: CommandContext, arg: string, protocol?: string): string 
   return undefined;
 }
 
-function setErrorLog(cmd: CommandContext, arg: string): string | undefined {
-  if (arg.startsWith("|")) return "ErrorLog to a program is not supported yet: give the name of a file";
-  if (/^syslog(:|$)/i.test(arg)) return "ErrorLog to syslog is not supported yet: give the name of a file";
+/** A file's name, "|program", or "syslog[:facility[:tag]]". */
+function setErrorLog(cmd: CommandContext, arg: string): void {
   cmd.set("errorLog", arg);
+}
+
+function setLimitRequestBody(cmd: CommandContext, arg: string): string | undefined {
+  if (!/^\d+$/.test(arg)) return "LimitRequestBody requires a non-negative integer.";
+  cmd.set("limitRequestBody", Number(arg));
   return undefined;
+}
+
+/** The second number is of subrequests, which sluice has none of. */
+function setLimitRecursion(cmd: CommandContext, redirects: string, subrequests = redirects): string | undefined {
+  if (!/^\d+$/.test(redirects) || !/^\d+$/.test(subrequests) || Number(redirects) < 1 || Number(subrequests) < 1)
+    return "The recursion limit must be greater than zero.";
+  if (Number(redirects) < 4) {
+    cmd.warn("AH00119", "Limiting internal redirects to very low numbers may cause normal requests to fail.");
+  }
+  cmd.set("limitRedirects", Number(redirects));
+  return undefined;
+}
+
+function setDefaultCharset(cmd: CommandContext, arg: string): void {
+  const word = arg.toLowerCase();
+  cmd.set("defaultCharset", word === "off" ? "" : word === "on" ? "iso-8859-1" : arg);
 }
 
 function addLogLevel(cmd: CommandContext, word: string): string | undefined {
@@ -203,9 +244,15 @@ function addLogLevel(cmd: CommandContext, word: string): string | undefined {
   return undefined;
 }
 
-/** Later words win; a bare level resets all per-module levels. */
-export function logLevelsOf(specs: readonly LogLevelSpec[]): { base: number; modules: Map<string, number> } {
-  let base: number = LEVELS.indexOf("warn");
+/**
+ * Later words win; a bare level resets all per-module levels.
+ * @param start the rank where nothing is said. @default warn, or what -e says
+ */
+export function logLevelsOf(
+  specs: readonly LogLevelSpec[],
+  start: number = LEVELS.indexOf("warn"),
+): { base: number; modules: Map<string, number> } {
+  let base = start;
   let modules = new Map<string, number>();
   for (const spec of specs) {
     if (spec.base !== null) {

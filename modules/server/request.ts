@@ -137,6 +137,8 @@ function serve(r: RequestRec): Status | Promise<Status> {
 
 /** What no handler takes: sluice serves no files, so there is nothing here. */
 function unhandled(r: RequestRec): Status {
+  const { limitRequestBody } = getModuleConfig(r.perDirConfig, core);
+  if (limitRequestBody > 0 && r.body.length > limitRequestBody) return 413;
   switch (r.method) {
     case "GET":
     case "HEAD":
@@ -148,9 +150,8 @@ function unhandled(r: RequestRec): Status {
       r.out.end();
       return DONE;
     default:
-      if (!KNOWN_METHODS.has(r.method)) return 501;
       r.headersOut.set("Allow", ALLOW);
-      return 405;
+      return KNOWN_METHODS.has(r.method) ? 405 : 501;
   }
 }
 

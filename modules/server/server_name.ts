@@ -1,6 +1,6 @@
 /**
- * What a request calls this server: the names in URLs that point back to it.
- * Source: httpd server/core.c ap_get_server_name_for_url, ap_get_server_port, ap_construct_url
+ * What a request calls this server: in URLs that point back to it, in pages and logs.
+ * Source: httpd server/core.c ap_get_server_name, ap_get_server_name_for_url, ap_get_server_port, ap_construct_url
  */
 import { getModuleConfig } from "../core/module.ts";
 import type { RequestRec } from "../core/records.ts";
@@ -12,9 +12,14 @@ export function requestScheme(r: RequestRec): "http" | "https" {
   return r.conn.secure ? "https" : "http";
 }
 
-/** The host for a URL, by UseCanonicalName; an IPv6 address in brackets. */
+/** The client's word for the host, or ServerName, by UseCanonicalName. */
+export function serverName(r: RequestRec): string {
+  return (isCanonical(r) ? "" : r.hostname) || r.server.hostname;
+}
+
+/** The same for a URL: an IPv6 address in brackets. */
 export function serverNameForUrl(r: RequestRec): string {
-  const name = (isCanonical(r) ? "" : r.hostname) || r.server.hostname;
+  const name = serverName(r);
   return name.includes(":") && !name.startsWith("[") ? `[${name}]` : name;
 }
 
@@ -27,6 +32,11 @@ export function serverPort(r: RequestRec): number {
   const usual = defaultPort(requestScheme(r))!;
   if (isCanonical(r)) return r.server.port || physical || usual;
   return askedPort(r) || physical || r.server.port || usual;
+}
+
+/** The port of ServerName, else the scheme's. */
+export function canonicalPort(r: RequestRec): number {
+  return r.server.port || defaultPort(requestScheme(r))!;
 }
 
 /** scheme://host[:port] of this server. */

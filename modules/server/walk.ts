@@ -4,12 +4,16 @@
  */
 import { mergeOnto } from "../config/merge.ts";
 import { matchGroups, namedGroups } from "../config/regex.ts";
-import type { ConfigVector } from "../core/module.ts";
-import { clientAddress, type RequestRec, type SectionRec, type ServerRec } from "../core/records.ts";
+import type { ErrorLog } from "../core/error_log.ts";
+import { type ConfigVector, getModuleConfig } from "../core/module.ts";
+import type { RequestRec, SectionRec, ServerRec } from "../core/records.ts";
 import { requestSubject } from "./expr_subject.ts";
+import core, { logLevelsOf } from "./mod_core.ts";
 
 /** Kept for a server: conditions combine in more ways than anybody writes, and a request has a say in them. */
 const MAX_VECTORS = 1000;
+/** Of sections with a LogLevel. */
+const logs = new WeakMap<ConfigVector, ErrorLog>();
 const caches = new WeakMap<ServerRec, Map<string, ConfigVector>>();
 
 /**
@@ -41,7 +45,13 @@ export function sectionWalk(r: RequestRec, url: string | null): void {
     r.perDirConfig = hits.length === 0 ? server.config : merged(server, key, hits);
     key += ifWalk(r, hits);
   }
-  r.perDirConfig = hits.length === 0 ? server.config : merged(server, key, hits);
+  if (hits.length === 0) {
+    r.perDirConfig = server.config;
+    r.log = server.log;
+  } else {
+    r.perDirConfig = merged(server, key, hits);
+    r.log = logs.get(r.perDirConfig) ?? server.log;
+  }
 }
 
 /**
@@ -72,9 +82,7 @@ function holds(r: RequestRec, section: SectionRec): boolean {
   try {
     return section.condition!.evaluate(requestSubject(r));
   } catch (error) {
-    const client = clientAddress(r.conn);
-    const message = `Failed to evaluate <If > condition: ${(error as Error).message}`;
-    r.server.log.error("core", "AH00039", message, { client });
+    r.log.error("core", "AH00039", `Failed to evaluate <If > condition: ${(error as Error).message}`, r);
     return false;
   }
 }
@@ -96,6 +104,10 @@ function merged(server: ServerRec, key: string, hits: readonly SectionRec[]): Co
     hits.map((section) => section.raw),
   );
   if (cache.size < MAX_VECTORS) cache.set(key, vector);
+  const { logLevels } = getModuleConfig(vector, core);
+  if (logLevels.length > getModuleConfig(server.config, core).logLevels.length) {
+    logs.set(vector, server.log.at(logLevelsOf(logLevels, server.process.startRank)));
+  }
   return vector;
 }
 

@@ -2,7 +2,7 @@
  * A tree of requirements → may the request be served. Synchronous as long as its checks are.
  * Source: httpd modules/aaa/mod_authz_core.c, apply_authz_sections
  */
-import { type AuthzStatus, aboutRequest, type RequestRec } from "../../modules/mod.ts";
+import type { AuthzStatus, RequestRec } from "../../modules/mod.ts";
 import { type AuthzNode, type AuthzSection, covers, sectionText } from "./authz_section.ts";
 
 type Answer = AuthzStatus | Promise<AuthzStatus>;
@@ -61,7 +61,7 @@ function tell(r: RequestRec, node: AuthzNode, ah: string, result: AuthzStatus, w
   const { log } = r.server;
   if (!log.enabled("authz_core", 7)) return;
   const text = "children" in node ? sectionText(node) : node.text;
-  log.debug("authz_core", ah, `authorization result of ${text}: ${WORDS[result]}${why}`, aboutRequest(r));
+  log.debug("authz_core", ah, `authorization result of ${text}: ${WORDS[result]}${why}`, r);
 }
 
 const WORDS: Readonly<Record<AuthzStatus, string>> = {

@@ -4,7 +4,6 @@
  */
 import { z } from "zod";
 import {
-  aboutRequest,
   accessChecker,
   type CommandContext,
   DECLINED,
@@ -145,6 +144,6 @@ function verdict(r: RequestRec, access: Access, name: string | null): Status {
   const granted = orderOf(access, r) === "deny,allow" ? allowed || !denied : allowed && !denied;
   if (granted) return OK;
   const what = r.filename === "" ? `uri ${r.uri}` : r.filename;
-  r.server.log.error("access_compat", "AH01797", `client denied by server configuration: ${what}`, aboutRequest(r));
+  r.log.error("access_compat", "AH01797", `client denied by server configuration: ${what}`, r);
   return 403;
 }

@@ -7,7 +7,6 @@ import {
   AUTHORIZATION,
   type AuthnProvider,
   type AuthnStatus,
-  aboutRequest,
   authNameOf,
   authn,
   authTypeOf,
@@ -110,7 +109,7 @@ function authenticate(r: RequestRec): Status | Promise<Status> {
   const { log } = r.server;
   const realm = authNameOf(r);
   if (realm === null) {
-    log.error("auth_basic", "AH01615", `need AuthName: ${r.uri}`, aboutRequest(r));
+    log.error("auth_basic", "AH01615", `need AuthName: ${r.uri}`, r);
     return 500;
   }
   r.authType = type;
@@ -118,7 +117,7 @@ function authenticate(r: RequestRec): Status | Promise<Status> {
   if (line === undefined) return challenge(r, realm);
   const blank = line.indexOf(" ");
   if ((blank < 0 ? line : line.slice(0, blank)).toLowerCase() !== "basic") {
-    log.error("auth_basic", "AH01614", `client used wrong authentication scheme: ${r.uri}`, aboutRequest(r));
+    log.error("auth_basic", "AH01614", `client used wrong authentication scheme: ${r.uri}`, r);
     return challenge(r, realm);
   }
   const [user, password] = credentials(blank < 0 ? "" : line.slice(blank));
@@ -140,7 +139,7 @@ async function ask(r: RequestRec, user: string, password: string): Promise<Authn
   const standard = r.server.process.providers.lookup(authn, "file");
   const providers = configured.length === 0 && standard !== undefined ? [standard] : configured;
   if (providers.length === 0) {
-    r.server.log.error("auth_basic", "AH01616", "No Authn provider configured", aboutRequest(r));
+    r.log.error("auth_basic", "AH01616", "No Authn provider configured", r);
     return "error";
   }
   for (const provider of providers) {
@@ -158,8 +157,8 @@ function judge(r: RequestRec, realm: string, user: string, status: AuthnStatus):
   if (status === "error") return 500;
   if (status === "denied") {
     const text = `user ${user}: authentication failure for "${r.uri}": Password Mismatch`;
-    log.error("auth_basic", "AH01617", text, aboutRequest(r));
-  } else log.error("auth_basic", "AH01618", `user ${user} not found: ${r.uri}`, aboutRequest(r));
+    log.error("auth_basic", "AH01617", text, r);
+  } else log.error("auth_basic", "AH01618", `user ${user} not found: ${r.uri}`, r);
   return challenge(r, realm);
 }
 
@@ -179,7 +178,7 @@ function sendFake(r: RequestRec): Status {
   if (user === "" || password === "") {
     const [ah, what] = user === "" ? ["AH02458", "username"] : ["AH02459", "password"];
     const text = `AuthBasicFake: empty ${what} expression for URI '${r.uri}', ignoring`;
-    r.server.log.info("auth_basic", ah, text, aboutRequest(r));
+    r.log.info("auth_basic", ah, text, r);
     r.headersIn.unsetId(AUTHORIZATION);
     return DECLINED;
   }

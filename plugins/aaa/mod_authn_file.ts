@@ -5,7 +5,6 @@
 import { z } from "zod";
 import {
   type AuthnStatus,
-  aboutRequest,
   authn,
   type Clock,
   type CommandContext,
@@ -55,22 +54,21 @@ async function checkPassword(r: RequestRec, user: string, password: string): Pro
   const { userFile } = getModuleConfig(r.perDirConfig, authnFile);
   const { log, process } = r.server;
   if (userFile === "") {
-    log.error("authn_file", "AH01619", "AuthUserFile not specified in the configuration", aboutRequest(r));
+    log.error("authn_file", "AH01619", "AuthUserFile not specified in the configuration", r);
     return "error";
   }
   let users: ReadonlyMap<string, string>;
   try {
     users = userFiles(userFile).current(process.host.files);
   } catch (error) {
-    const about = { ...aboutRequest(r), error: describeFileError(error) };
+    const about = { ...r, error: describeFileError(error) };
     log.error("authn_file", "AH01620", `Could not open password file: ${userFile}`, about);
     return "error";
   }
   const hash = users.get(user);
   if (hash === undefined) return "notFound";
   const verdict = await verifierOf(process.clock).verify(password, hash);
-  if (verdict === "unknown")
-    log.error("authn_file", "", `user ${user}: ${whyUnknown(hash)} in ${userFile}`, aboutRequest(r));
+  if (verdict === "unknown") log.error("authn_file", "", `user ${user}: ${whyUnknown(hash)} in ${userFile}`, r);
   return verdict === "right" ? "granted" : "denied";
 }
 

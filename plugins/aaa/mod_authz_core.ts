@@ -6,7 +6,6 @@ import { z } from "zod";
 import {
   type AuthzCheck,
   type AuthzStatus,
-  aboutRequest,
   accessCheckerEx,
   authChecker,
   authTypeOf,
@@ -164,7 +163,7 @@ function authorize(r: RequestRec, afterAuthn: boolean): Status | Promise<Status>
 function withoutSection(r: RequestRec): Status {
   if (authTypeOf(r) === null) return OK;
   const text = "AuthType configured with no corresponding authorization directives";
-  r.server.log.error("authz_core", "AH01627", text, aboutRequest(r));
+  r.log.error("authz_core", "AH01627", text, r);
   return 500;
 }
 
@@ -177,15 +176,15 @@ function conclude(r: RequestRec, afterAuthn: boolean, result: AuthzStatus): Stat
       return 500; // whoever met it has said it
     case "deniedNoUser":
       if (!afterAuthn) return DECLINED;
-      log.error("authz_core", "AH01629", `authorization failure (no authenticated user): ${r.uri}`, aboutRequest(r));
+      log.error("authz_core", "AH01629", `authorization failure (no authenticated user): ${r.uri}`, r);
       return askAgain(r);
     default:
       if (!afterAuthn || authTypeOf(r) === null) {
         const what = r.filename === "" ? `uri ${r.uri}` : r.filename;
-        log.error("authz_core", "AH01630", `client denied by server configuration: ${what}`, aboutRequest(r));
+        log.error("authz_core", "AH01630", `client denied by server configuration: ${what}`, r);
         return 403;
       }
-      log.error("authz_core", "AH01631", `user ${r.user}: authorization failure for "${r.uri}": `, aboutRequest(r));
+      log.error("authz_core", "AH01631", `user ${r.user}: authorization failure for "${r.uri}": `, r);
       return getModuleConfig(r.perDirConfig, authzCore).forbiddenOnFailure ? 403 : askAgain(r);
   }
 }
@@ -230,7 +229,7 @@ function parseExprLine(args: string): AuthzCheck | string {
     } catch (error) {
       if (!(error instanceof ExprFailure)) throw error;
       const text = `Error evaluating expression in 'Require expr': ${error.message}`;
-      r.server.log.error("authz_core", "AH02320", text, aboutRequest(r));
+      r.log.error("authz_core", "AH02320", text, r);
       return "error";
     }
   };

@@ -5,7 +5,6 @@
 import { z } from "zod";
 import {
   type AuthzCheck,
-  aboutRequest,
   authz,
   type CommandContext,
   defineModule,
@@ -63,14 +62,14 @@ function checkGroups(r: RequestRec, user: string, wanted: readonly string[]): "g
   const { groupFile } = getModuleConfig(r.perDirConfig, authzGroupfile);
   const { log, process } = r.server;
   if (groupFile === "") {
-    log.error("authz_groupfile", "AH01664", "No group file was specified in the configuration", aboutRequest(r));
+    log.error("authz_groupfile", "AH01664", "No group file was specified in the configuration", r);
     return "denied";
   }
   let groups: Groups;
   try {
     groups = groupFiles(groupFile).current(process.host.files);
   } catch (error) {
-    const about = { ...aboutRequest(r), error: describeFileError(error) };
+    const about = { ...r, error: describeFileError(error) };
     log.error("authz_groupfile", "AH01665", `Could not open group file: ${groupFile}`, about);
     return "denied";
   }
@@ -78,11 +77,11 @@ function checkGroups(r: RequestRec, user: string, wanted: readonly string[]): "g
   const failed = `Authorization of user ${user} to access ${r.uri} failed, reason: `;
   if (own === undefined) {
     const text = `${failed}user doesn't appear in group file (${groupFile}).`;
-    log.info("authz_groupfile", "AH01666", text, aboutRequest(r));
+    log.info("authz_groupfile", "AH01666", text, r);
     return "denied";
   }
   if (wanted.some((group) => own.has(group))) return "granted";
   const text = `${failed}user is not part of the 'require'ed group(s).`;
-  log.debug("authz_groupfile", "AH01667", text, aboutRequest(r));
+  log.debug("authz_groupfile", "AH01667", text, r);
   return "denied";
 }

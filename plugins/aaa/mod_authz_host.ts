@@ -5,7 +5,6 @@
 import { z } from "zod";
 import {
   type AuthzCheck,
-  aboutRequest,
   authz,
   defineModule,
   getRemoteHost,
@@ -59,7 +58,7 @@ function parseRequireHost(args: string): AuthzCheck | string {
     const { log } = r.server;
     if (host === null) {
       const text = `access check of '${args}' to ${r.uri} failed, reason: unable to get the remote host name`;
-      log.error("authz_host", "AH01753", text, aboutRequest(r));
+      log.error("authz_host", "AH01753", text, r);
       return "denied";
     }
     return beforeComment(r, words).some((domain) => inDomain(domain, host)) ? "granted" : "denied";
@@ -78,14 +77,9 @@ function beforeComment(r: RequestRec, words: WordsOf): readonly string[] {
   const { log } = r.server;
   if (kept.length === 0) {
     const text = `authz_host authorize: dubious empty 'Require host ${line}' with only comment`;
-    log.error("authz_host", "AH10120", text, aboutRequest(r));
+    log.error("authz_host", "AH10120", text, r);
   } else {
-    log.warn(
-      "authz_host",
-      "AH10121",
-      `authz_host authorize: ignoring comment in 'Require host ${line}'`,
-      aboutRequest(r),
-    );
+    log.warn("authz_host", "AH10121", `authz_host authorize: ignoring comment in 'Require host ${line}'`, r);
   }
   return kept;
 }
@@ -110,10 +104,10 @@ async function isNamed(r: RequestRec, name: string): Promise<boolean> {
     const addresses = await process.sockets.lookup(name);
     const match = addresses.some((address) => sameIp(address, r.useragentIp));
     const text = `access check for ${r.useragentIp} as '${name}': ${match ? "yes" : "no"}`;
-    log.debug("authz_host", "AH03355", text, aboutRequest(r));
+    log.debug("authz_host", "AH03355", text, r);
     return match;
   } catch {
-    log.warn("authz_host", "AH03356", `No sockaddr info for "${name}"`, aboutRequest(r));
+    log.warn("authz_host", "AH03356", `No sockaddr info for "${name}"`, r);
     return false;
   }
 }

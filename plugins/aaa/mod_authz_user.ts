@@ -3,7 +3,7 @@
  * Source: httpd modules/aaa/mod_authz_user.c
  */
 import { z } from "zod";
-import { type AuthzCheck, aboutRequest, authz, defineModule } from "../../modules/mod.ts";
+import { type AuthzCheck, authz, defineModule } from "../../modules/mod.ts";
 import { parseWords } from "./require_words.ts";
 
 export default defineModule({
@@ -22,7 +22,7 @@ function parseUser(args: string): AuthzCheck | string {
     if (r.user === null) return "deniedNoUser";
     if (users(r).includes(r.user)) return "granted";
     const text = `access to ${r.uri} failed, reason: user '${r.user}' does not meet 'require'ments for user to be allowed access`;
-    r.server.log.debug("authz_user", "AH01663", text, aboutRequest(r));
+    r.log.debug("authz_user", "AH01663", text, r);
     return "denied";
   };
 }

@@ -7,7 +7,6 @@
  */
 import { z } from "zod";
 import {
-  aboutRequest,
   CONTENT_LENGTH,
   type CommandContext,
   ConnPool,
@@ -119,7 +118,7 @@ async function ask(r: RequestRec, service: Service, headers: readonly string[]):
   if ("failed" in result) {
     if (!r.conn.aborted) {
       const text = `AuthForward: ${worker.displayName}: ${result.cause}`;
-      log.error("auth_forward", "", text, aboutRequest(r));
+      log.error("auth_forward", "", text, r);
     }
     return result.failed;
   }

@@ -4,7 +4,6 @@
  */
 import {
   byteString,
-  clientAddress,
   type Expr,
   ExprFailure,
   type ProcessRec,
@@ -99,9 +98,7 @@ function evaluated(r: RequestRec, expr: Expr<string>): string {
     return expr.evaluate(requestSubject(r));
   } catch (error) {
     if (!(error instanceof ExprFailure)) throw error;
-    r.server.log.error("headers", "AH02557", `Can't evaluate value expression: ${error.message}`, {
-      client: clientAddress(r.conn),
-    });
+    r.log.error("headers", "AH02557", `Can't evaluate value expression: ${error.message}`, r);
     return "";
   }
 }

@@ -4,7 +4,6 @@
  */
 import {
   byteString,
-  clientAddress,
   compileRegex,
   type Expr,
   ExprFailure,
@@ -167,9 +166,7 @@ function holds(expr: Expr<boolean>, r: RequestRec): boolean {
     return expr.evaluate(requestSubject(r));
   } catch (error) {
     if (!(error instanceof ExprFailure)) throw error;
-    r.server.log.error("headers", "AH01501", `Failed to evaluate expression (${error.message}) - ignoring`, {
-      client: clientAddress(r.conn),
-    });
+    r.log.error("headers", "AH01501", `Failed to evaluate expression (${error.message}) - ignoring`, r);
     return false;
   }
 }

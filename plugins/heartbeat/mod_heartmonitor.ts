@@ -6,7 +6,6 @@ import { z } from "zod";
 import {
   type Bytes,
   type CommandContext,
-  clientAddress,
   type DatagramSocket,
   DECLINED,
   DONE,
@@ -193,7 +192,7 @@ function receive(r: RequestRec): Status | Promise<Status> {
   }
   const monitor = monitorOf(r.server.process);
   if (monitor === undefined || !monitor.active) {
-    r.server.log.error(LOG, "AH10561", "Heartbeat monitoring not active", { client: clientAddress(r.conn) });
+    r.log.error(LOG, "AH10561", "Heartbeat monitoring not active", r);
     return 503;
   }
   return new Promise((resolve) => {

@@ -3,7 +3,6 @@
  * Source: httpd modules/proxy/mod_proxy_http.c proxy_http_handler, ap_proxy_http_process_response
  */
 import {
-  aboutRequest,
   type Backend,
   type ConnectFailure,
   ConnPool,
@@ -15,7 +14,6 @@ import {
   getProxyConfig,
   HeaderTable,
   isChunked,
-  type LogSubject,
   OK,
   type PoolWaiter,
   type ProxyAttempt,
@@ -86,12 +84,12 @@ export class Exchange implements BodyOwner, ResponseWatcher {
     this.attempt.failure = null;
     r.statusLine = r.errorNotes = null; // of an attempt before
     if (!worker.isUsable && !this.mayRetry()) {
-      r.server.log.error("proxy", "AH00940", `HTTP: disabled connection for (${worker.hostPort})`);
+      r.log.error("proxy", "AH00940", `HTTP: disabled connection for (${worker.hostPort})`);
       return this.failed(503, "acquire", "proxy", "yes", "worker is not usable");
     }
     const coding = r.headersIn.getId(TRANSFER_ENCODING);
     if (coding !== undefined && !isChunked(coding)) {
-      r.server.log.info(MODULE, "AH01093", `${coding} Transfer-Encoding is not supported`, this.subject());
+      r.log.info(MODULE, "AH01093", `${coding} Transfer-Encoding is not supported`, this.r);
       return this.failed(500, "send-head", "client", "never", "unknown transfer coding");
     }
     r.out.watcher = this;
@@ -120,7 +118,7 @@ export class Exchange implements BodyOwner, ResponseWatcher {
     this.waiter = null;
     if (granted) this.placed();
     else {
-      this.r.server.log.error("proxy", "AH00941", `HTTP: failed to acquire connection for (${this.worker.hostPort})`);
+      this.r.log.error("proxy", "AH00941", `HTTP: failed to acquire connection for (${this.worker.hostPort})`);
       this.finish(this.failed(503, "acquire", "proxy", "yes", "no free connection"));
     }
   }
@@ -147,7 +145,7 @@ export class Exchange implements BodyOwner, ResponseWatcher {
   onPrefetched(): void {
     if (this.result !== null) return;
     if (this.body!.overflown && this.framingOf() === "length" && this.r.body.length < 0) {
-      this.r.server.log.error(MODULE, "AH01095", `prefetch request body failed to ${this.worker.hostPort}: too large`);
+      this.r.log.error(MODULE, "AH01095", `prefetch request body failed to ${this.worker.hostPort}: too large`);
       this.finish(this.failed(413, "send-body", "client", "never", "body too large to spool"));
     } else this.ready();
   }
@@ -178,6 +176,8 @@ export class Exchange implements BodyOwner, ResponseWatcher {
     const { worker, r } = this;
     if ("pool" in result) {
       worker.connected();
+      const times = this.attempt.times?.at(-1);
+      if (times !== undefined) times.connectedUs = r.conn.process.clock.wallUs();
       if (this.result !== null)
         result.close(); // the client left meanwhile
       else {
@@ -196,7 +196,7 @@ export class Exchange implements BodyOwner, ResponseWatcher {
         `ap_proxy_connect_backend disabling worker for (${worker.hostPort}) for ${seconds}s`,
       );
     }
-    r.server.log.error(MODULE, "AH01114", `HTTP: failed to make connection to backend: ${worker.host}`, this.subject());
+    r.log.error(MODULE, "AH01114", `HTTP: failed to make connection to backend: ${worker.host}`, this.r);
     this.finish(this.failed(503, "connect", "backend", "yes", result.cause, result.timedOut));
   }
 
@@ -279,13 +279,19 @@ export class Exchange implements BodyOwner, ResponseWatcher {
     if (this.result !== null) return;
     const sending = this.backend !== null;
     const text = sending ? "pass request body failed" : "prefetch request body failed";
-    const log = this.r.server.log;
+    const log = this.r.log;
     log.error(
       MODULE,
       sending ? "AH01097" : "AH01095",
       `${text} to ${this.worker.hostPort} from ${this.r.conn.peerIp}: ${why}`,
     );
     this.fail(status, sending ? "send-body" : "send-head", "client", "never", why);
+  }
+
+  /** The first bytes of an answer came. */
+  answered(): void {
+    const times = this.attempt.times?.at(-1);
+    if (times?.firstByteUs === 0) times.firstByteUs = this.r.conn.process.clock.wallUs();
   }
 
   get requestSent(): boolean {
@@ -298,16 +304,11 @@ export class Exchange implements BodyOwner, ResponseWatcher {
   onTimeout(responseStarted: boolean): void {
     const { r } = this;
     if (this.drainWanted) {
-      r.server.log.error(
-        MODULE,
-        "AH01097",
-        `pass request body failed to ${this.worker.hostPort}: write timeout`,
-        this.subject(),
-      );
+      r.log.error(MODULE, "AH01097", `pass request body failed to ${this.worker.hostPort}: write timeout`, this.r);
       this.fail(504, "send-body", "backend", "never", "write timeout", true);
     } else if (responseStarted) this.truncated("read timeout");
     else if (this.waiting100) {
-      r.server.log.error(MODULE, "AH01103", "read timeout", this.subject());
+      r.log.error(MODULE, "AH01103", "read timeout", this.r);
       this.attempt.failure = failure("read-head", "backend", "yes", "timeout on 100-continue", true);
       this.drop(proxyError(r, 503, "Timeout on 100-Continue"));
     } else this.noStatusLine(true);
@@ -317,10 +318,10 @@ export class Exchange implements BodyOwner, ResponseWatcher {
   noStatusLine(timedOut: boolean): void {
     const { r, worker, backend } = this;
     const reused = backend!.served > 0;
-    const log = r.server.log;
+    const log = r.log;
     if (this.waiting100 && reused && !timedOut && !this.retried) {
       // The body was not touched: once more on a fresh connection.
-      log.info(MODULE, "AH01115", `HTTP: 100-Continue failed to ${worker.hostPort}`, this.subject());
+      log.info(MODULE, "AH01115", `HTTP: 100-Continue failed to ${worker.hostPort}`, this.r);
       this.retried = true;
       this.waiting100 = false;
       backend!.close();
@@ -329,19 +330,19 @@ export class Exchange implements BodyOwner, ResponseWatcher {
       return;
     }
     if (!this.requestSent && !this.waiting100) {
-      log.error(MODULE, "AH01097", `pass request body failed to ${worker.hostPort}`, this.subject());
+      log.error(MODULE, "AH01097", `pass request body failed to ${worker.hostPort}`, this.r);
       this.fail(502, "send-body", "backend", "never", "closed while the body was sent");
       return;
     }
     const where = `remote server ${worker.hostPort}`;
-    log.error(MODULE, "AH01102", `error reading status line from ${where}`, this.subject());
-    if (timedOut) log.error(MODULE, "AH01103", "read timeout", this.subject());
+    log.error(MODULE, "AH01102", `error reading status line from ${where}`, this.r);
+    if (timedOut) log.error(MODULE, "AH01103", "read timeout", this.r);
     else if (r.conn.keepalives > 1) {
       log.error(
         MODULE,
         "AH01104",
         `Closing connection to client because reading from backend server ${worker.hostPort} failed. Number of keepalives ${r.conn.keepalives - 1}`,
-        this.subject(),
+        this.r,
       );
       // On a connection that had served, a race of keep-alive and nobody's fault: source "proxy".
       this.attempt.failure = failure(
@@ -359,7 +360,7 @@ export class Exchange implements BodyOwner, ResponseWatcher {
         MODULE,
         "AH01105",
         `NOT Closing connection to client although reading from backend server ${worker.hostPort} failed.`,
-        this.subject(),
+        this.r,
       );
     }
     const cause = timedOut ? "read timeout" : "closed before the status line";
@@ -375,7 +376,7 @@ export class Exchange implements BodyOwner, ResponseWatcher {
 
   /** The answer broke off after its head was passed on. */
   truncated(cause: string): void {
-    this.r.server.log.error(MODULE, "AH01110", `error reading response: ${cause}`, this.subject());
+    this.r.log.error(MODULE, "AH01110", `error reading response: ${cause}`, this.r);
     this.attempt.failure = failure("read-body", "backend", "never", cause, cause === "read timeout");
     this.r.out.abort();
     this.drop(DONE);
@@ -471,10 +472,6 @@ export class Exchange implements BodyOwner, ResponseWatcher {
   ): Status {
     this.attempt.failure = failure(stage, source, retry, cause, timedOut);
     return status;
-  }
-
-  subject(): LogSubject {
-    return aboutRequest(this.r);
   }
 }
 

@@ -35,7 +35,7 @@ function proxyHttpHandler(
   if (url.scheme === "http") return new Exchange(r, worker, url, attempt).run();
   if (url.scheme !== "https") return DECLINED;
   const client = clientAddress(r.conn);
-  const log = r.server.log;
+  const log = r.log;
   log.error("ssl", "AH01961", `SSL Proxy requested for ${r.server.hostname} but not enabled [Hint: SSLProxyEngine]`);
   log.error("proxy", "AH00961", `HTTPS: failed to enable ssl support for ${worker.hostPort}`, { client });
   attempt.failure = { stage: "tls", source: "proxy", retry: "never", cause: "no TLS to backends", timedOut: false };

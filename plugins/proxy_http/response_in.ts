@@ -73,6 +73,7 @@ export class ResponseIn implements BackendUser, ChunkConsumer {
 
   onData(bytes: Bytes, start: number, end: number): void {
     if (this.state === HEAD) {
+      this.exchange.answered();
       if (this.pending === null) this.readHead(bytes, start, end, bytes);
       else {
         const all = joinBytes(this.pending, bytes, start, end);
@@ -186,7 +187,7 @@ export class ResponseIn implements BackendUser, ChunkConsumer {
     else if (policy === "suppress") pass = false;
     else if (policy !== undefined) {
       pass = false;
-      r.server.log.warn(MODULE, "AH01109", `undefined proxy interim response policy: ${policy}`, exchange.subject());
+      r.log.warn(MODULE, "AH01109", `undefined proxy interim response policy: ${policy}`, r);
     }
     if (pass) {
       headers.unsetId(CONTENT_LENGTH);
@@ -208,22 +209,12 @@ export class ResponseIn implements BackendUser, ChunkConsumer {
     exchange.worker.s.read += head.line.length;
     if (head.ignored !== null) {
       for (const line of head.ignored) {
-        r.server.log.warn(
-          MODULE,
-          "AH01100",
-          `Ignoring bogus HTTP header returned by ${exchange.worker.hostPort}: ${line}`,
-          exchange.subject(),
-        );
+        r.log.warn(MODULE, "AH01100", `Ignoring bogus HTTP header returned by ${exchange.worker.hostPort}: ${line}`, r);
       }
     }
     if (head.illegal) {
       this.state = ENDED;
-      r.server.log.error(
-        "http",
-        "AH02429",
-        "Response header name or value contains invalid characters, aborting request",
-        exchange.subject(),
-      );
+      r.log.error("http", "AH02429", "Response header name or value contains invalid characters, aborting request", r);
       r.conn.closing = true;
       exchange.badAnswer(500, "", "illegal field");
       return;

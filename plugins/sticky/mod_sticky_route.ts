@@ -23,7 +23,7 @@ export default defineModule({
 /** A path parameter wins, even one whose value has no route in it. */
 function findRoute(balancer: ProxyBalancer, r: RequestRec, url: string): SessionRoute | null {
   const { stickySession, stickyPath, stickySeparator, scolonPathDelim } = balancer.params;
-  const log = r.server.log;
+  const log = r.log;
   let name = stickyPath;
   let value = pathParam(url, name, scolonPathDelim ? "?&;" : "?&");
   let ah = "AH01159";

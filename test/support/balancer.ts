@@ -49,6 +49,10 @@ export class BalancerFixture {
       wheel: new TimerWheel(this.clock),
       servers: [this.server],
       log,
+      openLog: () => ({ write() {} }),
+      missingLogFolder: () => null,
+      pid: 1,
+      takesTimes: false,
       sockets: {} as ProcessRec["sockets"], // an election opens none
       host: nodeHost,
       isAccessible: () => false,

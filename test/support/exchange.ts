@@ -31,6 +31,8 @@ export class FakeOut {
   interim(status: number, _reason: string, headers: HeaderTable): void {
     this.interims.push(`${status}${[...headers].map(([n, v]) => ` ${n}=${v}`).join("")}`);
   }
+  serve(): void {}
+  sentField(): undefined {}
   begin(length: number): void {
     this.started = true;
     this.length = length;

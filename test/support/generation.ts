@@ -5,7 +5,7 @@ import { commandsByName } from "../../modules/config/build.ts";
 import { type ConfigHost, Preprocessor } from "../../modules/config/preprocess.ts";
 import { readHttpd } from "../../modules/config/read_httpd.ts";
 import { type Clock, TimerWheel } from "../../modules/core/clock.ts";
-import { ErrorLog, levelRank } from "../../modules/core/error_log.ts";
+import { levelRank } from "../../modules/core/error_log.ts";
 import type { Module } from "../../modules/core/module.ts";
 import type { ProcessRec } from "../../modules/core/records.ts";
 import { nodeHost } from "../../modules/mpm/host.ts";
@@ -48,11 +48,11 @@ export class TestGeneration {
       resolvePath: (path) => path,
       warn() {},
       hasModule: (name) => names.has(name),
-      openLog: () =>
-        new ErrorLog({ write: (line) => this.lines.push(line) }, () => clock.wallUs(), 1, {
-          base: levelRank("debug")!,
-          modules: new Map(),
-        }),
+      pid: 1,
+      openErrorLog: () => ({ write: (line) => void this.lines.push(line) }),
+      openLog: () => ({ write() {} }),
+      missingLogFolder: () => null,
+      startRank: levelRank("debug")!,
     });
   }
 

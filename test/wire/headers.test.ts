@@ -130,7 +130,7 @@ test("a field that must not be sent: a page instead; a bare 500 if the page has 
     [worse.status, worse.field("X-Bad"), worse.field("X-Order"), worse.text],
     [500, undefined, undefined, ""],
   );
-  await sluice.untilLog("AH02430: Response header 'X-Bad' value of 'a\\x0ab' contains invalid characters");
+  await sluice.untilLog("AH02430: Response header 'X-Bad' value of 'a\\nb' contains invalid characters");
 });
 
 test("UNIQUE_ID differs from request to request", async () => {

@@ -5,7 +5,6 @@ import { standardModules } from "../../../mod.ts";
 import { ConfigError } from "../../../modules/config/directive.ts";
 import { readRaw } from "../../../modules/config/read_raw.ts";
 import { TimerWheel } from "../../../modules/core/clock.ts";
-import { ErrorLog } from "../../../modules/core/error_log.ts";
 import type { Host } from "../../../modules/core/host.ts";
 import { nodeHost } from "../../../modules/mpm/host.ts";
 import type { SocketHost } from "../../../modules/net/socket.ts";
@@ -44,7 +43,10 @@ function refusal(conf: string): string {
       resolvePath: (path) => path,
       warn: () => {},
       hasModule: () => true,
-      openLog: () => new ErrorLog({ write() {} }, () => 0, 1),
+      openErrorLog: () => ({ write() {} }),
+      openLog: () => ({ write() {} }),
+      missingLogFolder: () => null,
+      pid: 1,
     });
   } catch (error) {
     assert.ok(error instanceof ConfigError, String((error as Error).stack));

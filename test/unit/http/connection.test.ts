@@ -1,0 +1,66 @@
+/** A client's connection on a virtual clock. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { makeServer, settle } from "../../support/server.ts";
+
+const PASS = 'ProxyPass "/" "http://127.0.0.1:9/"';
+const POST = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n";
+
+/** Feeds one byte after each `everyMs`, until the server has answered or `mostMs` have passed; answers the time. */
+async function drip(server: ReturnType<typeof makeServer>, everyMs: number, mostMs: number, head: string) {
+  const client = server.connect();
+  if (head !== "") client.feed(head);
+  const start = server.clock.now();
+  while (client.written === "" && server.clock.now() - start < mostMs) {
+    server.clock.advance(everyMs);
+    await settle();
+    if (client.written === "") client.feed("x");
+  }
+  return { ms: server.clock.now() - start, status: client.written.slice(0, 12) };
+}
+
+test("a body that drips below MinRate is 408 when the time that its bytes earned is used up", async () => {
+  const server = makeServer(`RequestReadTimeout body=10,MinRate=500\n${PASS}`);
+  const { ms, status } = await drip(server, 90, 60_000, POST);
+  assert.equal(status, "HTTP/1.1 408");
+  // 10 s and 2 ms for each byte, about 110 of them: not a tick before, and not moved by the bytes that kept coming.
+  assert.ok(ms >= 10_200 && ms < 10_700, `${ms} ms`);
+});
+
+test("a body that keeps MinRate is read on for as long as it takes", async () => {
+  const server = makeServer(`RequestReadTimeout body=2,MinRate=10\n${PASS}`);
+  const { ms, status } = await drip(server, 50, 30_000, POST);
+  assert.deepEqual([status, ms], ["", 30_000]);
+});
+
+test("a body without MinRate is 408 after its time, however its bytes are spread", async () => {
+  const server = makeServer(`RequestReadTimeout body=3\n${PASS}`);
+  const { ms, status } = await drip(server, 70, 60_000, POST);
+  assert.equal(status, "HTTP/1.1 408");
+  assert.ok(ms >= 3000 && ms < 3400, `${ms} ms`);
+});
+
+test("a head that drips is 408, and no backend sees it", async () => {
+  const server = makeServer(`RequestReadTimeout header=2-4,MinRate=500\n${PASS}`);
+  const { ms, status } = await drip(server, 70, 60_000, "GET /");
+  assert.equal(status, "HTTP/1.1 408");
+  assert.ok(ms >= 2000 && ms < 2500, `${ms} ms`);
+  await assert.rejects(server.backend(), /opened no connection/);
+});
+
+test("a body that is complete has no deadline, however long the backend takes", async () => {
+  const server = makeServer(`RequestReadTimeout body=2\nTimeout 60\n${PASS}`);
+  const client = server.connect();
+  client.feed(POST + "x".repeat(17_000));
+  const backend = await server.backend();
+  await settle();
+  assert.match(backend.written, /^POST \/ HTTP\/1\.1\r\n/);
+  client.feed("x".repeat(83_000));
+  await settle();
+  server.clock.advance(5000);
+  await settle();
+  assert.equal(client.written, "", "the body is complete: the backend may take its time");
+  backend.feed("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+  await settle();
+  assert.match(client.written, /^HTTP\/1\.1 200 OK\r\n.*ok$/s);
+});
