@@ -67,7 +67,7 @@ export async function main(args: readonly string[], modules: readonly Module[]):
   if (line.flags.has("v")) return print(VERSION_TEXT.short);
   if (line.flags.has("V")) return print(VERSION_TEXT.long);
   if (line.flags.has("l")) return print(`Compiled in modules:\n${modules.map((m) => `  ${m.name}.c`).join("\n")}`);
-  if (line.flags.has("L")) return print(listDirectives(modules));
+  if (line.flags.has("L") && line.file === null) return print(listDirectives(modules));
   if (line.startLevel !== null && levelRank(line.startLevel) === undefined) return usage();
   if (line.file === null) {
     if (args.length === 0) return demo(modules);
@@ -81,7 +81,7 @@ export async function main(args: readonly string[], modules: readonly Module[]):
   } catch (error) {
     return configFailure(error);
   }
-  if (dumps(line, loaded)) return 0;
+  if (dumps(line, loaded, options)) return 0;
   if (line.flags.has("t")) {
     console.error("Syntax OK");
     return 0;
@@ -183,13 +183,14 @@ function configFailure(error: unknown): number {
   return 1;
 }
 
-/** -S, -M, -t -D DUMP_...: prints what was asked for; false if nothing was. */
-function dumps(line: CommandLine, loaded: Loaded): boolean {
+/** -L, -S, -M, -t -D DUMP_...: prints what was asked for; false if nothing was. */
+function dumps(line: CommandLine, loaded: Loaded, options: LoadOptions): boolean {
   const asked = (name: string, flag: string) => line.flags.has(flag) || line.defines.includes(name);
   const texts: string[] = [];
+  if (line.flags.has("L")) texts.push(listDirectives(loaded.process.modules));
   if (asked("DUMP_VHOSTS", "S")) texts.push(describeVhosts(loaded.process));
   if (asked("DUMP_RUN_CFG", "S")) texts.push(describeRun(loaded, line));
-  if (asked("DUMP_MODULES", "M")) texts.push(describeModules(loaded.process.modules));
+  if (asked("DUMP_MODULES", "M")) texts.push(describeModules(loaded.process.modules, options.modules));
   if (asked("DUMP_INCLUDES", "")) texts.push(listIncludes(loaded));
   if (texts.length === 0) return false;
   print(texts.join("\n"));

@@ -5,6 +5,11 @@ import type { Module } from "../modules/mod.ts";
 import bybusyness from "./lbmethod/mod_lbmethod_bybusyness.ts";
 import byrequests from "./lbmethod/mod_lbmethod_byrequests.ts";
 import bytraffic from "./lbmethod/mod_lbmethod_bytraffic.ts";
+import ewma from "./lbmethod/mod_lbmethod_ewma.ts";
+import hash from "./lbmethod/mod_lbmethod_hash.ts";
+import heartbeat from "./lbmethod/mod_lbmethod_heartbeat.ts";
+import p2c from "./lbmethod/mod_lbmethod_p2c.ts";
+import random from "./lbmethod/mod_lbmethod_random.ts";
 import proxyHttp from "./proxy_http/mod_proxy_http.ts";
 import slotmemPlain from "./slotmem/mod_slotmem_plain.ts";
 import slotmemShm from "./slotmem/mod_slotmem_shm.ts";
@@ -16,6 +21,11 @@ export const standardPlugins: readonly Module[] = [
   byrequests,
   bytraffic,
   bybusyness,
+  heartbeat,
+  random,
+  p2c,
+  ewma,
+  hash,
   stickyRoute,
   proxyHttp,
 ] as readonly Module[];

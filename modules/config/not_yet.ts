@@ -15,7 +15,7 @@ const NOT_YET: Readonly<Record<string, string>> = {
   mod_remoteip: "RemoteIP*",
   mod_status: "ExtendedStatus ProxyStatus SeeRequestTail",
   mod_proxy_hcheck: "ProxyHC*",
-  mod_heartbeat: "Heartbeat*",
+  mod_heartbeat: "HeartbeatAddress HeartbeatListen HeartbeatMaxServers",
   mod_http2: "Protocols ProtocolsHonorOrder H2*",
   mod_proxy_connect: "AllowCONNECT",
   mod_proxy_wstunnel: "ProxyWebsocket*",

@@ -7,6 +7,7 @@ import type { Socket, SocketHost } from "../net/socket.ts";
 import type { Bytes } from "./bytes.ts";
 import type { Clock, TimerWheel } from "./clock.ts";
 import type { ErrorLog } from "./error_log.ts";
+import type { FileHost } from "./files.ts";
 import type { OutputFilter } from "./filter.ts";
 import type { Hooks } from "./hooks.ts";
 import type { ConfigVector, Module, RawConfig } from "./module.ts";
@@ -26,6 +27,7 @@ export interface ProcessRec {
   readonly servers: readonly ServerRec[];
   readonly log: ErrorLog;
   readonly sockets: SocketHost;
+  readonly files: FileHost;
   readonly serverRoot: string;
   /** For DefaultRuntimeDir: where relative unix: sockets and the pid file are. */
   readonly runtimeDir: string;

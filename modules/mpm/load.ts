@@ -16,7 +16,7 @@ import type { ProcessRec } from "../core/records.ts";
 import { nodeSockets } from "../net/node.ts";
 import { makeGeneration } from "../server/lifecycle.ts";
 import { SERVER_VERSION } from "../server/mod_core.ts";
-import { configFiles, LogFile, stderrSink } from "./files.ts";
+import { configFiles, LogFile, nodeFiles, stderrSink } from "./files.ts";
 
 /** What the command line says of the configuration. */
 export interface LoadOptions {
@@ -123,6 +123,7 @@ function read(
       clock: systemClock,
       wheel,
       sockets: nodeSockets,
+      files: nodeFiles,
       generation,
       resolvePath,
       warn,

@@ -71,8 +71,17 @@ export function buildStates(process: ProcessRec): void {
     const workers = inherits ? [...ownOfMain.workers, ...own.workers] : own.workers;
     setProxyServerState(server, { workers, balancers, reverse });
   }
+  shareSlots(process, built, [...records.values()]);
+}
+
+/** The members of a balancer side by side, then all other workers, then the room that `growth` asks for. */
+function shareSlots(process: ProcessRec, built: readonly ProxyWorker[], balancers: readonly ProxyBalancer[]): void {
   const provider = process.providers.lookup(slotmem, "shm");
-  if (provider !== undefined) shareWorkers("proxy", built, provider);
+  if (provider === undefined) return;
+  const workers = new Set([...balancers.flatMap((balancer) => balancer.members), ...built]);
+  const growth = balancers.reduce((sum, balancer) => sum + balancer.params.growth, 0);
+  const { spare } = shareWorkers("proxy", [...workers], provider, growth);
+  for (const balancer of balancers) balancer.spareSlots = spare.splice(0, balancer.params.growth);
 }
 
 function draft(process: ProcessRec, definitions: readonly Definition[], built: ProxyWorker[]): ServerDraft {

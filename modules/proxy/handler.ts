@@ -54,9 +54,13 @@ function ask(r: RequestRec, attempt: ProxyAttempt, elected: Status): Status | Pr
   const generation = r.server.process;
   worker.pool ??= new ConnPool(worker, generation.sockets, generation);
   const url = splitProxyUrl(attempt.url);
+  const log = r.server.log;
+  if (log.enabled("proxy", 7)) {
+    log.debug("proxy", "AH01143", `Running scheme ${url.scheme} handler (attempt ${attempt.number})`);
+  }
   const answer = schemeHandler.run(generation.hooks, r, worker, url, attempt);
   if (answer !== DECLINED) return answer;
-  r.server.log.warn(
+  log.warn(
     "proxy",
     "AH01144",
     `No protocol handler was valid for the URL ${r.uri} (scheme '${url.scheme}'). If you are using a DSO version of ` +
@@ -69,6 +73,8 @@ function ask(r: RequestRec, attempt: ProxyAttempt, elected: Status): Status | Pr
 /** What the end of an attempt means for the member, and whether another one is tried. */
 function judge(r: RequestRec, attempt: ProxyAttempt, url: string, status: Status): Status | Promise<Status> {
   const { balancer, worker } = attempt;
+  if (attempt.failure?.timedOut) attempt.answered(r.conn.process.clock.now());
+  attempt.electedAtMs = -1;
   if (balancer === null || worker === null || r.out.started) return status;
   if (status !== 503 && status !== 500) return status;
   worker.setError(r.conn.process.clock.wallUs() / 1000);

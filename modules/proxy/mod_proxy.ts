@@ -28,7 +28,7 @@ const proxy = defineModule({
   config: proxyConfigSchema,
   append: ["passes", "reverses", "cookiePaths", "cookieDomains"],
   needs: ["timers"],
-  commands: ({ flag, take1, take12, take23, iterate, raw, params, section }) => [
+  commands: ({ flag, take1, take23, iterate, raw, params, section }) => [
     params("ProxyPass", "any", ["path", "url"], proxyPass, "a virtual path and a URL"),
     params("ProxyPassMatch", "any", ["path", "url"], proxyPassMatch, "a virtual path and a URL"),
     params(
@@ -101,7 +101,7 @@ const proxy = defineModule({
     // What tutorials write, although httpd has no such directive.
     take1("Stickysession", "proxy", strayStickySession, "the name of the session cookie"),
     raw("MaxRequestPerChild", "proxy", strayMaxRequests, "a number of requests"),
-    take12("BalancerGrowth", "server", balancerGrowth, "Number of additional Balancers that can be added Post-config"),
+    take1("BalancerGrowth", "server", balancerGrowth, "Number of additional Balancers that can be added Post-config"),
   ],
   registerHooks({ hook }) {
     hook(server.checkConfig, buildStates, { rank: "middle" });
@@ -444,6 +444,8 @@ function strayMaxRequests(cmd: CommandContext): string | undefined {
   return undefined;
 }
 
-function balancerGrowth(): string {
-  return "BalancerGrowth is not supported yet: it comes with balancer-manager";
+/** It reserves room for balancers that nothing in httpd adds either: only its argument is checked. */
+function balancerGrowth(_cmd: CommandContext, arg: string): string | undefined {
+  const n = Number.parseInt(arg, 10) || 0;
+  return n < 0 || n > 1000 ? "BalancerGrowth must be between 0 and 1000" : undefined;
 }

@@ -75,6 +75,11 @@ export interface WorkerParams {
   responseFieldSize: number;
   /** Wait for 100 Continue before a body is sent. @default undefined: no probe */
   pingMs: number | undefined;
+  /**
+   * A member that was away, or was added while running, is offered to the lbmethod ever more often for so long.
+   * @default undefined: the balancer's; 0: at once
+   */
+  slowStartMs: number | undefined;
 }
 
 export function defaultWorkerParams(): WorkerParams {
@@ -96,6 +101,7 @@ export function defaultWorkerParams(): WorkerParams {
     receiveBufferSize: 0,
     responseFieldSize: 8192,
     pingMs: undefined,
+    slowStartMs: undefined,
   };
 }
 
@@ -112,12 +118,19 @@ export const workerStruct = new Struct({
   transferred: "f64",
   /** Bytes from the backend: status line and body. */
   read: "f64",
+  /** When it came back after it was not usable; `NOT_YET` until an election sees it, 0 if it never was away. */
+  backSinceMs: "f64",
   status: "i32",
   busy: "i32",
+  /** Of a balancer's first member: counts what changed who may be elected. */
+  changes: "i32",
 });
 export type WorkerSlot = typeof workerStruct extends Struct<infer L> ? Slot<L> : never;
 const STATUS = workerStruct.index("status");
 const BUSY = workerStruct.index("busy");
+const CHANGES = workerStruct.index("changes");
+/** In `backSinceMs`. */
+export const NOT_YET = -1;
 
 /** What a request finds when it looks at a worker in error. */
 export type RetryVerdict = "not in error" | "marked for retry" | "too soon" | "stopped";
@@ -139,6 +152,10 @@ export class ProxyWorker {
   route = "";
   redirect = "";
   pool: ConnPool | null = null;
+  /** Keeps `changes` for all members of its balancers. */
+  lead: ProxyWorker = this;
+  /** What `slowstart` has left this member of elections, 0 to 1. */
+  rampCredit = 0;
 
   constructor(url: WorkerUrl, kind: "plain" | "member" | "match" | "generic" = "plain") {
     this.name = url.name;
@@ -183,11 +200,25 @@ export class ProxyWorker {
   }
 
   setStatus(bits: number): void {
-    Atomics.or(this.s.i32, STATUS, bits);
+    const before = Atomics.or(this.s.i32, STATUS, bits);
+    if ((before & bits) === bits) return;
+    if ((bits & NOT_USABLE) !== 0) this.s.backSinceMs = NOT_YET;
+    this.touch();
   }
 
   clearStatus(bits: number): void {
-    Atomics.and(this.s.i32, STATUS, ~bits);
+    const before = Atomics.and(this.s.i32, STATUS, ~bits);
+    if ((before & bits) !== 0) this.touch();
+  }
+
+  /** Tells elections to look at the members anew: after a change of `lbset`, `lbfactor` or `route`. */
+  touch(): void {
+    Atomics.add(this.lead.s.i32, CHANGES, 1);
+  }
+
+  /** How often `touch` was called for a member of its balancers, in any child. */
+  get changes(): number {
+    return Atomics.load(this.lead.s.i32, CHANGES);
   }
 
   /** Takes the worker out for `retry`, unless it ignores errors. Answers whether it did. @param nowMs wall clock */
@@ -202,6 +233,7 @@ export class ProxyWorker {
   connected(): void {
     this.s.errorTimeMs = 0;
     this.s.retries = 0;
+    if (this.has(IN_ERROR)) this.touch(); // by another request meanwhile: it may leave at once now
   }
 
   /** May the worker leave its error state? If so, it does: the next request is the probe. @param nowMs wall clock */
@@ -252,6 +284,7 @@ export class ProxyWorker {
   moveTo(slot: WorkerSlot): void {
     workerStruct.copy(this.s, slot);
     this.s = slot;
+    this.touch();
   }
 }
 
@@ -278,15 +311,19 @@ export function retryWorker(worker: ProxyWorker, nowMs: number, log: ErrorLog, s
   return verdict === "marked for retry";
 }
 
-/** Puts the slots of workers into memory that children share; answers the buffer. */
+/**
+ * Puts the slots of workers into one piece of memory that children share, in this order.
+ * @param spare slots for workers that come while the server runs
+ */
 export function shareWorkers(
   name: string,
   workers: readonly ProxyWorker[],
   provider: SlotmemProvider,
-): ArrayBufferLike {
-  const { buffer, slots } = provider.create(name, workerStruct, workers.length);
+  spare = 0,
+): { readonly buffer: ArrayBufferLike; readonly spare: WorkerSlot[] } {
+  const { buffer, slots } = provider.create(name, workerStruct, workers.length + spare);
   for (let i = 0; i < workers.length; i++) workers[i]!.moveTo(slots[i]!);
-  return buffer;
+  return { buffer, spare: slots.slice(workers.length) };
 }
 
 /** Bits that a `status=` sets and clears. */

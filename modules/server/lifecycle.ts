@@ -6,6 +6,7 @@ import { buildServers } from "../config/build.ts";
 import type { Directive } from "../config/directive.ts";
 import type { Clock, TimerWheel } from "../core/clock.ts";
 import type { ErrorLog } from "../core/error_log.ts";
+import type { FileHost } from "../core/files.ts";
 import { Hooks } from "../core/hooks.ts";
 import { getModuleConfig, type Module, Registrar } from "../core/module.ts";
 import { Providers } from "../core/providers.ts";
@@ -21,6 +22,7 @@ export interface GenerationInput {
   readonly clock: Clock;
   readonly wheel: TimerWheel;
   readonly sockets: SocketHost;
+  readonly files: FileHost;
   readonly generation: number;
   readonly resolvePath: (path: string) => string;
   readonly warn: (ahNumber: string, message: string, at: Directive) => void;
@@ -49,6 +51,7 @@ export function makeGeneration(input: GenerationInput): ProcessRec {
     wheel: input.wheel,
     servers,
     sockets: input.sockets,
+    files: input.files,
     log: input.openLog(conf.errorLog).at(logLevelsOf(conf.logLevels)),
     serverRoot: input.resolvePath("."),
     runtimeDir: input.resolvePath(conf.runtimeDir || "."),

@@ -52,7 +52,7 @@ export class Exchange implements BodyOwner {
   /** The response was read; false too while there is none. */
   settled = false;
   private readonly url: ProxyUrl;
-  private readonly attempt: ProxyAttempt;
+  readonly attempt: ProxyAttempt;
   private readonly expect: boolean;
   private framing: BodyFraming = "none";
   private waiter: PoolWaiter | null = null;

@@ -206,6 +206,7 @@ export class ResponseIn implements BackendUser {
     const { head } = this.backend;
     const { headers, status } = head;
     exchange.worker.s.read += head.line.length;
+    if (exchange.attempt.electedAtMs >= 0) exchange.attempt.answered(r.conn.process.clock.now());
     if (head.ignored !== null) {
       for (const line of head.ignored) {
         r.server.log.warn(

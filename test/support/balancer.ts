@@ -19,10 +19,7 @@ import {
 import { setProxyServerState } from "../../modules/proxy/server_state.ts";
 import { genericWorker, ProxyWorker } from "../../modules/proxy/worker.ts";
 import { parseWorkerUrl } from "../../modules/proxy/worker_url.ts";
-import byBusyness from "../../plugins/lbmethod/mod_lbmethod_bybusyness.ts";
-import byRequests from "../../plugins/lbmethod/mod_lbmethod_byrequests.ts";
-import byTraffic from "../../plugins/lbmethod/mod_lbmethod_bytraffic.ts";
-import stickyRoute from "../../plugins/sticky/mod_sticky_route.ts";
+import { standardPlugins } from "../../plugins/standard.ts";
 import { VirtualClock } from "./clock.ts";
 
 export class BalancerFixture {
@@ -31,6 +28,8 @@ export class BalancerFixture {
   readonly server = new ServerRec(false, "test.conf", 1, []);
   readonly process: ProcessRec;
   readonly balancer = new ProxyBalancer("balancer://app");
+  /** Path → text, for what reads files. */
+  readonly files = new Map<string, string>();
 
   /** @param members one line of key=value each; their hosts are m0, m1... */
   constructor(members: readonly string[], balancer = "", level = "debug") {
@@ -47,6 +46,13 @@ export class BalancerFixture {
       servers: [this.server],
       log,
       sockets: {} as ProcessRec["sockets"], // an election opens none
+      files: {
+        read: (path, known) => {
+          const text = this.files.get(path);
+          if (text === undefined) return null;
+          return known?.version === text ? known : { text, version: text };
+        },
+      },
       serverRoot: "/",
       runtimeDir: "/",
       generation: 0,
@@ -55,7 +61,12 @@ export class BalancerFixture {
     this.server.process = this.process;
     this.server.log = log;
     const registrar = new Registrar(this.process.hooks, this.process.providers);
-    for (const module of [byRequests, byTraffic, byBusyness, stickyRoute]) module.registerHooks?.(registrar);
+    const config: unknown[] = [];
+    for (const module of standardPlugins) {
+      module.registerHooks?.(registrar);
+      config[module.index] = module.config.parse({});
+    }
+    this.server.config = config;
     members.forEach((line, i) => {
       const url = parseWorkerUrl(`http://m${i}`);
       if (typeof url === "string") throw new Error(url);

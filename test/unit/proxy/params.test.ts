@@ -124,7 +124,10 @@ describe("parseBalancerParam()", () => {
     ["forcerecovery", "x", "forcerecovery must be On|Off"],
     ["nonce", "x".repeat(37), "Provided nonce is too large"],
     ["growth", "0", "growth must be between 1 and 100"],
-    ["growth", "5", "growth is not supported yet: members added while running come with mod_balancer_manager"],
+    ["growth", "101", "growth must be between 1 and 100"],
+    ["slowstart", "-1", "slowstart must be a positive value"],
+    ["hashkey", "header:", "hashkey must be address, path, header:NAME or cookie:NAME"],
+    ["hashkey", "uri", "hashkey must be address, path, header:NAME or cookie:NAME"],
     ["lbset", "1", "unknown Balancer parameter"],
     ["retry", "1", "unknown Balancer parameter"],
   ] as const) {

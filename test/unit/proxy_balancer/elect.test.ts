@@ -324,7 +324,7 @@ describe("log", () => {
     const story = f.lines.filter((line) => line.includes("trace5")).join("");
     assert.match(
       story,
-      /m0 .*\) candidate[\s\S]*m1 .*not usable[\s\S]*m2 .*draining[\s\S]*m3 .*lbset 0 can serve[\s\S]*m4 .*standby/,
+      /m0 .*\) is a candidate of byrequests: lbstatus 0 \+ lbfactor 100\n[\s\S]*m1 .*not usable[\s\S]*m2 .*draining[\s\S]*m3 .*lbset 0 can serve[\s\S]*m4 .*standby/,
     );
   });
 });
