@@ -10,6 +10,7 @@ import { levelRank } from "./core/error_log.ts";
 import type { Module } from "./core/module.ts";
 import { demo } from "./demo.ts";
 import { describeModules, describeVhosts, listDirectives, listIncludes, VERSION_TEXT } from "./dump.ts";
+import * as sluice from "./mod.ts";
 import { type Loaded, type LoadOptions, loadConfig } from "./mpm/load.ts";
 import { pidFileOf, readPid, SingleChild } from "./mpm/single.ts";
 import { convertFile, printSchema } from "./tools.ts";
@@ -75,6 +76,7 @@ export async function main(args: readonly string[], modules: readonly Module[]):
     return 1;
   }
   const options = optionsOf(line, line.file, modules);
+  nameOurselves();
   let loaded: Loaded;
   try {
     loaded = await loadConfig(options, 0);
@@ -87,6 +89,15 @@ export async function main(args: readonly string[], modules: readonly Module[]):
     return 0;
   }
   return line.signal === null ? serve(loaded, options, args) : control(line.signal, loaded, options, args, line);
+}
+
+/** Plug-ins import "sluice", wherever they are: Deno finds it by the import map in deno.json, Bun so. */
+function nameOurselves(): void {
+  if (!("Bun" in globalThis)) return;
+  Bun.plugin({
+    name: "sluice",
+    setup: (build) => void build.module("sluice", () => ({ exports: sluice, loader: "object" })),
+  });
 }
 
 /** Serves until it is told to end. */

@@ -1,6 +1,7 @@
 /**
  * What a plugin may import.
  */
+export { z } from "zod";
 export { splitWords, type Word } from "./config/directive.ts";
 export { compileRegex, matchGroups, namedGroups } from "./config/regex.ts";
 export * from "./core/brigade.ts";

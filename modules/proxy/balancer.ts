@@ -140,7 +140,7 @@ export class ProxyBalancer {
     if (!this.params.forceRecovery) return;
     for (const member of this.members) {
       member.recover();
-      log.error("proxy_balancer", "AH01165", `${this.name}: Forcing recovery for worker (${member.hostPort})`);
+      log.debug("proxy_balancer", "AH01165", `${this.name}: Forcing recovery for worker (${member.hostPort})`);
     }
   }
 }

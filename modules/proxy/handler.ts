@@ -56,7 +56,8 @@ function ask(r: RequestRec, attempt: ProxyAttempt, elected: Status): Status | Pr
   const url = splitProxyUrl(attempt.url);
   const log = r.server.log;
   if (log.enabled("proxy", 7)) {
-    log.debug("proxy", "AH01143", `Running scheme ${url.scheme} handler (attempt ${attempt.number})`);
+    const scheme = r.filename.slice(6, r.filename.indexOf(":", 6));
+    log.debug("proxy", "AH01143", `Running scheme ${scheme} handler (attempt ${attempt.number})`);
   }
   const answer = schemeHandler.run(generation.hooks, r, worker, url, attempt);
   if (answer !== DECLINED) return answer;

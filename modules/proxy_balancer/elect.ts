@@ -88,7 +88,7 @@ function electFreely(balancer: ProxyBalancer, r: RequestRec, tried: readonly Pro
   const log = r.server.log;
   const debug = log.enabled("proxy", 7);
   const { lbmethod, params } = balancer;
-  if (debug) log.debug("proxy", "AH10122", `Entering ${params.lbmethod} for BALANCER (${balancer.name})`);
+  if (debug) log.debug("proxy", "AH10122", `proxy: Entering ${params.lbmethod} for BALANCER (${balancer.name})`);
   const found = candidatesFor(balancer, r, tried);
   if (log.enabled(LOG, TRACE5) || log.enabled("proxy", TRACE5)) tellElection(balancer, r, found, tried);
   if (found.length === 0 || lbmethod === null) return null;
@@ -100,7 +100,7 @@ function electFreely(balancer: ProxyBalancer, r: RequestRec, tried: readonly Pro
     log.debug(
       "proxy",
       "AH10123",
-      `${params.lbmethod} selected worker "${elected.name}" : busy ${busy} : lbstatus ${lbstatus}`,
+      `proxy: ${params.lbmethod} selected worker "${elected.name}" : busy ${busy} : lbstatus ${lbstatus}`,
     );
   }
   if (params.stickySession !== "") r.setEnv("BALANCER_ROUTE_CHANGED", "1");

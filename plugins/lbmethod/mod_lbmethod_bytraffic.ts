@@ -33,7 +33,11 @@ function bytraffic(balancer: ProxyBalancer): LbMethod {
       for (let i = 0; i < at.length; i++) {
         const place = at[i]!;
         const lbfactor = f64[place + LBFACTOR]!;
-        const traffic = weighed(f64[place + TRANSFERRED]!, f64[place + READ]!, lbfactor);
+        const transferred = f64[place + TRANSFERRED]!;
+        const read = f64[place + READ]!;
+        // The two divisions drop less than 2: most members are ruled out without them, which cost most of an election.
+        if (transferred + read >= (least + 2) * lbfactor) continue;
+        const traffic = weighed(transferred, read, lbfactor);
         if (traffic < least) {
           best = i;
           least = traffic;

@@ -5,6 +5,7 @@
  */
 import { z } from "zod";
 import {
+  type Candidates,
   defineModule,
   getModuleConfig,
   type HostLoad,
@@ -38,29 +39,46 @@ class Heartbeat implements LbMethod {
   readonly wholeBalancer = true;
   private readonly balancer: ProxyBalancer;
   private table: LoadTable | null = null;
+  private hosts: ReadonlyMap<string, HostLoad> | null = null;
+  private candidates: Candidates | null = null;
+  /** The candidates that were heard of lately, in order; where the places of each begin; all places. */
+  private heardOf: readonly ProxyWorker[] = [];
+  private starts: readonly number[] = [];
+  private total = 0;
 
   constructor(balancer: ProxyBalancer) {
     this.balancer = balancer;
   }
 
   /** A point among all places that are ready, both ends included; who covers it last is elected. */
-  finder(candidates: readonly ProxyWorker[], r: RequestRec): ProxyWorker | null {
+  finder(candidates: Candidates, r: RequestRec): ProxyWorker | null {
     const hosts = this.hostsOf(r);
     if (hosts === null) return null;
-    let total = 0;
-    for (const member of candidates) total += readyOf(hosts.get(member.host));
     this.tellOfUnknown(hosts, r);
-    if (total === 0) return null;
-    const point = Math.floor(r.conn.process.clock.random() * (total + 1));
-    let elected: ProxyWorker | null = null;
-    let start = 0;
-    for (const member of candidates) {
-      const load = hosts.get(member.host);
-      if (load === undefined || load.lastSeen >= MAX_AGE) continue;
-      if (point >= start && point <= start + load.ready) elected = member;
-      start += load.ready;
+    if (hosts !== this.hosts || candidates !== this.candidates) this.take(hosts, candidates);
+    if (this.total === 0) return null;
+    const point = Math.floor(r.conn.process.clock.random() * (this.total + 1));
+    const { starts } = this;
+    let low = 0;
+    let high = starts.length - 1;
+    while (low < high) {
+      const middle = (low + high + 1) >> 1;
+      if (starts[middle]! <= point) low = middle;
+      else high = middle - 1;
     }
-    return elected;
+    return this.heardOf[low]!;
+  }
+
+  private take(hosts: ReadonlyMap<string, HostLoad>, candidates: Candidates): void {
+    this.heardOf = candidates.filter((member) => (hosts.get(member.host)?.lastSeen ?? MAX_AGE) < MAX_AGE);
+    this.total = 0;
+    this.starts = this.heardOf.map((member) => {
+      const start = this.total;
+      this.total += hosts.get(member.host)!.ready;
+      return start;
+    });
+    this.hosts = hosts;
+    this.candidates = candidates;
   }
 
   figure(member: ProxyWorker, r: RequestRec): string {
@@ -92,10 +110,6 @@ class Heartbeat implements LbMethod {
       if (!hosts.has(host)) log.debug(LOG, "AH01214", `lb_heartbeat: No server for worker ${name}`);
     }
   }
-}
-
-function readyOf(load: HostLoad | undefined): number {
-  return load === undefined || load.lastSeen >= MAX_AGE ? 0 : load.ready;
 }
 
 function storagePath(r: RequestRec): string {

@@ -309,6 +309,21 @@ describe("balancer timeout", () => {
   });
 });
 
+describe("balancer timeout, and the client leaves", () => {
+  it("looks no more, and elects nobody", async () => {
+    const f = new BalancerFixture(["status=D"], "timeout=2");
+    const r = f.request();
+    const waiting = elect(r, f.attempt());
+    f.clock.advance(500);
+    (r.conn as { aborted: boolean }).aborted = true;
+    f.member(0).clearStatus(DISABLED);
+    f.clock.advance(20);
+    assert.equal(await waiting, 503);
+    assert.equal(f.clock.timers, 0);
+    assert.deepEqual([f.member(0).s.busy, f.member(0).s.elected], [0, 0]);
+  });
+});
+
 describe("log", () => {
   it("an empty balancer: AH01171; names are case-blind; other URLs are declined", () => {
     const f = new BalancerFixture([]);
