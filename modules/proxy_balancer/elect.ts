@@ -54,11 +54,13 @@ function electMember(
   session: SessionRoute | null,
   tried: readonly ProxyWorker[],
 ): ProxyWorker | typeof REFUSED | null {
-  if (tried.length > 0) {
-    const untried = electAmong(balancer, r, session, tried);
+  if (tried.length > 0 && balancer.members.some((member) => !tried.includes(member))) {
+    const untried = electAmong(balancer, r, session, tried, false);
     if (untried !== null && untried !== REFUSED) return untried;
+    if (!tried.some((member) => member.isUsable)) return untried;
+    return electAmong(balancer, r, session, NONE, true);
   }
-  return electAmong(balancer, r, session, NONE);
+  return electAmong(balancer, r, session, NONE, false);
 }
 
 function electAmong(
@@ -66,6 +68,7 @@ function electAmong(
   r: RequestRec,
   session: SessionRoute | null,
   tried: readonly ProxyWorker[],
+  again: boolean,
 ): ProxyWorker | typeof REFUSED | null {
   let elected: ProxyWorker | null = null;
   if (session !== null && session.route !== "") {
@@ -73,7 +76,7 @@ function electAmong(
     const { electorate, params } = balancer;
     if (elected === null && params.noFailover && electorate.withRoute(session.route) !== undefined) return REFUSED;
   }
-  if (elected === null) return electFreely(balancer, r, tried);
+  if (elected === null) return electFreely(balancer, r, tried, again);
 
   accountForRoute(balancer, elected);
   if (elected.route !== session!.route) {
@@ -83,12 +86,17 @@ function electAmong(
   return elected;
 }
 
-/** The lbmethod's choice. */
-function electFreely(balancer: ProxyBalancer, r: RequestRec, tried: readonly ProxyWorker[]): ProxyWorker | null {
+/** The lbmethod's choice. @param again the log has been told that it is asked */
+function electFreely(
+  balancer: ProxyBalancer,
+  r: RequestRec,
+  tried: readonly ProxyWorker[],
+  again: boolean,
+): ProxyWorker | null {
   const log = r.server.log;
   const debug = log.enabled("proxy", 7);
   const { lbmethod, params } = balancer;
-  if (debug) log.debug("proxy", "AH10122", `proxy: Entering ${params.lbmethod} for BALANCER (${balancer.name})`);
+  if (debug && !again) log.debug("proxy", "AH10122", `proxy: Entering ${params.lbmethod} for BALANCER (${balancer.name})`);
   const found = candidatesFor(balancer, r, tried);
   if (log.enabled(LOG, TRACE5) || log.enabled("proxy", TRACE5)) tellElection(balancer, r, found, tried);
   if (found.length === 0 || lbmethod === null) return null;
@@ -215,7 +223,7 @@ function waitForMember(balancer: ProxyBalancer, r: RequestRec): Promise<ProxyWor
   return new Promise((resolve, reject) => {
     const look = (): void => {
       try {
-        const elected = r.conn.aborted ? null : electFreely(balancer, r, NONE);
+        const elected = r.conn.aborted ? null : electFreely(balancer, r, NONE, false);
         if (elected !== null || --left === 0 || r.conn.aborted) resolve(elected);
         else clock.setTimer(look, stepMs);
       } catch (error) {
