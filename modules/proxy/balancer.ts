@@ -96,7 +96,7 @@ export class ProxyBalancer {
   /** Looks up method and session provider, once all members are known. A string is an error. */
   initialize(providers: Providers): string | null {
     const factory = providers.lookup(lbmethod, this.params.lbmethod);
-    if (factory === undefined) return `unknown lbmethod lbmethod=${this.params.lbmethod}; ${this.name}`;
+    if (factory === undefined) return "unknown lbmethod";
     this.lbmethod = factory(this);
     this.sticky = providers.lookup(sticky, "route") ?? null;
     if (this.params.stickySession !== "" && this.sticky === null) return `no module serves stickysession; ${this.name}`;

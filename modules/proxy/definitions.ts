@@ -41,6 +41,8 @@ interface Draft {
   readonly members: ProxyWorker[];
   settings: BalancerSettings;
   at: DirectiveSource;
+  /** Where its lbmethod was set. */
+  methodAt: DirectiveSource | null;
 }
 
 interface ServerDraft {
@@ -90,10 +92,7 @@ function draft(process: ProcessRec, definitions: readonly Definition[], built: P
   for (const definition of definitions) {
     switch (definition.kind) {
       case "balancer":
-        balancerDraft(balancers, definition.url, definition).settings = {
-          ...balancerDraft(balancers, definition.url, definition).settings,
-          ...definition.whole,
-        };
+        addSettings(balancerDraft(balancers, definition.url, definition), definition);
         break;
       case "member":
         addMember(process, balancerDraft(balancers, definition.balancer, definition).members, definition, built);
@@ -112,11 +111,16 @@ function balancerDraft(balancers: Map<string, Draft>, url: string, { directive }
   const name = balancerName(url);
   let found = balancers.get(name);
   if (found === undefined) {
-    found = { members: [], settings: {}, at: directive };
+    found = { members: [], settings: {}, at: directive, methodAt: null };
     balancers.set(name, found);
   }
   found.at = directive;
   return found;
+}
+
+function addSettings(draft: Draft, { whole, directive }: Definition): void {
+  draft.settings = { ...draft.settings, ...whole };
+  if (whole.lbmethod !== undefined) draft.methodAt = directive;
 }
 
 /** A worker whose name is a prefix serves this URL, too, and its parameters stay as they are. */
@@ -168,11 +172,11 @@ function setExisting(
   balancers: ReadonlyMap<string, Draft>,
   definition: Definition,
 ): void {
-  const { url, directive, whole, worker } = definition;
+  const { url, directive, worker } = definition;
   if (/^balancer:/i.test(url)) {
     const found = balancers.get(balancerName(url));
     if (found === undefined) throw errorAt(directive as Directive, `ProxySet can not find '${url}' Balancer.`);
-    found.settings = { ...found.settings, ...whole };
+    addSettings(found, definition);
     return;
   }
   const found = matchWorker(workers, url);
@@ -203,7 +207,13 @@ function record(
     balancer.params.failOnStatus = [...base.settings.failOnStatus, ...from.settings.failOnStatus];
   }
   const error = balancer.initialize(process.providers);
-  if (error !== null) throw errorAt(from.at as Directive, `ProxySet: ${error}`);
+  if (error !== null) {
+    const at = from.methodAt ?? from.at;
+    const prefix = at.name === "Proxy" ? "<Proxy" : at.name === "ProxyPass" ? "ProxyPass" : "ProxySet:";
+    const tellsName = balancer.lbmethod === null && at.name !== "ProxyPass";
+    const suffix = tellsName ? ` lbmethod=${balancer.params.lbmethod}; ${balancer.name}` : "";
+    throw errorAt(at as Directive, `${prefix} ${error}${suffix}`);
+  }
   if (base === undefined) records.set(from, balancer);
   return balancer;
 }

@@ -12,13 +12,7 @@ import { splitUnixUrl } from "../server/uri.ts";
 import { proxyConfigSchema, proxyModuleRef } from "./config.ts";
 import { buildStates, closePools, type Definition, definitionsOf } from "./definitions.ts";
 import { proxyFixups, proxyHandler } from "./handler.ts";
-import {
-  type BalancerSettings,
-  isWorkerParam,
-  parseBalancerParam,
-  parseWorkerParam,
-  type WorkerSettings,
-} from "./params.ts";
+import { type BalancerSettings, parseBalancerParam, parseWorkerParam, type WorkerSettings } from "./params.ts";
 import type { ProxyPassRule } from "./pass.ts";
 import { preTranslate, translate, walkProxySections } from "./translate.ts";
 import { parseWorkerUrl } from "./worker_url.ts";
@@ -101,7 +95,7 @@ const proxy = defineModule({
     // What tutorials write, although httpd has no such directive.
     take1("Stickysession", "proxy", strayStickySession, "the name of the session cookie"),
     raw("MaxRequestPerChild", "proxy", strayMaxRequests, "a number of requests"),
-    take1("BalancerGrowth", "server", balancerGrowth, "Number of additional Balancers that can be added Post-config"),
+    take1("BalancerGrowth", "server", balancerGrowth, "Number of additional Balancers that can be added post-config"),
   ],
   registerHooks({ hook }) {
     hook(server.checkConfig, buildStates, { rank: "middle" });
@@ -292,7 +286,7 @@ function proxySet(cmd: CommandContext, words: Words): string | undefined {
   const url = cmd.scope.kind === "proxy" ? cmd.scope.arg : words[0];
   const rest = cmd.scope.kind === "proxy" ? words : words.slice(1);
   if (url === undefined) return "ProxySet needs a balancer or worker name";
-  return setParams(cmd, url, rest, cmd.scope.kind === "proxy" ? "in section" : "outside");
+  return setParams(cmd, url, rest, cmd.scope.kind === "proxy" ? "in section" : "outside", "ProxySet:");
 }
 
 function setParams(
@@ -300,23 +294,24 @@ function setParams(
   url: string,
   words: Words,
   place: "in section" | "outside",
+  said: string,
 ): string | undefined {
   const settings: (readonly [string, string])[] = [];
   for (const word of words) {
     if (!word.includes("=")) return "Invalid ProxySet parameter. Parameter must be in the form 'key=value'";
     settings.push([word.slice(0, word.indexOf("=")), word.slice(word.indexOf("=") + 1)]);
   }
-  if (place === "in section") {
-    const error = define(cmd, isBalancer(url) ? "balancer" : "worker", url, settings, false);
-    return error === null ? undefined : setError(error, url, settings);
-  }
-  const error = define(cmd, "set", url, settings, false);
-  return error === null ? undefined : setError(error, url, settings);
+  const kind = place === "outside" ? "set" : isBalancer(url) ? "balancer" : "worker";
+  const error = define(cmd, kind, url, settings, false);
+  return error === null ? undefined : `${said} ${error}${wrongSetting(url, settings)}`;
 }
 
-function setError(error: string, url: string, settings: readonly (readonly [string, string])[]): string {
-  const wrong = settings.find(([key]) => isBalancer(url) && isWorkerParam(key) && key.toLowerCase() !== "timeout");
-  return wrong === undefined ? `ProxySet: ${error}` : `ProxySet: ${error} ${wrong[0]}=${wrong[1]}; ${url}`;
+/** " key=value; URL" of the setting that is wrong. */
+function wrongSetting(url: string, settings: readonly (readonly [string, string])[]): string {
+  const wrong = settings.find(([key, value]) =>
+    isBalancer(url) ? parseBalancerParam({}, key, value) !== null : parseWorkerParam({}, key, value) !== null,
+  );
+  return wrong === undefined ? "" : ` ${wrong[0]}=${wrong[1]}; ${url}`;
 }
 
 function proxySection(cmd: CommandContext, args: string): string | undefined {
@@ -350,8 +345,8 @@ function openProxy(
   }
   if (more.length > 0) {
     if (pattern !== null) return `<${section}> arguments are not supported for wildcards and regular expressions`;
-    const error = setParams(cmd, arg, more, "in section");
-    if (error !== undefined) return `<${section}> ${error}`;
+    const error = setParams(cmd, arg, more, "in section", `<${section}`);
+    if (error !== undefined) return error;
   }
   cmd.open({ kind: "proxy", section, arg, pattern, isRegex });
   return undefined;
@@ -431,7 +426,7 @@ function strayStickySession(cmd: CommandContext, name: string): string | undefin
   if (cmd.scope.kind !== "proxy")
     return "Stickysession is no directive: write ProxySet stickysession=NAME inside of <Proxy>";
   cmd.warn("", `Stickysession is no directive of httpd: read as ProxySet stickysession=${name}`);
-  return setParams(cmd, cmd.scope.arg, [`stickysession=${name}`], "in section");
+  return setParams(cmd, cmd.scope.arg, [`stickysession=${name}`], "in section", "ProxySet:");
 }
 
 function strayMaxRequests(cmd: CommandContext): string | undefined {

@@ -81,7 +81,7 @@ const WORKER: Readonly<Record<string, Rule<WorkerSettings>>> = {
     if (value === "-1") return put(into, "addressTtlMs", undefined);
     const ms = interval(value, SECOND);
     if (ms === null || ms % SECOND !== 0 || ms > 2147483647 * SECOND) {
-      return "AddressTTL must be -1 or a number of seconds not exceeding 2147483647";
+      return "AddressTTL must be -1 or a number of seconds not exceeding (2147483647)";
     }
     return put(into, "addressTtlMs", ms);
   },
@@ -214,11 +214,6 @@ const BALANCER: Readonly<Record<string, Rule<BalancerSettings>>> = {
     return put(into, "hashKey", { from, name: match[3] ?? "" });
   },
 };
-
-/** Whether a key is a worker's, so that ProxySet can say what it was given. */
-export function isWorkerParam(key: string): boolean {
-  return Object.hasOwn(WORKER, key.toLowerCase());
-}
 
 /** Reads one parameter of a worker; keys are case-blind, and the last of a key wins. */
 export function parseWorkerParam(into: WorkerSettings, key: string, value: string): string | null {

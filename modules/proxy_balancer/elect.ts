@@ -96,7 +96,8 @@ function electFreely(
   const log = r.server.log;
   const debug = log.enabled("proxy", 7);
   const { lbmethod, params } = balancer;
-  if (debug && !again) log.debug("proxy", "AH10122", `proxy: Entering ${params.lbmethod} for BALANCER (${balancer.name})`);
+  if (debug && !again)
+    log.debug("proxy", "AH10122", `proxy: Entering ${params.lbmethod} for BALANCER (${balancer.name})`);
   const found = candidatesFor(balancer, r, tried);
   if (log.enabled(LOG, TRACE5) || log.enabled("proxy", TRACE5)) tellElection(balancer, r, found, tried);
   if (found.length === 0 || lbmethod === null) return null;

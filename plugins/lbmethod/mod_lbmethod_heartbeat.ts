@@ -6,6 +6,7 @@
 import { z } from "zod";
 import {
   type Candidates,
+  type CommandContext,
   defineModule,
   getModuleConfig,
   type HostLoad,
@@ -27,13 +28,19 @@ const LOG = "lbmethod_heartbeat";
 const heartbeatMethod = defineModule({
   name: "mod_lbmethod_heartbeat",
   config: z.object({ storage: z.string().default("hb.dat") }),
-  commands: ({ take1 }) => [take1("HeartbeatStorage", "server", "storage", "Path to read heartbeat data.")],
+  commands: ({ take1 }) => [take1("HeartbeatStorage", "server", setStorage, "Path to read heartbeat data.")],
   needs: ["files"],
   registerHooks(hooks) {
     hooks.provider(lbmethod, "heartbeat", (balancer) => new Heartbeat(balancer));
   },
 });
 export default heartbeatMethod as Module;
+
+function setStorage(cmd: CommandContext, path: string): string | undefined {
+  if (cmd.server.isVirtual) return "HeartbeatStorage cannot occur within <VirtualHost> section";
+  cmd.set("storage", path);
+  return undefined;
+}
 
 class Heartbeat implements LbMethod {
   readonly wholeBalancer = true;
@@ -113,6 +120,6 @@ class Heartbeat implements LbMethod {
 }
 
 function storagePath(r: RequestRec): string {
-  const { storage } = getModuleConfig(r.server.config, heartbeatMethod);
+  const { storage } = getModuleConfig(r.server.process.servers[0]!.config, heartbeatMethod);
   return storage.startsWith("/") ? storage : `${r.server.process.runtimeDir.replace(/\/$/, "")}/${storage}`;
 }

@@ -63,7 +63,7 @@ describe("parseWorkerParam()", () => {
     ["connectiontimeout", "1.5", "Connectiontimeout has wrong format"],
     ["ping", "-1", "Ping/Pong timeout has wrong format"],
     ["ping", "0", "Ping/Pong timeout must be at least one millisecond"],
-    ["addressttl", "1500ms", "AddressTTL must be -1 or a number of seconds not exceeding 2147483647"],
+    ["addressttl", "1500ms", "AddressTTL must be -1 or a number of seconds not exceeding (2147483647)"],
     ["iobuffersize", "511", "IOBufferSize must be >= 512 bytes, or 0 for system default."],
     ["receivebuffersize", "1", "ReceiveBufferSize must be >= 512 bytes, or 0 for system default."],
     ["responsefieldsize", "-1", "ResponseFieldSize must be greater than 0 bytes, or 0 for system default."],
