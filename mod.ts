@@ -8,9 +8,11 @@ import { isMainThread } from "node:worker_threads";
 import http from "./modules/http/mod_http.ts";
 import { main } from "./modules/main.ts";
 import type { Module } from "./modules/mod.ts";
+import unixd from "./modules/mpm/mod_unixd.ts";
 import proxy from "./modules/proxy/mod_proxy.ts";
 import proxyBalancer from "./modules/proxy_balancer/mod_proxy_balancer.ts";
 import core from "./modules/server/mod_core.ts";
+import watchdog from "./modules/watchdog/mod_watchdog.ts";
 import { standardPlugins } from "./plugins/standard.ts";
 
 export * from "./modules/mod.ts";
@@ -19,6 +21,8 @@ export * from "./modules/mod.ts";
 export const standardModules: readonly Module[] = [
   core,
   http,
+  unixd,
+  watchdog,
   proxy,
   proxyBalancer,
   ...standardPlugins,

@@ -128,9 +128,9 @@ function readMessages(socket: net.Socket, onHead: (head: string) => ((bytes: Uin
       let last: boolean;
       if (chunks !== null) {
         const into = take;
-        const taken = chunks.decode(rest as unknown as Bytes, 0, rest.length, (b, from, to) =>
-          into(b.subarray(from, to)),
-        );
+        const taken = chunks.decode(rest as unknown as Bytes, 0, rest.length, {
+          onChunkData: (b, from, to) => into(b.subarray(from, to)),
+        });
         if (chunks.error !== null) throw new Error(chunks.error);
         last = chunks.done;
         rest = rest.subarray(taken);

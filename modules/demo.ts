@@ -15,12 +15,15 @@ const LAST_PORT = 8180;
 export async function demo(modules: readonly Module[]): Promise<number> {
   const backends = await Promise.all(["one", "two", "three"].map(startBackend));
   const port = await freePort();
-  const members = backends.map(({ port: backend }) => `  BalancerMember http://127.0.0.1:${backend} retry=5`);
+  const members = backends.map(
+    ({ port: backend }) => `  BalancerMember http://127.0.0.1:${backend} retry=5 hcmethod=TCP hcinterval=5`,
+  );
   const text = [
     "ServerName localhost",
     `Listen 127.0.0.1:${port}`,
     "<Proxy balancer://demo>",
     ...members,
+    "  ProxySet panic=on",
     "</Proxy>",
     "ProxyPass / balancer://demo/",
     "ProxyPassReverse / balancer://demo/",

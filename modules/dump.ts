@@ -5,6 +5,7 @@
 
 import manifest from "../package.json" with { type: "json" };
 import { Hooks } from "./core/hooks.ts";
+import { parseIp } from "./core/ipsubnet.ts";
 import { type Module, Registrar } from "./core/module.ts";
 import { Providers } from "./core/providers.ts";
 import type { ProcessRec, ServerRec } from "./core/records.ts";
@@ -78,27 +79,46 @@ export function listIncludes({ files }: Loaded): string {
   return lines.join("\n");
 }
 
+/** One address and the virtual hosts of it. */
+interface AddressGroup {
+  readonly host: string;
+  readonly port: number;
+  readonly servers: ServerRec[];
+  /** Where the last of them stands among all, later addresses of one virtual host first. */
+  place: number;
+}
+
 export function describeVhosts(process: ProcessRec): string {
-  const lines = ["VirtualHost configuration:"];
-  const byAddress = new Map<string, ServerRec[]>();
-  for (const server of process.servers) {
-    for (const { host, port } of server.addrs) {
-      const key = `${host.includes(":") ? `[${host}]` : host}:${port === 0 ? "*" : port}`;
-      byAddress.set(key, [...(byAddress.get(key) ?? []), server]);
-    }
-  }
-  const order = [...byAddress].sort(([a], [b]) => Number(a.startsWith("*")) - Number(b.startsWith("*")));
-  for (const [address, servers] of order) {
-    const port = address.slice(address.lastIndexOf(":") + 1);
-    const place = (server: ServerRec) => `${server.hostname} (${server.file}:${server.line})`;
-    if (servers.length === 1) {
-      lines.push(`${address.padEnd(22)} ${place(servers[0]!)}`, ...aliases(servers[0]!));
-      continue;
-    }
-    lines.push(`${address.padEnd(22)} is a NameVirtualHost`, `         default server ${place(servers[0]!)}`);
-    for (const server of servers) lines.push(`         port ${port} namevhost ${place(server)}`, ...aliases(server));
-  }
-  return lines.join("\n");
+  const groups = new Map<string, AddressGroup>();
+  process.servers.forEach((server, i) => {
+    server.addrs.forEach(({ host, port }, j) => {
+      const key = `${host} ${port}`;
+      const group = groups.get(key) ?? { host, port, servers: [], place: 0 };
+      if (!group.servers.includes(server)) group.servers.push(server);
+      group.place = i * 1000 - j;
+      groups.set(key, group);
+    });
+  });
+  const order = [...groups.values()].sort((a, b) => bucketOf(a.host) - bucketOf(b.host) || a.place - b.place);
+  return ["VirtualHost configuration:", ...order.flatMap(describeGroup)].join("\n");
+}
+
+/** httpd lists the buckets of its hash table, then the wildcards. Source: server/vhost.c hash_inaddr */
+function bucketOf(host: string): number {
+  const last = parseIp(host)?.at(-1);
+  return last === undefined ? 256 : (last >>> 24) ^ ((last >>> 16) & 255) ^ ((last >>> 8) & 255) ^ (last & 255);
+}
+
+function describeGroup({ host, port, servers }: AddressGroup): string[] {
+  const shown = port === 0 ? "*" : String(port);
+  const address = `${host.includes(":") ? `[${host}]` : host}:${shown}`.padEnd(22);
+  const place = (server: ServerRec) => `${server.hostname} (${server.file}:${server.line})`;
+  if (servers.length === 1) return [`${address} ${place(servers[0]!)}`];
+  return [
+    `${address} is a NameVirtualHost`,
+    `         default server ${place(servers[0]!)}`,
+    ...servers.flatMap((server) => [`         port ${shown} namevhost ${place(server)}`, ...aliases(server)]),
+  ];
 }
 
 function aliases(server: ServerRec): string[] {

@@ -7,12 +7,14 @@ import { openSync } from "node:fs";
 import { isAbsolute, resolve } from "node:path";
 import { ConfigError, formatConfigError } from "./config/directive.ts";
 import { levelRank } from "./core/error_log.ts";
-import type { Module } from "./core/module.ts";
+import { getModuleConfig, type Module } from "./core/module.ts";
 import { demo } from "./demo.ts";
 import { describeModules, describeVhosts, listDirectives, listIncludes, VERSION_TEXT } from "./dump.ts";
 import * as sluice from "./mod.ts";
 import { type Loaded, type LoadOptions, loadConfig } from "./mpm/load.ts";
+import { describeUser } from "./mpm/mod_unixd.ts";
 import { pidFileOf, readPid, SingleChild } from "./mpm/single.ts";
+import core from "./server/mod_core.ts";
 import { convertFile, printSchema } from "./tools.ts";
 
 const PROGRAM = "sluice";
@@ -210,11 +212,15 @@ function dumps(line: CommandLine, loaded: Loaded, options: LoadOptions): boolean
 
 function describeRun(loaded: Loaded, line: CommandLine): string {
   const pid = pidFileOf(loaded.process);
-  const defines = line.defines.map((name) => `Define: ${name}`);
+  const conf = getModuleConfig(loaded.process.servers[0]!.config, core);
+  const dumps = line.flags.has("S") ? ["DUMP_VHOSTS", "DUMP_RUN_CFG"] : [];
   return [
     `ServerRoot: "${loaded.process.serverRoot}"`,
+    ...(conf.documentRoot === "" ? [] : [`Main DocumentRoot: "${conf.documentRoot}"`]),
+    ...(conf.errorLog === "" ? [] : [`Main ErrorLog: "${resolve(loaded.process.serverRoot, conf.errorLog)}"`]),
     ...(pid === null ? [] : [`PidFile: "${pid}"`]),
-    ...defines,
+    ...[...dumps, ...loaded.defined].map((name) => `Define: ${name}`),
+    ...describeUser(loaded.process),
   ].join("\n");
 }
 

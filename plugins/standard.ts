@@ -2,18 +2,27 @@
  * The modules that ship, in load order.
  */
 import type { Module } from "../modules/mod.ts";
+import env from "./env/mod_env.ts";
+import headers from "./headers/mod_headers.ts";
+import heartbeat from "./heartbeat/mod_heartbeat.ts";
+import heartmonitor from "./heartbeat/mod_heartmonitor.ts";
 import bybusyness from "./lbmethod/mod_lbmethod_bybusyness.ts";
 import byrequests from "./lbmethod/mod_lbmethod_byrequests.ts";
 import bytraffic from "./lbmethod/mod_lbmethod_bytraffic.ts";
 import ewma from "./lbmethod/mod_lbmethod_ewma.ts";
 import hash from "./lbmethod/mod_lbmethod_hash.ts";
-import heartbeat from "./lbmethod/mod_lbmethod_heartbeat.ts";
+import byheartbeat from "./lbmethod/mod_lbmethod_heartbeat.ts";
 import p2c from "./lbmethod/mod_lbmethod_p2c.ts";
 import random from "./lbmethod/mod_lbmethod_random.ts";
+import mime from "./mime/mod_mime.ts";
+import proxyHcheck from "./proxy_hcheck/mod_proxy_hcheck.ts";
 import proxyHttp from "./proxy_http/mod_proxy_http.ts";
+import setenvif from "./setenvif/mod_setenvif.ts";
 import slotmemPlain from "./slotmem/mod_slotmem_plain.ts";
 import slotmemShm from "./slotmem/mod_slotmem_shm.ts";
+import stickyCookie from "./sticky/mod_sticky_cookie.ts";
 import stickyRoute from "./sticky/mod_sticky_route.ts";
+import uniqueId from "./unique_id/mod_unique_id.ts";
 
 export const standardPlugins: readonly Module[] = [
   slotmemPlain,
@@ -21,11 +30,20 @@ export const standardPlugins: readonly Module[] = [
   byrequests,
   bytraffic,
   bybusyness,
-  heartbeat,
+  byheartbeat,
   random,
   p2c,
   ewma,
   hash,
   stickyRoute,
+  stickyCookie,
+  env,
+  uniqueId,
+  setenvif,
+  headers,
   proxyHttp,
+  mime,
+  proxyHcheck,
+  heartbeat,
+  heartmonitor,
 ] as readonly Module[];

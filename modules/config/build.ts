@@ -3,15 +3,18 @@
  * Source: httpd server/config.c, ap_walk_config, invoke_cmd
  */
 import { z } from "zod";
-import type { CommandContext, CommandKind, CommandRec, ScopeInfo } from "../core/command.ts";
+import type { CommandContext, CommandKind, CommandRec, MethodTest, ScopeInfo } from "../core/command.ts";
+import type { Host } from "../core/host.ts";
 import type { Module, RawConfig } from "../core/module.ts";
 import { type RawVector, type SectionRec, ServerRec } from "../core/records.ts";
 import { type ConfigError, type Directive, didYouMean, errorAt, splitWords, type Word } from "./directive.ts";
 import { mergeConfig } from "./merge.ts";
 import { notYet } from "./not_yet.ts";
+import { isBareSection } from "./read_yaml.ts";
 
 /** What the builder asks of the program. */
 export interface BuildHost {
+  readonly host: Host;
   /** Makes a path relative to ServerRoot absolute. */
   resolvePath(path: string): string;
   warn(ahNumber: string, message: string, at: Directive): void;
@@ -20,13 +23,24 @@ export interface BuildHost {
 
 const OUTSIDE: ScopeInfo = { kind: "server", section: "", arg: "", pattern: null, isRegex: false };
 
-/** Every command of the modules, by lower-case name. The first module to define a name has it. */
-export function commandsByName(modules: readonly Module[]): Map<string, { command: CommandRec; module: Module }> {
-  const commands = new Map<string, { command: CommandRec; module: Module }>();
+/** A command and whose it is. */
+export interface OwnedCommand {
+  readonly command: CommandRec;
+  readonly module: Module;
+  /** Other modules that define the same name: each is told, as in httpd (HeartbeatStorage). */
+  readonly others: OwnedCommand[];
+}
+
+/** Every command of the modules, by lower-case name. The first module to define a name says where it may stand. */
+export function commandsByName(modules: readonly Module[]): Map<string, OwnedCommand> {
+  const commands = new Map<string, OwnedCommand>();
   for (const module of modules) {
     for (const command of module.commands) {
       const key = command.name.toLowerCase();
-      if (!commands.has(key)) commands.set(key, { command, module });
+      const owned = { command, module, others: [] };
+      const first = commands.get(key);
+      if (first === undefined) commands.set(key, owned);
+      else first.others.push(owned);
     }
   }
   return commands;
@@ -38,8 +52,15 @@ export function commandsByName(modules: readonly Module[]): Map<string, { comman
  */
 export function buildServers(tree: readonly Directive[], modules: readonly Module[], host: BuildHost): ServerRec[] {
   const main = new ServerRec(false, "", 0, []);
-  const build: Build = { modules, host, commands: commandsByName(modules), servers: [main], sections: new Map() };
-  walk(build, tree, main, main.raw, OUTSIDE);
+  const build: Build = {
+    modules,
+    host,
+    commands: commandsByName(modules),
+    servers: [main],
+    sections: new Map(),
+    ids: 0,
+  };
+  walk(build, tree, main, scopeOf(build, main, OUTSIDE));
   for (const server of build.servers) finish(build, server, main);
   return build.servers;
 }
@@ -47,9 +68,26 @@ export function buildServers(tree: readonly Directive[], modules: readonly Modul
 interface Build {
   readonly modules: readonly Module[];
   readonly host: BuildHost;
-  readonly commands: ReadonlyMap<string, { command: CommandRec; module: Module }>;
+  readonly commands: ReadonlyMap<string, OwnedCommand>;
   readonly servers: ServerRec[];
   readonly sections: Map<ServerRec, SectionRec[]>;
+  /** Sections so far. */
+  ids: number;
+}
+
+/** Where directives are read into. */
+interface Scope {
+  readonly info: ScopeInfo;
+  readonly raw: RawVector;
+  /** The sections that stand in it. */
+  readonly sections: SectionRec[];
+  readonly limited: MethodTest | null;
+}
+
+function scopeOf(build: Build, server: ServerRec, info: ScopeInfo): Scope {
+  const sections: SectionRec[] = [];
+  build.sections.set(server, sections);
+  return { info, raw: server.raw, sections, limited: null };
 }
 
 function finish(build: Build, server: ServerRec, main: ServerRec): void {
@@ -59,15 +97,19 @@ function finish(build: Build, server: ServerRec, main: ServerRec): void {
   const sections = [...inherited, ...(build.sections.get(server) ?? [])];
   server.locations = sections.filter((s) => s.kind === "location");
   server.proxies = sections.filter((s) => s.kind === "proxy");
+  server.ifs = sections.filter((s) => s.kind === "if");
+  server.conditional = sections.some((s) => s.kind === "if" || s.ifs.length > 0);
 }
 
-function walk(build: Build, body: readonly Directive[], server: ServerRec, raw: RawVector, scope: ScopeInfo): void {
+function walk(build: Build, body: readonly Directive[], server: ServerRec, scope: Scope): void {
   for (const directive of body) {
     const found = build.commands.get(directive.name.toLowerCase());
     if (found === undefined || (found.command.kind === "section") !== (directive.body !== undefined)) {
       throw unknown(build, directive);
     }
-    run(build, directive, found.command, found.module, server, raw, scope);
+    for (const { command, module } of [found, ...found.others]) {
+      run(build, directive, command, module, server, scope);
+    }
   }
 }
 
@@ -94,12 +136,11 @@ function run(
   command: CommandRec,
   module: Module,
   server: ServerRec,
-  raw: RawVector,
-  scope: ScopeInfo,
+  scope: Scope,
 ): void {
-  const misplaced = wherefore(command, scope);
+  const misplaced = wherefore(command, scope.info);
   if (misplaced !== null) throw errorAt(directive, misplaced);
-  const cmd = new Context(build, directive, module, server, raw, scope);
+  const cmd = new Context(build, directive, module, server, scope);
   let error: string | undefined | void;
   try {
     error = invoke(command, cmd, directive);
@@ -117,30 +158,34 @@ class Refusal extends Error {}
 class Context implements CommandContext {
   readonly directive: Directive;
   readonly server: ServerRec;
-  readonly scope: ScopeInfo;
   private readonly build: Build;
   private readonly module: Module;
-  private readonly vector: RawVector;
+  private readonly within: Scope;
 
-  constructor(
-    build: Build,
-    directive: Directive,
-    module: Module,
-    server: ServerRec,
-    vector: RawVector,
-    scope: ScopeInfo,
-  ) {
+  constructor(build: Build, directive: Directive, module: Module, server: ServerRec, within: Scope) {
     this.build = build;
     this.directive = directive;
     this.module = module;
     this.server = server;
-    this.vector = vector;
-    this.scope = scope;
+    this.within = within;
+  }
+
+  get scope(): ScopeInfo {
+    return this.within.info;
+  }
+
+  get limited(): MethodTest | null {
+    return this.within.limited;
+  }
+
+  get lastIf(): SectionRec | null {
+    return this.within.sections.findLast((section) => section.kind === "if") ?? null;
   }
 
   get raw(): RawConfig {
-    this.vector[this.module.index] ??= {};
-    return this.vector[this.module.index]!;
+    const { raw } = this.within;
+    raw[this.module.index] ??= {};
+    return raw[this.module.index]!;
   }
 
   set(key: string, value: unknown): void {
@@ -155,20 +200,28 @@ class Context implements CommandContext {
     this.raw[key] = [...list, value];
   }
 
-  open(scope: ScopeInfo, server: ServerRec = this.server): void {
+  open(info: ScopeInfo, server: ServerRec = this.server): void {
     const { body, file, line } = this.directive;
-    if (scope.kind === "server") {
+    if (info.kind === "server") {
       this.build.servers.push(server);
-      walk(this.build, body ?? [], server, server.raw, scope);
+      walk(this.build, body ?? [], server, scopeOf(this.build, server, info));
       return;
     }
-    const raw: RawVector = [];
-    walk(this.build, body ?? [], server, raw, scope);
-    if (scope.kind === "none") return;
-    const { kind, arg, pattern, isRegex } = scope;
-    const list = this.build.sections.get(server) ?? [];
-    list.push({ kind, arg, pattern, isRegex, raw, file, line });
-    this.build.sections.set(server, list);
+    const scope: Scope = { info, raw: [], sections: [], limited: null };
+    walk(this.build, body ?? [], server, scope);
+    if (info.kind === "none") return;
+    const { kind, arg, pattern, isRegex, condition = null, isElse = false } = info;
+    const { raw, sections: ifs } = scope;
+    const id = this.build.ids++;
+    this.within.sections.push({ kind, arg, pattern, isRegex, raw, condition, isElse, ifs, id, file, line });
+  }
+
+  walk(limited: MethodTest | null = this.within.limited): void {
+    walk(this.build, this.directive.body ?? [], this.server, { ...this.within, limited });
+  }
+
+  get host(): Host {
+    return this.build.host.host;
   }
 
   resolvePath(path: string): string {
@@ -193,20 +246,19 @@ function wherefore(command: CommandRec, scope: ScopeInfo): string | null {
     case "any":
       return null;
     case "global":
-      if (perDir || inVhost) {
-        return command.kind === "section"
-          ? `<${command.name}> cannot occur within <${scope.section}> section`
-          : `${name} cannot occur within <${scope.section}> section`;
-      }
-      return null;
+      if (perDir) return `${name} not allowed in <${scope.section}> context`;
+      if (!inVhost) return null;
+      return `${command.kind === "section" ? `${name}>` : name} cannot occur within <${scope.section}> section`;
     case "server":
       return perDir ? `${name} not allowed in <${scope.section}> context` : null;
     case "vhost":
+      if (perDir) return `${name} not allowed in <${scope.section}> context`;
       return inVhost ? null : `${name} only used in <VirtualHost>`;
     case "proxy":
       return perDir && scope.kind !== "proxy" ? `${name} not allowed in <${scope.section}> context` : null;
     case "dir":
-      return perDir ? null : `${name} not allowed here`;
+      if (perDir) return null;
+      return inVhost ? `${name} not allowed in <${scope.section}> context` : `${name} not allowed here`;
   }
 }
 
@@ -222,7 +274,7 @@ const COUNTS: Partial<Record<CommandKind, readonly [least: number, most: number,
 function invoke(command: CommandRec, cmd: Context, directive: Directive): string | undefined | void {
   const { name, kind, help } = command;
   if (kind === "section") {
-    if (directive.args === "") return `<${name}> directive requires additional arguments`;
+    if (directive.args === "" && !isBareSection(name)) return `<${name}> directive requires additional arguments`;
     return command.invoke(cmd, directive.args);
   }
   if (kind === "params") return command.invoke(cmd, paramWords(command, directive));

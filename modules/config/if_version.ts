@@ -2,6 +2,7 @@
  * <IfVersion [op] version>: compares the version of httpd that sluice stands in for.
  * Source: httpd modules/metadata/mod_version.c
  */
+import { compileRegex, RegexError } from "./regex.ts";
 
 const BAD_VERSION =
   "Version appears to be invalid. It must have the format major[.minor[.patch]] where major, minor and patch are numbers.";
@@ -52,8 +53,9 @@ function compare(have: string, wanted: string): number {
 function matchRegex(source: string, have: string): boolean {
   let regex: RegExp;
   try {
-    regex = new RegExp(source);
-  } catch {
+    regex = compileRegex(source);
+  } catch (error) {
+    if (!(error instanceof RegexError)) throw error;
     throw new Error("Unable to compile regular expression");
   }
   return regex.test(have);

@@ -3,9 +3,6 @@
  */
 const NOT_YET: Readonly<Record<string, string>> = {
   mod_ssl: "SSL* SSLProxy*",
-  mod_headers: "Header RequestHeader",
-  mod_setenvif: "SetEnvIf SetEnvIfNoCase SetEnvIfExpr BrowserMatch BrowserMatchNoCase",
-  mod_env: "SetEnv PassEnv UnsetEnv",
   mod_rewrite: "Rewrite*",
   mod_alias: "Redirect RedirectMatch RedirectPermanent RedirectTemp Alias AliasMatch ScriptAlias",
   mod_log_config: "LogFormat CustomLog TransferLog GlobalLog BufferedLogs",
@@ -14,12 +11,14 @@ const NOT_YET: Readonly<Record<string, string>> = {
   mod_auth_basic: "AuthType AuthName AuthUserFile AuthGroupFile AuthBasic*",
   mod_remoteip: "RemoteIP*",
   mod_status: "ExtendedStatus ProxyStatus SeeRequestTail",
-  mod_proxy_hcheck: "ProxyHC*",
-  mod_heartbeat: "HeartbeatAddress HeartbeatListen HeartbeatMaxServers",
   mod_http2: "Protocols ProtocolsHonorOrder H2*",
   mod_proxy_connect: "AllowCONNECT",
   mod_proxy_wstunnel: "ProxyWebsocket*",
-  "the core": "ErrorDocument ErrorLogFormat <If <ElseIf <Else <Limit <LimitExcept RLimit* Options AllowOverride",
+  "the core": "ErrorDocument ErrorLogFormat RLimit* RegexDefaultOptions MaxRanges MaxRangeOverlaps MaxRangeReversals",
+  mod_filter:
+    "AddOutputFilterByType FilterDeclare FilterProvider FilterChain FilterProtocol FilterTrace SetOutputFilter SetInputFilter",
+  mod_deflate: "Deflate*",
+  mod_dir: "FallbackResource",
   "the children":
     "StartServers ServerLimit ThreadsPerChild ThreadLimit MinSpareThreads MaxSpareThreads MaxRequestWorkers MaxConnectionsPerChild GracefulShutdownTimeout ListenBacklog ScoreBoardFile",
   "mod_proxy as a forward proxy": "ProxyRemote ProxyRemoteMatch ProxyBlock NoProxy ProxyDomain ProxySourceAddress",

@@ -41,6 +41,8 @@ export interface ConfigHost extends IncludeHost {
   readYaml?(path: string, text: string): Directive[];
   /** Told of every file that is opened, for DUMP_INCLUDES; `from` is the Include line, undefined for the main file. */
   included?(path: string, from: Position | undefined): void;
+  /** Told what is defined in the end, by -D and Define, in that order: "NAME" or "NAME=value". */
+  defined?(names: readonly string[]): void;
 }
 
 export interface ReadOptions {
@@ -65,6 +67,9 @@ export function readConfig(file: string, host: ConfigHost, options: ReadOptions)
   tree.push(...pre.readMain(file));
   tree.push(...readHttpd(COMMAND_LINE_FILE, options.after.join("\n"), pre));
   pre.finish();
+  host.defined?.(
+    [...pre.defines].map((name) => (pre.variables.has(name) ? `${name}=${pre.variables.get(name)}` : name)),
+  );
   return tree;
 }
 

@@ -18,7 +18,7 @@ import {
   type Scalar,
   visit,
 } from "yaml";
-import { ConfigError, type Directive, type NamedArg } from "./directive.ts";
+import { ConfigError, type Directive, type NamedArg, splitWords } from "./directive.ts";
 
 /** httpd's sections, lower case; those of plug-ins come by the parameter `isSection`. */
 const SECTIONS: ReadonlySet<string> = new Set(
@@ -39,6 +39,15 @@ const MAX_DEPTH = 100;
 
 export function isHttpdSection(name: string): boolean {
   return SECTIONS.has(name.toLowerCase());
+}
+
+/** Their argument is an expression, which YAML's own quotes may enclose alone. */
+function isCondition(name: string): boolean {
+  return /^(else)?if$/i.test(name);
+}
+
+function asOneWord(args: string): string {
+  return splitWords(args, 1).length > 1 ? quoteWord(args) : args;
 }
 
 export function isBareSection(name: string): boolean {
@@ -158,7 +167,8 @@ class Reader {
       }
       return this.entries(target.items, "section").map((inner) => {
         const place = this.place(inner.key);
-        return this.directive(name, inner.name, place, place.column, { body: this.body(inner.value) });
+        const args = isCondition(name) ? asOneWord(inner.name) : inner.name;
+        return this.directive(name, args, place, place.column, { body: this.body(inner.value) });
       });
     });
   }

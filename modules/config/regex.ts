@@ -35,6 +35,8 @@ export interface NamedGroup {
 
 interface RegexInfo {
   names: readonly NamedGroup[];
+  /** Of the pattern, named ones included. */
+  count: number;
   /** User's group number → number in the RegExp; null when they are the same. */
   groups: readonly number[] | null;
 }
@@ -59,6 +61,11 @@ export function matchGroups(re: RegExp, text: string): string[] | null {
     for (const group of groups) out.push(match[group] ?? "");
   }
   return out;
+}
+
+/** How many groups the pattern captures. */
+export function capturingGroups(re: RegExp): number {
+  return infos.get(re)?.count ?? 0;
 }
 
 /** Named groups in order of number, for `MATCH_NAME` variables. */
@@ -140,7 +147,7 @@ class Parser {
       );
     }
     const names = [...this.names].map(([name, group]) => ({ name, number: group }));
-    infos.set(re, { names, groups: counter.emitted === this.groupCount ? null : numbers });
+    infos.set(re, { names, count: this.groupCount, groups: counter.emitted === this.groupCount ? null : numbers });
     return re;
   }
 

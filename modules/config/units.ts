@@ -3,14 +3,20 @@
  */
 import { z } from "zod";
 
-const MS_PER: Readonly<Record<string, number>> = { ms: 1, s: 1000, mi: 60_000, min: 60_000, m: 60_000, h: 3_600_000 };
+const MS_PER: Readonly<Record<string, number>> = { ms: 1, s: 1000, mi: 60_000, h: 3_600_000 };
 
-/** Milliseconds of "5", "5s", "500ms", "2min", "1h"; undefined if it is none of these. */
+/**
+ * Milliseconds of "5", "5s", "500ms", "2min", "1h"; undefined if it is none of these. The first letters of a unit count.
+ * Source: httpd server/util.c ap_timeout_parameter_parse
+ */
 export function parseInterval(text: string, unit: "ms" | "s"): number | undefined {
-  const match = /^(\d+)(?:(ms)|(s)(?:ec\w*)?|(mi)n?\w*|(h)\w*)?$/i.exec(text);
-  if (match === null) return undefined;
-  const found = (match[2] ?? match[3] ?? match[4] ?? match[5] ?? unit).toLowerCase();
-  return Number(match[1]) * MS_PER[found]!;
+  const match = /^\s*\+?(\d+)(?:(ms|s|mi|h).*|$)/is.exec(text);
+  return match === null ? undefined : Number(match[1]) * MS_PER[(match[2] ?? unit).toLowerCase()]!;
+}
+
+/** The leading digits, 0 without any: what httpd reads where it calls atoi. */
+export function atoi(text: string): number {
+  return Number(/^\s*([+-]?\d+)/.exec(text)?.[1] ?? 0);
 }
 
 /**

@@ -4,8 +4,10 @@
  *
  * One table serves parsing, errors, `-L`, the JSON Schema and the reference pages.
  */
+import type { Expr } from "./expr.ts";
+import type { Host } from "./host.ts";
 import type { RawConfig } from "./module.ts";
-import type { ServerRec } from "./records.ts";
+import type { SectionRec, ServerRec } from "./records.ts";
 
 /**
  * Where a directive may stand. `global`: outside of any section. `server`: there or in <VirtualHost>. `vhost`: only in
@@ -45,13 +47,24 @@ export interface ScopeInfo {
   readonly pattern: RegExp | null;
   /** `pattern` was written as a regular expression, not with wildcards. */
   readonly isRegex: boolean;
+  /** Of <If> and <ElseIf>. */
+  readonly condition?: Expr<boolean>;
+  /** <ElseIf> or <Else>. */
+  readonly isElse?: boolean;
 }
+
+/** Whether a method is one of those that a section is about. */
+export type MethodTest = (method: string) => boolean;
 
 /** One call of a command. */
 export interface CommandContext {
   readonly directive: DirectiveSource;
   readonly server: ServerRec;
   readonly scope: ScopeInfo;
+  /** The methods to which <Limit> or <LimitExcept> confines access control; null outside of them. */
+  readonly limited: MethodTest | null;
+  /** The last <If>, <ElseIf> or <Else> before this in the same scope. */
+  readonly lastIf: SectionRec | null;
   /** The raw values of the command's module in this scope. */
   readonly raw: RawConfig;
   set(key: string, value: unknown): void;
@@ -59,6 +72,9 @@ export interface CommandContext {
   push(key: string, value: unknown): void;
   /** Reads the directive's body in a new scope: a <VirtualHost> brings a server of its own, other sections do not. */
   open(scope: ScopeInfo, server?: ServerRec): void;
+  /** Reads the directive's body in the scope that the directive stands in. */
+  walk(limited?: MethodTest): void;
+  readonly host: Host;
   /** A path relative to ServerRoot made absolute. */
   resolvePath(path: string): string;
   warn(ahNumber: string, message: string): void;

@@ -61,6 +61,14 @@ type Fn = (a: unknown, b?: unknown, c?: unknown, d?: unknown) => unknown;
 
 /** The first answer that is not DECLINED is the answer of the chain. */
 export class RunFirst<A extends unknown[]> extends HookKey<A, Answer> {
+  /** Who answers a promise has not declined: it is the chain's answer as it is, and the caller's to catch. */
+  readonly promiseDecides: boolean;
+
+  constructor(name: string, promiseDecides: boolean) {
+    super(name);
+    this.promiseDecides = promiseDecides;
+  }
+
   readonly run = ((hooks: Hooks, a: unknown, b?: unknown, c?: unknown, d?: unknown): Answer => {
     const chain = hooks.chain(this.id);
     return chain.fns.length === 0 ? DECLINED : step(hooks, this, true, chain, 0, a, b, c, d);
@@ -89,9 +97,13 @@ export class RunVoid<A extends unknown[]> extends HookKey<A, void> {
   }) as unknown as (hooks: Hooks, ...args: A) => void;
 }
 
-/** A hook whose first function to answer other than DECLINED decides. */
-export function runFirst<A extends unknown[]>(name: string): RunFirst<A> {
-  return new RunFirst<A>(name);
+/**
+ * A hook whose first function to answer other than DECLINED decides.
+ * @param options.promiseDecides for hooks that most requests wait in: three objects less for each than to look whether the
+ *   promise resolves to DECLINED
+ */
+export function runFirst<A extends unknown[]>(name: string, options = { promiseDecides: false }): RunFirst<A> {
+  return new RunFirst<A>(name, options.promiseDecides);
 }
 
 /** A hook that all functions serve until one refuses. */
@@ -147,9 +159,14 @@ export class Hooks {
   }
 }
 
+interface StepKey {
+  readonly name: string;
+  readonly promiseDecides?: boolean;
+}
+
 function step(
   hooks: Hooks,
-  key: { readonly name: string },
+  key: StepKey,
   first: boolean,
   chain: Chain,
   from: number,
@@ -171,16 +188,33 @@ function step(
       if (answer !== DECLINED && (first || answer !== OK)) return answer;
       continue;
     }
-    return answer.then(
-      (status) =>
-        status !== DECLINED && (first || status !== OK) ? status : step(hooks, key, first, chain, i + 1, a, b, c, d),
-      (error: unknown) => {
-        hooks.report(modules[i]!, key.name, error, a);
-        return 500;
-      },
-    );
+    if (key.promiseDecides === true) return answer;
+    return later(answer, hooks, key, first, chain, i, a, b, c, d);
   }
   return first ? DECLINED : OK;
+}
+
+// Not written where it is used: a closure in a function costs every call an object for the variables it holds.
+function later(
+  answer: Promise<Status>,
+  hooks: Hooks,
+  key: StepKey,
+  first: boolean,
+  chain: Chain,
+  at: number,
+  a: unknown,
+  b: unknown,
+  c: unknown,
+  d: unknown,
+): Promise<Status> {
+  return answer.then(
+    (status) =>
+      status !== DECLINED && (first || status !== OK) ? status : step(hooks, key, first, chain, at + 1, a, b, c, d),
+    (error: unknown) => {
+      hooks.report(chain.modules[at]!, key.name, error, a);
+      return 500;
+    },
+  );
 }
 
 /** By rank, then as registered; then moved as little as `before` and `after` demand. */

@@ -39,6 +39,8 @@ export interface ModuleDefinition<S extends z.ZodObject> {
   readonly append?: readonly (keyof z.output<S> & string)[];
   readonly commands?: (kinds: CommandTable<keyof z.output<S> & string>) => readonly CommandRec[];
   readonly needs?: readonly Capability[];
+  /** Of a module that ships: it takes part only if a LoadModule line names it. @default false */
+  readonly onDemand?: boolean;
   registerHooks?(registrar: Registrar): void;
 }
 
@@ -50,6 +52,7 @@ export interface Module<C = unknown> {
   readonly append: readonly string[];
   readonly commands: readonly CommandRec[];
   readonly needs: readonly Capability[];
+  readonly onDemand: boolean;
   registerHooks?(registrar: Registrar): void;
 }
 
@@ -69,6 +72,7 @@ export function defineModule<S extends z.ZodObject = z.ZodObject<Record<never, n
     append: definition.append ?? [],
     commands: definition.commands?.(commandTable as CommandTable<keyof z.output<S> & string>) ?? [],
     needs: definition.needs ?? [],
+    onDemand: definition.onDemand ?? false,
     ...(definition.registerHooks ? { registerHooks: definition.registerHooks.bind(definition) } : {}),
   };
 }

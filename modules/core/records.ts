@@ -7,9 +7,10 @@ import type { Socket, SocketHost } from "../net/socket.ts";
 import type { Bytes } from "./bytes.ts";
 import type { Clock, TimerWheel } from "./clock.ts";
 import type { ErrorLog } from "./error_log.ts";
-import type { FileHost } from "./files.ts";
+import type { Expr } from "./expr.ts";
 import type { OutputFilter } from "./filter.ts";
 import type { Hooks } from "./hooks.ts";
+import type { Host } from "./host.ts";
 import type { ConfigVector, Module, RawConfig } from "./module.ts";
 import type { Providers } from "./providers.ts";
 import type { Status } from "./status.ts";
@@ -27,7 +28,9 @@ export interface ProcessRec {
   readonly servers: readonly ServerRec[];
   readonly log: ErrorLog;
   readonly sockets: SocketHost;
-  readonly files: FileHost;
+  readonly host: Host;
+  /** Whether a URI of this server would be served to this request's client: -U of expressions. */
+  readonly isAccessible: (r: RequestRec, uri: string) => boolean;
   readonly serverRoot: string;
   /** For DefaultRuntimeDir: where relative unix: sockets and the pid file are. */
   readonly runtimeDir: string;
@@ -43,8 +46,8 @@ export interface VhostAddr {
   readonly host: string;
   /** 0 is any. */
   readonly port: number;
-  /** As written, for -S and the name in the <VirtualHost> line. */
-  readonly text: string;
+  /** The host as written, in lower case: it may be a name. */
+  readonly name: string;
 }
 
 /** The raw values of every module in one scope, by `Module.index`. */
@@ -59,6 +62,14 @@ export interface SectionRec {
   /** The pattern was written as a regular expression, not as wildcards. */
   readonly isRegex: boolean;
   readonly raw: RawVector;
+  /** Of <If> and <ElseIf>; null elsewhere. */
+  readonly condition: Expr<boolean> | null;
+  /** <ElseIf> or <Else>: applies only if the one before it does not. */
+  readonly isElse: boolean;
+  /** The <If> sections in it. */
+  readonly ifs: readonly SectionRec[];
+  /** Counts the sections of a configuration. */
+  readonly id: number;
   readonly file: string;
   readonly line: number;
 }
@@ -69,7 +80,7 @@ export class ServerRec {
   /** Where it was defined. */
   readonly file: string;
   readonly line: number;
-  readonly addrs: readonly VhostAddr[];
+  addrs: readonly VhostAddr[];
   /** Set when the configuration is built; the same for the life of the generation. */
   process!: ProcessRec;
   config: ConfigVector = [];
@@ -77,12 +88,17 @@ export class ServerRec {
   /** The sections in file order, those of the main server first. */
   locations: readonly SectionRec[] = [];
   proxies: readonly SectionRec[] = [];
+  ifs: readonly SectionRec[] = [];
+  /** Some section of it has a condition. */
+  conditional = false;
   log!: ErrorLog;
   /** From ServerName; "" until then. */
   hostname = "";
   /** From ServerName; 0: the scheme's default. */
   port = 0;
   scheme = "";
+  /** From ServerPath: chooses a virtual host for requests without Host; "" is none. */
+  path = "";
   /** ServerAlias without and with wildcards, lower case. */
   names: string[] = [];
   wildNames: string[] = [];
@@ -174,7 +190,7 @@ export interface ResponseOut {
    */
   begin(length: number): void;
   /**
-   * Sends body bytes [start, end) of `bytes`. False: wait for `onDrain`.
+   * Sends body bytes [start, end) of `bytes`. False: wait for `onClientDrain`.
    * @param from the socket in whose `onData` this happens, if the buffer is the socket's: what is not sent at once is
    *   copied by it. Without it the bytes must stay as they are.
    */
@@ -186,14 +202,26 @@ export interface ResponseOut {
   end(): void;
   /** Gives up in the middle: the client sees a body cut short. */
   abort(): void;
+  /** Who makes the response, and is told of the client's side until the response has ended. */
+  watcher: ResponseWatcher | null;
+}
+
+/** What who makes a response must know of the client. */
+export interface ResponseWatcher {
   /** After `write` answered false, once there is room. */
-  onDrain: (() => void) | null;
+  onClientDrain(): void;
   /** The client left before the end. */
-  onGone: (() => void) | null;
+  onClientGone(): void;
 }
 
 /** What a proxied request is: not one, reverse. (sluice is no forward proxy.) */
 export type ProxyReq = "none" | "reverse";
+
+/** Variables of a request's environment that are made when somebody asks for them. */
+export interface EnvSource {
+  readonly envNames: readonly string[];
+  getEnv(name: string): string | undefined;
+}
 
 /** A request. */
 export class RequestRec {
@@ -221,6 +249,8 @@ export class RequestRec {
   args: string | null = null;
   /** Host of the target or of Host, lower case, without port; "" if there is none. */
   hostname = "";
+  /** Of a request that only asks whether a URI would be served: the one that asks. */
+  main: RequestRec | null = null;
   status: Status = 200;
   /** "404 Not here" when the reason is not the standard one. */
   statusLine: string | null = null;
@@ -229,6 +259,10 @@ export class RequestRec {
   /** "proxy:URL" for a proxied request. */
   filename = "";
   proxyreq: ProxyReq = "none";
+  /** The response is a page that the server makes for an error. */
+  errorPage = false;
+  /** A module set a response field that must not be sent: the response becomes an error page. */
+  illegalHeader = false;
   /** What an error page says, besides the standard text; HTML-escaped by the page. */
   errorNotes: string | null = null;
   body!: RequestBody;
@@ -247,8 +281,9 @@ export class RequestRec {
   authType: string | null = null;
   /** What modules keep for a request, by `Module.index`; made when first needed. */
   private config: unknown[] | null = null;
-  private environment: Map<string, string> | null = null;
-  private noteTable: Map<string, string> | null = null;
+  private environment: HeaderTable | null = null;
+  private envSource: EnvSource | null = null;
+  private noteTable: HeaderTable | null = null;
 
   constructor(
     conn: ConnRec,
@@ -269,23 +304,40 @@ export class RequestRec {
     this.requestTimeUs = requestTimeUs;
   }
 
-  /** subprocess_env. */
+  /** subprocess_env: names are case-blind, as those of every apr_table_t. */
   getEnv(name: string): string | undefined {
-    return this.environment?.get(name);
+    return this.environment?.get(name) ?? this.envSource?.getEnv(name);
   }
 
   setEnv(name: string, value: string): void {
-    this.environment ??= new Map();
+    this.environment ??= new HeaderTable();
     this.environment.set(name, value);
   }
 
   unsetEnv(name: string): void {
-    this.environment?.delete(name);
+    this.takeFromSource();
+    this.environment?.unset(name);
   }
 
-  get env(): ReadonlyMap<string, string> {
-    this.environment ??= new Map();
+  /** Variables of `source` are part of the environment from here on, behind those set by name. */
+  setEnvSource(source: EnvSource): void {
+    if (source !== this.envSource) this.takeFromSource();
+    this.envSource = source;
+  }
+
+  get env(): HeaderTable {
+    this.takeFromSource();
+    this.environment ??= new HeaderTable();
     return this.environment;
+  }
+
+  private takeFromSource(): void {
+    const source = this.envSource;
+    this.envSource = null;
+    for (const name of source?.envNames ?? []) {
+      const value = source!.getEnv(name);
+      if (value !== undefined && this.environment?.has(name) !== true) this.setEnv(name, value);
+    }
   }
 
   /** What modules tell each other, and the log, of a request: `%{NAME}n`. */
@@ -294,15 +346,15 @@ export class RequestRec {
   }
 
   setNote(name: string, value: string): void {
-    this.noteTable ??= new Map();
+    this.noteTable ??= new HeaderTable();
     this.noteTable.set(name, value);
   }
 
-  getState<T>(module: Module<never>): T | undefined {
+  getState<T>(module: Pick<Module, "index">): T | undefined {
     return this.config?.[module.index] as T | undefined;
   }
 
-  setState(module: Module<never>, state: unknown): void {
+  setState(module: Pick<Module, "index">, state: unknown): void {
     this.config ??= [];
     this.config[module.index] = state;
   }

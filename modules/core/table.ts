@@ -3,6 +3,10 @@
  *
  * Names that the server itself asks for have a small integer, given once when the field is added, so that a lookup compares
  * integers and the usual answer, "not there", is one bit test. All other names have the number 0 and are compared as text.
+ *
+ * A table that a parser filled keeps the text of the head and where in it each name and value stands. Strings are cut when they
+ * are asked for, and fields that nobody touched go on as one piece of that text: most are sent on and never looked at, and on
+ * Bun 1.4.4 strings were most of what a request allocates.
  */
 
 /** A name's number. 0 is any other name; numbers 32 apart share a bit of `seen`, so the ones often asked for come first. */
@@ -121,6 +125,21 @@ export function headerId(name: string): number {
   return sameName(name, LOWER[id]!) ? id : 0;
 }
 
+/** `headerId` of the bytes [start, end): no string is made of them. */
+export function headerIdAt(bytes: Uint8Array, start: number, end: number): number {
+  const length = end - start;
+  const id = CANDIDATE[((length & 31) << 10) | ((bytes[start]! & 31) << 5) | (bytes[end - 1]! & 31)]!;
+  if (id === 0) return 0;
+  const lower = LOWER[id]!;
+  if (lower.length !== length) return 0;
+  for (let i = 0; i < length; i++) {
+    const x = bytes[start + i]!;
+    const y = lower.charCodeAt(i);
+    if (x !== y && ((x | 32) !== y || y < 97)) return 0;
+  }
+  return id;
+}
+
 /** The usual spelling of a known name. */
 export function headerName(id: number): string {
   return TITLE[id]!;
@@ -141,11 +160,19 @@ export function sameName(a: string, b: string): boolean {
   return true;
 }
 
+/** No field yet: shared by all empty tables, replaced by the first field. */
+const NONE: number[] = [];
+/** Numbers a field has in `at`: begin and end of its name, begin and end of its value. */
+const STRIDE = 4;
+
 export class HeaderTable {
-  /** name, value, name, value … For loops that only read: change the table through its methods, which keep `ids` in step. */
-  fields: string[] = [];
-  /** The number of each field's name. */
-  ids: number[] = [];
+  /** The number of each field's name. To be read only. */
+  ids: readonly number[] = NONE;
+  /** Where each field stands in `source`; -1 for one that is only in `cut`. */
+  private at: number[] = NONE;
+  private source = "";
+  /** name, value, name, value …: what was cut from `source` or is not in it. */
+  private cut: (string | undefined)[] | null = null;
   /** Bit `id & 31` is set when such a name was ever added: a clear bit proves absence, a set one proves nothing. */
   private seen = 0;
 
@@ -153,16 +180,69 @@ export class HeaderTable {
     return this.ids.length;
   }
 
+  /** name, value, name, value … */
+  get fields(): string[] {
+    const all: string[] = [];
+    for (let i = 0; i < this.ids.length; i++) all.push(this.nameAt(i), this.valueAt(i));
+    return all;
+  }
+
   nameAt(i: number): string {
-    return this.fields[2 * i]!;
+    const known = this.cut?.[2 * i];
+    if (known !== undefined) return known;
+    const start = this.at[STRIDE * i]!;
+    const end = this.at[STRIDE * i + 1]!;
+    const title = TITLE[this.ids[i]!]!;
+    // The constant instead of the cut where they are the same: no object, and comparisons with it are of one and the same.
+    const name = title !== "" && this.source.startsWith(title, start) ? title : this.source.slice(start, end);
+    this.keep(2 * i, name);
+    return name;
   }
 
   valueAt(i: number): string {
-    return this.fields[2 * i + 1]!;
+    const known = this.cut?.[2 * i + 1];
+    if (known !== undefined) return known;
+    const value = this.source.slice(this.at[STRIDE * i + 2]!, this.at[STRIDE * i + 3]!);
+    this.keep(2 * i + 1, value);
+    return value;
   }
 
   setValueAt(i: number, value: string): void {
-    this.fields[2 * i + 1] = value;
+    this.nameAt(i);
+    this.keep(2 * i + 1, value);
+    this.at[STRIDE * i] = -1;
+  }
+
+  /**
+   * The fields [from, to) as lines, "Name: value\r\n". Fields as they came are one piece, those of one that came in another
+   * form, or from here, are made.
+   */
+  lines(from: number, to: number): string {
+    const { at, source } = this;
+    let out = "";
+    let i = from;
+    while (i < to) {
+      const first = i;
+      while (i < to && this.isPlain(i) && (i === first || at[STRIDE * i] === at[STRIDE * i - 1]! + 2)) i++;
+      if (i > first) out += source.slice(at[STRIDE * first]!, at[STRIDE * i - 1]! + 2);
+      else {
+        out += `${this.nameAt(i)}: ${this.valueAt(i)}\r\n`;
+        i++;
+      }
+    }
+    return out;
+  }
+
+  /** Whether the field stands in `source` as it would be written. */
+  private isPlain(i: number): boolean {
+    const { at, source } = this;
+    const value = at[STRIDE * i + 2]!;
+    return (
+      at[STRIDE * i]! >= 0 &&
+      value === at[STRIDE * i + 1]! + 2 &&
+      source.charCodeAt(value - 1) === 0x20 &&
+      source.charCodeAt(at[STRIDE * i + 3]!) === 0x0d
+    );
   }
 
   /** Position of the first field of that name at or after `from`, or -1. */
@@ -180,19 +260,18 @@ export class HeaderTable {
   /** The first value of that name. */
   get(name: string): string | undefined {
     const i = this.indexOf(name);
-    return i < 0 ? undefined : this.fields[2 * i + 1];
+    return i < 0 ? undefined : this.valueAt(i);
   }
 
   getId(id: number): string | undefined {
-    if ((this.seen & (1 << (id & 31))) === 0) return undefined;
     const i = this.indexOfId(id);
-    return i < 0 ? undefined : this.fields[2 * i + 1];
+    return i < 0 ? undefined : this.valueAt(i);
   }
 
   getAll(name: string): string[] {
     const id = headerId(name);
     const all: string[] = [];
-    for (let i = this.find(id, name, 0); i >= 0; i = this.find(id, name, i + 1)) all.push(this.fields[2 * i + 1]!);
+    for (let i = this.find(id, name, 0); i >= 0; i = this.find(id, name, i + 1)) all.push(this.valueAt(i));
     return all;
   }
 
@@ -204,14 +283,79 @@ export class HeaderTable {
     return this.indexOfId(id) >= 0;
   }
 
+  /**
+   * Fills an empty table from a head.
+   * @param source the lines of the fields, each with its end
+   * @param marks begin and end of name and value, four numbers for each field, in the bytes
+   * @param base where in the bytes `source` begins
+   */
+  fill(source: string, bytes: Uint8Array, base: number, marks: Int32Array, count: number): void {
+    const ids = new Array<number>(count);
+    const at = new Array<number>(STRIDE * count);
+    let seen = 0;
+    for (let i = 0, k = 0; i < count; i++, k += STRIDE) {
+      const id = headerIdAt(bytes, marks[k]!, marks[k + 1]!);
+      ids[i] = id;
+      seen |= 1 << (id & 31);
+      at[k] = marks[k]! - base;
+      at[k + 1] = marks[k + 1]! - base;
+      at[k + 2] = marks[k + 2]! - base;
+      at[k + 3] = marks[k + 3]! - base;
+    }
+    this.source = source;
+    this.ids = ids;
+    this.at = at;
+    this.seen = seen;
+  }
+
+  /** Whether a name comes more than once. Of a table that `fill` has filled. */
+  repeats(): boolean {
+    const { ids, at } = this;
+    let seen = 0;
+    for (let i = 0; i < ids.length; i++) {
+      const id = ids[i]!;
+      if (id !== OTHER) {
+        const bit = 1 << (id & 31);
+        if ((seen & bit) !== 0 && ids.indexOf(id) < i) return true;
+        seen |= bit;
+        continue;
+      }
+      const start = at[STRIDE * i]!;
+      const length = at[STRIDE * i + 1]! - start;
+      for (let k = 0; k < i; k++) {
+        const other = at[STRIDE * k]!;
+        if (ids[k] === OTHER && at[STRIDE * k + 1]! - other === length && this.sameText(start, other, length))
+          return true;
+      }
+    }
+    return false;
+  }
+
+  private sameText(a: number, b: number, length: number): boolean {
+    const { source } = this;
+    for (let i = 0; i < length; i++) {
+      const x = source.charCodeAt(a + i);
+      const y = source.charCodeAt(b + i);
+      if (x !== y && ((x | 32) !== (y | 32) || (x | 32) < 97 || (x | 32) > 122)) return false;
+    }
+    return true;
+  }
+
   add(name: string, value: string): void {
     this.addId(headerId(name), name, value);
   }
 
   /** `add` for a caller that knows the number of `name`. */
   addId(id: number, name: string, value: string): void {
-    this.fields.push(name, value);
-    this.ids.push(id);
+    if (this.ids === NONE) {
+      this.ids = [];
+      this.at = [];
+    }
+    const i = this.ids.length;
+    (this.ids as number[]).push(id);
+    this.at.push(-1, -1, -1, -1);
+    this.keep(2 * i, name);
+    this.keep(2 * i + 1, value);
     this.seen |= 1 << (id & 31);
   }
 
@@ -226,8 +370,8 @@ export class HeaderTable {
       this.addId(id, name, value);
       return;
     }
-    this.fields[2 * first] = name;
-    this.fields[2 * first + 1] = value;
+    this.keep(2 * first, name);
+    this.setValueAt(first, value);
     this.drop(id, name, first + 1);
   }
 
@@ -242,7 +386,7 @@ export class HeaderTable {
       this.addId(id, name, value);
       return this.ids.length - 1;
     }
-    this.fields[2 * first + 1] += `, ${value}`;
+    this.setValueAt(first, `${this.valueAt(first)}, ${value}`);
     return first;
   }
 
@@ -256,48 +400,70 @@ export class HeaderTable {
   }
 
   clear(): void {
-    this.fields = [];
-    this.ids = [];
+    this.ids = this.at = NONE;
+    this.cut = null;
+    this.source = "";
     this.seen = 0;
   }
 
   clone(): HeaderTable {
     const copy = new HeaderTable();
-    copy.fields = this.fields.slice();
-    copy.ids = this.ids.slice();
+    if (this.ids !== NONE) {
+      copy.ids = this.ids.slice();
+      copy.at = this.at.slice();
+    }
+    copy.source = this.source;
+    copy.cut = this.cut === null ? null : this.cut.slice();
     copy.seen = this.seen;
     return copy;
   }
 
   *entries(): Generator<[name: string, value: string]> {
-    for (let i = 0; i < this.ids.length; i++) yield [this.fields[2 * i]!, this.fields[2 * i + 1]!];
+    for (let i = 0; i < this.ids.length; i++) yield [this.nameAt(i), this.valueAt(i)];
   }
 
   [Symbol.iterator](): Generator<[name: string, value: string]> {
     return this.entries();
   }
 
+  private keep(at: number, text: string): void {
+    const cut = (this.cut ??= []);
+    while (cut.length < at) cut.push(undefined);
+    cut[at] = text;
+  }
+
   private find(id: number, name: string, from: number): number {
     if (id !== OTHER) return this.indexOfId(id, from);
     if ((this.seen & 1) === 0) return -1;
-    const { ids, fields } = this;
-    for (let i = from; i < ids.length; i++) if (ids[i] === OTHER && sameName(fields[2 * i]!, name)) return i;
+    const { ids } = this;
+    for (let i = from; i < ids.length; i++) if (ids[i] === OTHER && this.isNamed(i, name)) return i;
     return -1;
+  }
+
+  private isNamed(i: number, name: string): boolean {
+    const start = this.at[STRIDE * i]!;
+    if (start >= 0 && this.at[STRIDE * i + 1]! - start !== name.length) return false;
+    return sameName(this.nameAt(i), name);
   }
 
   private drop(id: number, name: string, from: number): void {
     let i = this.find(id, name, from);
     if (i < 0) return;
-    const { ids, fields } = this;
+    const ids = this.ids as number[];
+    const { at, cut } = this;
     let keep = i;
     for (i++; i < ids.length; i++) {
-      if (ids[i] === id && (id !== OTHER || sameName(fields[2 * i]!, name))) continue;
+      if (ids[i] === id && (id !== OTHER || this.isNamed(i, name))) continue;
       ids[keep] = ids[i]!;
-      fields[2 * keep] = fields[2 * i]!;
-      fields[2 * keep + 1] = fields[2 * i + 1]!;
+      for (let k = 0; k < STRIDE; k++) at[STRIDE * keep + k] = at[STRIDE * i + k]!;
+      if (cut !== null) {
+        cut[2 * keep] = cut[2 * i];
+        cut[2 * keep + 1] = cut[2 * i + 1];
+      }
       keep++;
     }
     ids.length = keep;
-    fields.length = 2 * keep;
+    at.length = STRIDE * keep;
+    if (cut !== null && cut.length > 2 * keep) cut.length = 2 * keep;
   }
 }

@@ -5,7 +5,7 @@
 import type { Bytes } from "../core/bytes.ts";
 import type { BodyConsumer, RequestBody, RequestRec } from "../core/records.ts";
 import type { Status } from "../core/status.ts";
-import { ChunkDecoder, type ChunkLimits } from "./chunked.ts";
+import { type ChunkConsumer, ChunkDecoder, type ChunkLimits } from "./chunked.ts";
 
 /** What a body asks of its connection. */
 export interface BodySource {
@@ -19,7 +19,7 @@ export interface BodySource {
   hold(bytes: Bytes, start: number, end: number): Bytes;
 }
 
-export class BodyIn implements RequestBody {
+export class BodyIn implements RequestBody, ChunkConsumer {
   readonly length: number;
   readonly announced: boolean;
   ended: boolean;
@@ -82,7 +82,7 @@ export class BodyIn implements RequestBody {
       if (last) this.finish();
       return size;
     }
-    const taken = this.decoder.decode(bytes, start, end, this.deliver);
+    const taken = this.decoder.decode(bytes, start, end, this);
     if (this.decoder.error !== null) this.fail(400, this.decoder.error);
     else if (this.decoder.done) {
       this.ended = true;
@@ -103,10 +103,10 @@ export class BodyIn implements RequestBody {
     return this.failure !== null;
   }
 
-  private readonly deliver = (bytes: Bytes, start: number, end: number): void => {
+  onChunkData(bytes: Bytes, start: number, end: number): void {
     this.received += end - start;
     this.consumer?.onBody(this.source.hold(bytes, start, end));
-  };
+  }
 
   private finish(): void {
     this.wanted = false;

@@ -5,14 +5,15 @@
 import { type Brigade, EOS, FLUSH } from "../core/brigade.ts";
 import type { Bytes } from "../core/bytes.ts";
 import { passThroughFilters } from "../core/filter.ts";
-import type { RequestRec, ResponseOut } from "../core/records.ts";
+import type { RequestRec, ResponseOut, ResponseWatcher } from "../core/records.ts";
 import { hasNoBody, type Status } from "../core/status.ts";
-import { type HeaderTable, TRANSFER_ENCODING } from "../core/table.ts";
+import { HeaderTable, TRANSFER_ENCODING } from "../core/table.ts";
 import type { Socket } from "../net/socket.ts";
-import { insertFilter } from "../server/hooks.ts";
+import { insertErrorFilter, insertFilter } from "../server/hooks.ts";
 import { chunkHeader, LAST_CHUNK } from "./chunked.ts";
+import { sendErrorResponse } from "./error_response.ts";
 import { HTTP_11 } from "./head.ts";
-import { type Framing, renderHead, renderInterim } from "./header_out.ts";
+import { type Framing, type ResponseProtocol, renderHead, renderInterim, responseProtocol } from "./header_out.ts";
 
 /** Up to so many body bytes leave as one string with the head; more are cheaper as bytes. */
 const JOIN_BYTES = 16_384;
@@ -21,7 +22,7 @@ const JOIN_BYTES = 16_384;
 export interface ResponseSink {
   readonly socket: Socket;
   /** Decides on keep-alive, once, and answers the connection fields. @param delimited the body's end is told */
-  connectionFields(r: RequestRec, delimited: boolean): string;
+  connectionFields(r: RequestRec, protocol: ResponseProtocol, delimited: boolean): string;
   /** `write` answered false: the client must take it within Timeout. */
   blocked(): void;
   /** The last byte was written, or the response was given up. */
@@ -31,8 +32,7 @@ export interface ResponseSink {
 export class BodyOut implements ResponseOut {
   started = false;
   ended = false;
-  onDrain: (() => void) | null = null;
-  onGone: (() => void) | null = null;
+  watcher: ResponseWatcher | null = null;
   private readonly sink: ResponseSink;
   private readonly r: RequestRec;
   private framing: Framing = "none";
@@ -55,15 +55,48 @@ export class BodyOut implements ResponseOut {
     if (this.started || this.ended) return;
     const { r } = this;
     this.started = true;
-    insertFilter.run(r.server.process.hooks, r);
-    const known = r.outputFilters?.some((filter) => filter.changesBody) ? -1 : length;
+    const { hooks } = r.server.process;
+    if (r.errorPage) insertErrorFilter.run(hooks, r);
+    else insertFilter.run(hooks, r);
+    if (r.illegalHeader) {
+      this.refuse();
+      return;
+    }
+    this.compose(r.outputFilters?.some((filter) => filter.changesBody) ? -1 : length);
+  }
+
+  /**
+   * A module set a field that must not be sent: the client gets a page instead, or a bare 500 if the page has such a field.
+   * Source: httpd modules/http/http_filters.c, check_headers_recursion
+   */
+  private refuse(): void {
+    const { r } = this;
+    r.illegalHeader = false;
+    r.headersOut = new HeaderTable();
+    r.errHeadersOut = null;
+    if (!r.errorPage) {
+      this.started = false;
+      sendErrorResponse(r, 500);
+      return;
+    }
+    r.status = 500;
+    r.statusLine = null;
+    this.compose(0);
+    this.hasBody = false;
+  }
+
+  /** Makes the head. @param known the length of the body; -1: unknown */
+  private compose(known: number): void {
+    const { r } = this;
+    const protocol = responseProtocol(r);
     this.hasBody = !hasNoBody(r.status) && r.method !== "HEAD";
     if (hasNoBody(r.status)) this.framing = "none";
     else if (known < 0 && r.method === "HEAD" && !r.headersOut.hasId(TRANSFER_ENCODING)) this.framing = "none";
     else if (known >= 0) this.framing = "length";
-    else this.framing = r.protoNum >= HTTP_11 ? "chunked" : "close";
+    else this.framing = protocol.number >= HTTP_11 ? "chunked" : "close";
     const delimited = this.framing !== "close" || !this.hasBody;
-    this.head = renderHead(r, this.framing, known, this.sink.connectionFields(r, delimited));
+    const connection = this.sink.connectionFields(r, protocol, delimited);
+    this.head = renderHead(r, protocol, this.framing, known, connection);
   }
 
   write(bytes: Bytes, start: number, end: number, from?: Socket): boolean {
@@ -109,14 +142,14 @@ export class BodyOut implements ResponseOut {
   gone(): void {
     if (this.ended) return;
     this.ended = true;
-    const { onGone } = this;
-    this.onGone = this.onDrain = null;
-    onGone?.();
+    const { watcher } = this;
+    this.watcher = null;
+    watcher?.onClientGone();
   }
 
   private finish(cutShort: boolean): void {
     this.ended = true;
-    this.onGone = this.onDrain = null;
+    this.watcher = null;
     this.sink.responseEnded(cutShort);
   }
 

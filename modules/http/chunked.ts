@@ -27,6 +27,11 @@ export interface ChunkLimits {
   fields: number;
 }
 
+/** Takes the data of chunks, piece by piece. */
+export interface ChunkConsumer {
+  onChunkData(buf: Bytes, start: number, end: number): void;
+}
+
 export class ChunkDecoder {
   /** The last chunk and the empty line behind its trailers were read. */
   done = false;
@@ -61,10 +66,10 @@ export class ChunkDecoder {
   }
 
   /**
-   * Reads `buf` from `start` to `end`, passes each piece of data to `onData` and answers how many bytes it took: all of them,
+   * Reads `buf` from `start` to `end`, passes each piece of data to `consumer` and answers how many bytes it took: all of them,
    * unless the body ended (`done`) or is wrong (`error`).
    */
-  decode(buf: Bytes, start: number, end: number, onData: (buf: Bytes, start: number, end: number) => void): number {
+  decode(buf: Bytes, start: number, end: number, consumer: ChunkConsumer): number {
     let p = start;
     while (p < end) {
       if (this.state === DATA) {
@@ -73,7 +78,7 @@ export class ChunkDecoder {
         if (this.left === 0) this.state = DATA_CR;
         const from = p;
         p = stop;
-        onData(buf, from, stop);
+        consumer.onChunkData(buf, from, stop);
         continue;
       }
       if (this.state === TRAILERS) {

@@ -12,17 +12,17 @@ import { getModuleConfig, type Module } from "../core/module.ts";
 import type { BodyConsumer, ConnRec, ProcessRec, RequestRec } from "../core/records.ts";
 import { clientAddress } from "../core/records.ts";
 import { OK, type Status } from "../core/status.ts";
-import { CONNECTION } from "../core/table.ts";
+import { CONNECTION, KEEP_ALIVE, VIA } from "../core/table.ts";
 import type { Socket, SocketError, SocketOwner } from "../net/socket.ts";
 import core from "../server/mod_core.ts";
 import { BodyIn, type BodySource } from "./body_in.ts";
 import { BodyOut, type ResponseSink } from "./body_out.ts";
 import { connectionTokens } from "./field_value.ts";
-import { HTTP_09, HTTP_10, HTTP_11 } from "./head.ts";
-import { dropsConnection } from "./header_out.ts";
+import { HTTP_10, HTTP_11 } from "./head.ts";
+import { dropsConnection, ownConnection, type ResponseProtocol } from "./header_out.ts";
 import { type HttpConfig, type HttpSettings, type ReadTimeout, settingsOf } from "./http_config.ts";
 import { Inbox } from "./inbox.ts";
-import { processRequest, refuseRequest } from "./process_request.ts";
+import { processRequest, type RequestEnd, refuseRequest } from "./process_request.ts";
 import { readRequest } from "./read_request.ts";
 import { parseRequestHead, RequestHead } from "./request_head.ts";
 
@@ -40,6 +40,11 @@ export function serveHttp(conn: ConnRec, socket: Socket): Status {
 }
 
 const open = new Set<HttpConnection>();
+
+/** Connections that are open, idle ones included. */
+export function connectionCount(): number {
+  return open.size;
+}
 
 const drains = new Map<ProcessRec, () => void>();
 
@@ -67,7 +72,7 @@ export function closeAllConnections(): void {
   for (const connection of open) connection.destroy();
 }
 
-export class HttpConnection implements SocketOwner, Timeout, BodySource, ResponseSink {
+export class HttpConnection implements SocketOwner, Timeout, BodySource, ResponseSink, RequestEnd {
   deadline = 0;
   slot = 0;
   readonly socket: Socket;
@@ -145,7 +150,7 @@ export class HttpConnection implements SocketOwner, Timeout, BodySource, Respons
   onDrain(): void {
     if (this.phase === "lingering") this.conn.process.wheel.arm(this, LINGER_MS);
     else if (this.phase === "busy") this.armBody();
-    this.out?.onDrain?.();
+    this.out?.watcher?.onClientDrain();
   }
 
   onEnd(): void {
@@ -259,24 +264,22 @@ export class HttpConnection implements SocketOwner, Timeout, BodySource, Respons
       refuseRequest(r, refused);
       this.requestDone = true;
     } else {
-      const pending = processRequest(r);
-      if (pending === undefined) this.requestDone = true;
-      else pending.then(this.finished, this.crashed);
+      if (processRequest(r, this)) this.requestDone = true;
     }
     this.driving = driving;
   }
 
-  private readonly finished = (): void => {
+  requestEnded(): void {
     this.requestDone = true;
     this.drive();
-  };
+  }
 
-  private readonly crashed = (error: unknown): void => {
+  requestCrashed(error: unknown): void {
     this.conn.process.log.crit("core", "", `request failed: ${String((error as Error)?.stack ?? error)}`, {
       client: clientAddress(this.conn),
     });
     this.socket.destroy();
-  };
+  }
 
   /** Goes from a complete request to the next, as far as the bytes at hand reach. */
   private drive(): void {
@@ -400,28 +403,37 @@ export class HttpConnection implements SocketOwner, Timeout, BodySource, Respons
 
   // Responses
 
-  connectionFields(r: RequestRec, delimited: boolean): string {
+  connectionFields(r: RequestRec, protocol: ResponseProtocol, delimited: boolean): string {
     const { settings, conn } = this;
-    const says = connectionSays(r);
+    const own = ownConnection(r);
+    const closes = own !== "" && connectionSays(own).close;
+    const says = connectionSays(r.headersIn.getId(CONNECTION));
     const left = settings.maxKeepAliveRequests - (conn.keepalives - 1);
-    const wants = !says.close && (r.protoNum >= HTTP_11 || (r.protoNum === HTTP_10 && says.keepAlive));
+    const version = protocol.number;
+    const wants = !says.close && (version >= HTTP_11 || (version === HTTP_10 && says.keepAlive));
     const keep =
       wants &&
       delimited &&
+      !closes &&
+      !protocol.forced &&
       settings.keepAlive &&
       !conn.closing &&
       !conn.process.stopping &&
       !this.inputEnded &&
       !r.expecting100 &&
       !dropsConnection(r.status) &&
+      (r.getEnv("nokeepalive") === undefined || r.headersIn.hasId(VIA)) &&
       (settings.maxKeepAliveRequests === 0 || left > 0);
     if (!keep) {
       conn.closing = true;
-      return r.protoNum === HTTP_09 ? "" : "Connection: close\r\n";
+      return closes ? `Connection: ${own}\r\n` : connectionField(own, "close");
     }
-    if (!says.keepAlive) return "";
+    if (!says.keepAlive) return own === "" ? "" : `Connection: ${own}\r\n`;
+    r.headersOut.unsetId(KEEP_ALIVE);
+    r.errHeadersOut?.unsetId(KEEP_ALIVE);
     const most = settings.maxKeepAliveRequests === 0 ? "" : `, max=${left}`;
-    return `Keep-Alive: timeout=${Math.floor(settings.keepAliveTimeoutMs / 1000)}${most}\r\nConnection: Keep-Alive\r\n`;
+    const seconds = Math.floor(settings.keepAliveTimeoutMs / 1000);
+    return `Keep-Alive: timeout=${seconds}${most}\r\n${connectionField(own, "Keep-Alive")}`;
   }
 
   blocked(): void {
@@ -510,12 +522,16 @@ function remaining(limit: ReadTimeout, used: number, bytes: number): number {
   return whole - used;
 }
 
-/** The last request's words on persistence. One object: it is read before the next call. */
+/** @param own what the response's own fields say of the connection */
+function connectionField(own: string, word: string): string {
+  return own === "" ? `Connection: ${word}\r\n` : `Connection: ${own}, ${word}\r\n`;
+}
+
+/** What a Connection field says of persistence. One object: it is read before the next call. */
 const says = { close: false, keepAlive: false };
 
-function connectionSays(r: RequestRec): typeof says {
+function connectionSays(value: string | undefined): typeof says {
   says.close = says.keepAlive = false;
-  const value = r.headersIn.getId(CONNECTION);
   if (value !== undefined) connectionTokens(value, readToken);
   return says;
 }

@@ -6,7 +6,6 @@ import { getModuleConfig } from "../core/module.ts";
 import type { RequestRec } from "../core/records.ts";
 import { reasonPhrase, type Status } from "../core/status.ts";
 import { HeaderTable } from "../core/table.ts";
-import { insertErrorFilter } from "../server/hooks.ts";
 import core, { serverToken } from "../server/mod_core.ts";
 
 const TEXTS: Readonly<Record<number, string>> = {
@@ -33,7 +32,10 @@ const TEXTS: Readonly<Record<number, string>> = {
 /** Answers the request with a page for `status`; the backend's fields, if any came, are dropped. */
 export function sendErrorResponse(r: RequestRec, status: Status): void {
   const kept = r.headersOut;
-  r.headersOut = new HeaderTable();
+  r.errorPage = true;
+  // As in httpd: what was to be sent with an error page, too, are the page's own fields, and `Header always` begins anew.
+  r.headersOut = r.errHeadersOut ?? new HeaderTable();
+  r.errHeadersOut = null;
   for (const name of status === 401 ? ["WWW-Authenticate", "Location", "Allow"] : ["Location", "Allow"]) {
     for (const value of kept.getAll(name)) r.headersOut.add(name, value);
   }
@@ -44,11 +46,14 @@ export function sendErrorResponse(r: RequestRec, status: Status): void {
   r.outputFilters = null;
   const title = r.statusLine ?? `${status} ${reasonPhrase(status)}`;
   const page = errorPage(r, status, title);
-  if (status !== 304 && status !== 204) r.headersOut.set("Content-Type", "text/html; charset=iso-8859-1");
-  insertErrorFilter.run(r.server.process.hooks, r);
+  if (status !== 304 && status !== 204) r.headersOut.set("Content-Type", pageType(r));
   r.out.begin(page.length);
   r.out.writeText(page);
   r.out.end();
+}
+
+function pageType(r: RequestRec): string {
+  return r.getEnv("suppress-error-charset") === undefined ? "text/html; charset=iso-8859-1" : "text/html";
 }
 
 function errorPage(r: RequestRec, status: Status, title: string): string {

@@ -5,9 +5,18 @@
 import { getModuleConfig } from "../core/module.ts";
 import type { RequestRec } from "../core/records.ts";
 import { reasonPhrase, type Status } from "../core/status.ts";
-import { CONTENT_LENGTH, DATE, type HeaderTable, SERVER, TRANSFER_ENCODING } from "../core/table.ts";
+import {
+  CONNECTION,
+  CONTENT_LENGTH,
+  DATE,
+  type HeaderTable,
+  SERVER,
+  sameName,
+  TRANSFER_ENCODING,
+  VARY,
+} from "../core/table.ts";
 import core, { serverToken } from "../server/mod_core.ts";
-import { HTTP_09 } from "./head.ts";
+import { HTTP_09, HTTP_10, HTTP_11 } from "./head.ts";
 
 let dateSecond = 0;
 let dateText = "";
@@ -25,16 +34,52 @@ export function httpDate(us: number): string {
 /** How the body's end is told to the client. */
 export type Framing = "length" | "chunked" | "close" | "none";
 
+/** The version whose rules a response follows. */
+export interface ResponseProtocol {
+  readonly number: number;
+  /** The status line says so, too, and the connection ends. */
+  readonly forced: boolean;
+}
+
+const FORCED_10: ResponseProtocol = { number: HTTP_10, forced: true };
+const AS_10: ResponseProtocol = { number: HTTP_10, forced: false };
+const AS_11: ResponseProtocol = { number: HTTP_11, forced: false };
+const AS_09: ResponseProtocol = { number: HTTP_09, forced: false };
+
 /**
- * The head of a final response. Date and Server are the backend's if it sent them.
+ * What the request's version makes of a response, and the variables for clients that cannot do what they say.
+ * Source: httpd modules/http/http_filters.c, basic_http_header_check, ap_http_header_filter
+ */
+export function responseProtocol(r: RequestRec): ResponseProtocol {
+  if (r.protoNum === HTTP_09) return AS_09;
+  if (r.getEnv("force-no-vary") !== undefined) {
+    r.headersOut.unsetId(VARY);
+    r.errHeadersOut?.unsetId(VARY);
+    return FORCED_10;
+  }
+  if (r.protoNum >= HTTP_11 && r.getEnv("downgrade-1.0") === undefined) return AS_11;
+  return r.getEnv("force-response-1.0") === undefined ? AS_10 : FORCED_10;
+}
+
+/**
+ * The head of a final response. Date and Server are those in the tables only if the request was proxied.
  * @param connection the connection fields, each line complete
  */
-export function renderHead(r: RequestRec, framing: Framing, length: number, connection: string): string {
-  if (r.protoNum === HTTP_09) return "";
+export function renderHead(
+  r: RequestRec,
+  protocol: ResponseProtocol,
+  framing: Framing,
+  length: number,
+  connection: string,
+): string {
+  if (protocol.number === HTTP_09) return "";
   const out = r.headersOut;
-  const date = out.getId(DATE) ?? httpDate(r.requestTimeUs);
-  const server = out.getId(SERVER) ?? serverToken(getModuleConfig(r.server.config, core));
-  let head = `HTTP/1.1 ${r.statusLine ?? `${r.status} ${reasonPhrase(r.status)}`}\r\nDate: ${date}\r\nServer: ${server}\r\n`;
+  const proxied = r.proxyreq !== "none";
+  const date = (proxied && firstOf(r, DATE)) || httpDate(r.requestTimeUs);
+  const server = (proxied && firstOf(r, SERVER)) || serverToken(getModuleConfig(r.server.config, core));
+  if (out.hasId(VARY) || r.errHeadersOut?.hasId(VARY)) fixupVary(r);
+  const version = protocol.forced ? "HTTP/1.0" : "HTTP/1.1";
+  let head = `${version} ${r.statusLine ?? `${r.status} ${reasonPhrase(r.status)}`}\r\nDate: ${date}\r\nServer: ${server}\r\n`;
   if (r.errHeadersOut !== null) head = appendOthers(head, r.errHeadersOut);
   head = appendOthers(head, out);
   if (framing === "length") head += `Content-Length: ${length}\r\n`;
@@ -42,24 +87,57 @@ export function renderHead(r: RequestRec, framing: Framing, length: number, conn
   return `${head}${connection}\r\n`;
 }
 
+/** The error table goes before the other one. */
+function firstOf(r: RequestRec, id: number): string | undefined {
+  return r.errHeadersOut?.getId(id) ?? r.headersOut.getId(id);
+}
+
+/** What the tables say of the connection: the values of Connection, joined; "" in the usual case. */
+export function ownConnection(r: RequestRec): string {
+  if (!r.headersOut.hasId(CONNECTION) && !r.errHeadersOut?.hasId(CONNECTION)) return "";
+  let own = "";
+  for (const table of [r.errHeadersOut, r.headersOut]) {
+    if (!table?.hasId(CONNECTION)) continue;
+    for (const value of table.getAll("Connection")) own += own === "" ? value : `, ${value}`;
+  }
+  return own;
+}
+
+/** One Vary field with each name once. */
+function fixupVary(r: RequestRec): void {
+  const only = r.errHeadersOut === null ? r.headersOut.getId(VARY)! : ",";
+  if (!/[,\s]/.test(only) && r.headersOut.indexOfId(VARY, r.headersOut.indexOfId(VARY) + 1) < 0) return;
+  const names: string[] = [];
+  for (const table of [r.errHeadersOut, r.headersOut]) {
+    for (const value of table?.getAll("Vary") ?? []) {
+      for (const name of value.split(/[,\s]+/)) {
+        if (name !== "" && !names.some((known) => sameName(known, name))) names.push(name);
+      }
+    }
+  }
+  if (names.length === 0) return;
+  r.errHeadersOut?.unsetId(VARY);
+  r.headersOut.setId(VARY, "Vary", names.join(","));
+}
+
 /** The head of a 1xx response. */
 export function renderInterim(status: Status, reason: string, headers: HeaderTable): string {
-  const { fields } = headers;
-  let head = `HTTP/1.1 ${status} ${reason}\r\n`;
-  for (let i = 0; i < fields.length; i += 2) head += `${fields[i]}: ${fields[i + 1]}\r\n`;
-  return `${head}\r\n`;
+  return `HTTP/1.1 ${status} ${reason}\r\n${headers.lines(0, headers.size)}\r\n`;
 }
 
 /** The fields but those that this file writes itself. */
 function appendOthers(head: string, headers: HeaderTable): string {
-  const { fields, ids } = headers;
+  const { ids } = headers;
   let out = head;
+  let from = 0;
   for (let i = 0; i < ids.length; i++) {
     const id = ids[i]!;
-    if (id === DATE || id === SERVER || id === CONTENT_LENGTH || id === TRANSFER_ENCODING) continue;
-    out += `${fields[2 * i]}: ${fields[2 * i + 1]}\r\n`;
+    const ours = id === DATE || id === SERVER || id === CONTENT_LENGTH || id === TRANSFER_ENCODING || id === CONNECTION;
+    if (!ours) continue;
+    if (from < i) out += headers.lines(from, i);
+    from = i + 1;
   }
-  return out;
+  return from < ids.length ? out + headers.lines(from, ids.length) : out;
 }
 
 /** Statuses after which httpd reads no more from the client. Source: httpd include/httpd.h, ap_status_drops_connection */

@@ -2,17 +2,52 @@
  * One request from its record to its log line. Both fronts call this.
  * Source: httpd modules/http/http_request.c, ap_process_request, ap_die
  */
-import type { RequestRec } from "../core/records.ts";
+import { clientAddress, type RequestRec } from "../core/records.ts";
 import { DECLINED, DONE, OK, type Status } from "../core/status.ts";
 import { logTransaction } from "../server/hooks.ts";
 import { processRequestInternal } from "../server/request.ts";
 import { sendErrorResponse } from "./error_response.ts";
 
-/** Serves the request; the promise, if there is one, settles when the response is complete or given up. */
-export function processRequest(r: RequestRec): void | Promise<void> {
+/** Is told of a request that did not end within `processRequest`. */
+export interface RequestEnd {
+  /** The response is complete, or given up. */
+  requestEnded(): void;
+  /** Something threw that is not a hook's function. */
+  requestCrashed(error: unknown): void;
+}
+
+/** Serves the request. True: it has ended; false: `end` will be told. */
+export function processRequest(r: RequestRec, end: RequestEnd): boolean {
   const answer = processRequestInternal(r);
-  if (typeof answer === "number") finish(r, answer);
-  else return answer.then((status) => finish(r, status));
+  if (typeof answer !== "number") {
+    finishLater(r, answer, end);
+    return false;
+  }
+  finish(r, answer);
+  return true;
+}
+
+// Not written where it is used: a closure in a function costs every call an object for the variables it holds.
+function finishLater(r: RequestRec, answer: Promise<Status>, end: RequestEnd): void {
+  answer.then(
+    (status) => settle(r, status, end),
+    (error: unknown) => {
+      r.server.log.crit("core", "", `handler failed: ${String((error as Error)?.stack ?? error)}`, {
+        client: clientAddress(r.conn),
+      });
+      settle(r, 500, end);
+    },
+  );
+}
+
+function settle(r: RequestRec, status: Status, end: RequestEnd): void {
+  try {
+    finish(r, status);
+  } catch (error) {
+    end.requestCrashed(error);
+    return;
+  }
+  end.requestEnded();
 }
 
 /** Answers a request that never got to its phases, such as one that cannot be read. */

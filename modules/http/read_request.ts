@@ -3,11 +3,11 @@
  * Source: httpd server/protocol.c, ap_read_request, ap_check_request_header; server/vhost.c
  */
 import { getModuleConfig } from "../core/module.ts";
-import { type ConnRec, RequestRec } from "../core/records.ts";
+import { type ConnRec, RequestRec, type ServerRec } from "../core/records.ts";
 import type { Status } from "../core/status.ts";
 import { CONTENT_LENGTH, EXPECT, HOST, TRANSFER_ENCODING } from "../core/table.ts";
 import core from "../server/mod_core.ts";
-import { vhostNamed } from "../server/vhost.ts";
+import { vhostNamed, vhostOfPath } from "../server/vhost.ts";
 import { isChunked, parseContentLength } from "./field_value.ts";
 import { HTTP_11, trimOws } from "./head.ts";
 import { checkHost, hostName } from "./host.ts";
@@ -56,6 +56,7 @@ export function readRequest(conn: ConnRec, head: RequestHead, bad: Status): Read
 function readTarget(r: RequestRec): Status {
   const target = r.unparsedUri;
   if (target.charCodeAt(0) === 0x2f) {
+    if (r.method === "CONNECT") return 400; // it asks for a host, and this is none
     r.encodedUri = target;
     return 0;
   }
@@ -80,7 +81,10 @@ function readTarget(r: RequestRec): Status {
 function chooseVhost(r: RequestRec): Status {
   const host = r.headersIn.getId(HOST);
   if (host === undefined) {
-    if (r.protoNum < HTTP_11) return 0;
+    if (r.protoNum < HTTP_11) {
+      enter(r, vhostOfPath(r.conn.vhosts, r.encodedUri));
+      return 0;
+    }
     r.server.log.info("core", "AH00569", "client sent HTTP/1.1 request without hostname (see RFC2616 section 14.23)", {
       client: `${r.conn.peerIp}:${r.conn.peerPort}`,
     });
@@ -93,9 +97,14 @@ function chooseVhost(r: RequestRec): Status {
   if (vhosts.length === 1 && !strict) return 0;
   const found = vhostNamed(vhosts, r.hostname);
   if (found === undefined) return strict ? 400 : 0;
-  r.server = found;
-  r.perDirConfig = found.config;
+  enter(r, found);
   return 0;
+}
+
+function enter(r: RequestRec, server: ServerRec | undefined): void {
+  if (server === undefined) return;
+  r.server = server;
+  r.perDirConfig = server.config;
 }
 
 function readFraming(r: RequestRec): ReadRequest {

@@ -3,7 +3,7 @@
  * Source: httpd server/protocol.c read_request_line, ap_get_mime_headers_core
  */
 import type { Bytes } from "../core/bytes.ts";
-import { CONTENT_LENGTH, HOST, headerId, headerName, OTHER } from "../core/table.ts";
+import { CONTENT_LENGTH, HOST, headerId, OTHER } from "../core/table.ts";
 import {
   BATCH,
   FIELD_VALUE,
@@ -262,19 +262,27 @@ function cutBatch(
   if (end === base) return 0;
   const s = b.latin1Slice(base, end);
   if (methodEnd > 0) cutRequestLine(s, methodEnd - base, targetEnd - base, lineEnd - base, into);
-  const headers = into.headers;
-  const ids = headers.ids;
+  if (n > 0 && into.headers.size === 0) {
+    into.headers.fill(s, b, base, marks, n / 4);
+    into.lastField = n / 4 - 1;
+    into.lastEmpty = marks[n - 1] === marks[n - 2];
+    if (!into.headers.repeats()) return 0;
+    into.headers.clear();
+  }
+  return mergeFields(s, base, n, limits, into);
+}
+
+/** Adds the marked fields one by one: those of a name that was there join it. 0 or a refusal. */
+function mergeFields(s: string, base: number, n: number, limits: Readonly<RequestLimits>, into: RequestHead): number {
+  const { headers } = into;
   let field = into.lastField;
-  let k = 0;
-  for (; k < n; k += 4) {
-    let name = s.slice(marks[k]! - base, marks[k + 1]! - base);
+  for (let k = 0; k < n; k += 4) {
+    const name = s.slice(marks[k]! - base, marks[k + 1]! - base);
     const value = s.slice(marks[k + 2]! - base, marks[k + 3]! - base);
     const id = headerId(name);
     if (id !== OTHER) {
-      // the constant instead of the cut: the next comparisons are then of one and the same string
-      if (name === headerName(id)) name = headerName(id);
       if (!headers.hasId(id)) {
-        field = ids.length;
+        field = headers.size;
         headers.addId(id, name, value);
         continue;
       }

@@ -3,7 +3,6 @@
  * Source: httpd modules/proxy/mod_proxy_http.c, ap_proxy_read_headers
  */
 import type { Bytes } from "../core/bytes.ts";
-import { headerId, headerName, OTHER } from "../core/table.ts";
 import {
   BATCH,
   FIELD_VALUE,
@@ -20,11 +19,6 @@ import {
   TOKEN,
   trimOws,
 } from "./head.ts";
-
-export interface ResponseLimits {
-  /** responsefieldsize: the longest status or field line, its terminator counted. @default 8192 */
-  fieldSize: number;
-}
 
 /** ProxyBadHeader: what to do with a line without colon. */
 export type BadHeader = "IsError" | "Ignore" | "StartBody";
@@ -59,17 +53,18 @@ export class ResponseHead extends Head {
  * Parses the response head at `start`. Answers the bytes it takes (with `protocol` HTTP_09 the first line only); 0 when more
  * are needed, as parseRequestHead; -502 when it is refused: `reason` is for the page, "" means the plain page.
  * Lax as httpd is with origin servers: bare LF ends a line, repeated fields stay apart.
+ * @param fieldSize responsefieldsize: the longest status or field line, its terminator counted
  */
 export function parseResponseHead(
   b: Bytes,
   start: number,
   end: number,
-  limits: Readonly<ResponseLimits>,
+  fieldSize: number,
   badHeader: BadHeader,
   into: ResponseHead,
 ): number {
   let p = start + into.resume;
-  if (into.scanned > 0 && !lineEnded(b, start, end, into)) return responsePiece(b, p, end, limits, into);
+  if (into.scanned > 0 && !lineEnded(b, start, end, into)) return responsePiece(b, p, end, fieldSize, into);
 
   if (!into.started) {
     let i = p;
@@ -80,16 +75,16 @@ export function parseResponseHead(
       i = p;
       while (i < end && b[i] !== 10) i++;
     }
-    if (i >= end) return responseLater(b, start, p, end, limits, into);
+    if (i >= end) return responseLater(b, start, p, end, fieldSize, into);
     const stop = i > p && b[i - 1] === 13 ? i - 1 : i;
     const s = b.latin1Slice(p, stop);
-    const read = statusLine(s, limits, into);
+    const read = statusLine(s, fieldSize, into);
     if (read <= 0) return read < 0 ? read : i + 1 - start;
     p = i + 1;
     into.started = true;
   }
 
-  const maxLength = limits.fieldSize - 1;
+  const maxLength = fieldSize - 1;
   const base = p;
   let n = 0;
   let slow = false;
@@ -121,21 +116,24 @@ export function parseResponseHead(
   }
   if (n > 0) {
     const s = b.latin1Slice(base, p);
-    const headers = into.headers;
-    for (let k = 0; k < n; k += 4) {
-      const name = s.slice(marks[k]! - base, marks[k + 1]! - base);
-      const id = headerId(name);
-      const title = id === OTHER ? name : headerName(id);
-      headers.addId(id, name === title ? title : name, s.slice(marks[k + 2]! - base, marks[k + 3]! - base));
+    const { headers } = into;
+    if (headers.size === 0) headers.fill(s, b, base, marks, n / 4);
+    else {
+      for (let k = 0; k < n; k += 4) {
+        headers.add(
+          s.slice(marks[k]! - base, marks[k + 1]! - base),
+          s.slice(marks[k + 2]! - base, marks[k + 3]! - base),
+        );
+      }
     }
     into.lastField = headers.size - 1;
   }
   if (slow && p + 1 < end && b[p] === 13 && b[p + 1] === 10) return p + 2 - start;
-  return slowResponseFields(b, start, p, end, limits, badHeader, into);
+  return slowResponseFields(b, start, p, end, fieldSize, badHeader, into);
 }
 
 /** 1 a status line was read, 0 it is HTTP/0.9, negative a refusal. */
-function statusLine(s: string, limits: Readonly<ResponseLimits>, into: ResponseHead): number {
+function statusLine(s: string, fieldSize: number, into: ResponseHead): number {
   into.line = s;
   const code =
     s.length >= 12 &&
@@ -153,7 +151,7 @@ function statusLine(s: string, limits: Readonly<ResponseLimits>, into: ResponseH
   }
   // PR 43039: NUL within a line is an error of the read, for both kinds of line
   if (s.indexOf("\0") >= 0) return refuseResponse(into, "Error reading from remote server");
-  if (s.charCodeAt(5) !== 49 || s.length > limits.fieldSize - 1) return corruptStatusLine(s, into);
+  if (s.charCodeAt(5) !== 49 || s.length > fieldSize - 1) return corruptStatusLine(s, into);
   into.protocol = s.charCodeAt(7) === 48 ? HTTP_10 : HTTP_11;
   into.status = code;
   into.phrase = s.charCodeAt(12) === 32 ? s.slice(13) : s.slice(12);
@@ -175,7 +173,7 @@ function slowResponseFields(
   start: number,
   from: number,
   end: number,
-  limits: Readonly<ResponseLimits>,
+  fieldSize: number,
   badHeader: BadHeader,
   into: ResponseHead,
 ): number {
@@ -183,11 +181,11 @@ function slowResponseFields(
   for (;;) {
     let i = p;
     while (i < end && b[i] !== 10) i++;
-    if (i >= end) return responseLater(b, start, p, end, limits, into);
+    if (i >= end) return responseLater(b, start, p, end, fieldSize, into);
     const stop = i > p && b[i - 1] === 13 ? i - 1 : i;
     const next = i + 1;
     if (stop === p) return next - start;
-    if (stop - p > limits.fieldSize - 1) return refuseResponse(into, "");
+    if (stop - p > fieldSize - 1) return refuseResponse(into, "");
     const s = b.latin1Slice(p, stop);
     if (s.indexOf("\0") >= 0) return refuseResponse(into, "");
     const folded = s.charCodeAt(0) === 32 || s.charCodeAt(0) === 9;
@@ -195,7 +193,7 @@ function slowResponseFields(
       // joined with its white space as received; only the end of each line is trimmed
       const headers = into.headers;
       into.lastLength += stop - p;
-      if (into.lastLength > limits.fieldSize - 1) return refuseResponse(into, "");
+      if (into.lastLength > fieldSize - 1) return refuseResponse(into, "");
       headers.setValueAt(into.lastField, trimOws(headers.valueAt(into.lastField) + s, 0));
       into.illegal ||= !isClean(s);
     } else {
@@ -221,24 +219,17 @@ function slowResponseFields(
   }
 }
 
-function responseLater(
-  b: Bytes,
-  start: number,
-  p: number,
-  end: number,
-  limits: Readonly<ResponseLimits>,
-  into: ResponseHead,
-): number {
+function responseLater(b: Bytes, start: number, p: number, end: number, fieldSize: number, into: ResponseHead): number {
   into.resume = p - start;
   into.scanned = end - start;
-  return responsePiece(b, p, end, limits, into);
+  return responsePiece(b, p, end, fieldSize, into);
 }
 
 /** An incomplete line: refused, or HTTP/0.9, once it cannot fit any more. */
-function responsePiece(b: Bytes, p: number, end: number, limits: Readonly<ResponseLimits>, into: ResponseHead): number {
-  if (pieceLength(b, p, end) <= limits.fieldSize - 1) return 0;
+function responsePiece(b: Bytes, p: number, end: number, fieldSize: number, into: ResponseHead): number {
+  if (pieceLength(b, p, end) <= fieldSize - 1) return 0;
   if (into.started) return refuseResponse(into, "");
-  const read = statusLine(b.latin1Slice(p, end), limits, into);
+  const read = statusLine(b.latin1Slice(p, end), fieldSize, into);
   return read < 0 ? read : into.resume + end - p;
 }
 function threeDigits(s: string, at: number): number {

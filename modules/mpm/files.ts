@@ -4,7 +4,6 @@
 import { closeSync, mkdirSync, openSync, readdirSync, readFileSync, statSync, writeSync } from "node:fs";
 import { dirname } from "node:path";
 import type { LogSink } from "../core/error_log.ts";
-import type { FileHost } from "../core/files.ts";
 
 /** The part of a ConfigHost that reads files. */
 export const configFiles = {
@@ -15,22 +14,6 @@ export const configFiles = {
       return statSync(path).isDirectory() ? "dir" : "file";
     } catch {
       return "none";
-    }
-  },
-};
-
-/** What is written within the grain of a file's time may leave that time as it was. */
-const GRAIN_MS = 100;
-
-export const nodeFiles: FileHost = {
-  read(path, known) {
-    try {
-      const { ino, size, mtimeMs } = statSync(path);
-      const version = Date.now() - mtimeMs < GRAIN_MS ? "" : `${ino} ${size} ${mtimeMs}`;
-      if (known && version !== "" && known.version === version) return known;
-      return { text: readFileSync(path, "utf8"), version };
-    } catch {
-      return null;
     }
   },
 };

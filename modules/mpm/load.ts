@@ -2,6 +2,7 @@
  * From a file's name to a generation: reads it, loads the plug-ins that it names, builds.
  * Source: httpd server/main.c, read_config; modules/mappers/mod_so.c
  */
+import { lookup } from "node:dns/promises";
 import { hostname } from "node:os";
 import { isAbsolute, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -11,12 +12,14 @@ import { readConfig } from "../config/preprocess.ts";
 import { readYaml } from "../config/read_yaml.ts";
 import { systemClock, TimerWheel } from "../core/clock.ts";
 import { ErrorLog, type LogSink } from "../core/error_log.ts";
+import { parseIp } from "../core/ipsubnet.ts";
 import type { Module } from "../core/module.ts";
-import type { ProcessRec } from "../core/records.ts";
+import type { ProcessRec, ServerRec, VhostAddr } from "../core/records.ts";
 import { nodeSockets } from "../net/node.ts";
 import { makeGeneration } from "../server/lifecycle.ts";
 import { SERVER_VERSION } from "../server/mod_core.ts";
-import { configFiles, LogFile, nodeFiles, stderrSink } from "./files.ts";
+import { configFiles, LogFile, stderrSink } from "./files.ts";
+import { nodeHost } from "./host.ts";
 
 /** What the command line says of the configuration. */
 export interface LoadOptions {
@@ -40,6 +43,8 @@ export interface Loaded {
   readonly process: ProcessRec;
   /** The files that were read, with the line of the Include that led to each. */
   readonly files: readonly { readonly path: string; readonly from: Position | undefined }[];
+  /** By -D and Define: "NAME" or "NAME=value". */
+  readonly defined: readonly string[];
   readonly tree: readonly Directive[];
 }
 
@@ -50,9 +55,15 @@ const sinks = new Map<string, LogSink>();
 /** Loaded by LoadModule, by path. */
 const plugins = new Map<string, Module>();
 
-/** Opens all log files anew, after they were rotated. */
+/** Opens all log files anew, after they were rotated. What User may not open goes on into the file at hand. */
 export function reopenLogs(): void {
-  for (const sink of sinks.values()) sink.reopen?.();
+  for (const sink of sinks.values()) {
+    try {
+      sink.reopen?.();
+    } catch (error) {
+      sink.write(`cannot open the log anew: ${(error as Error).message}\n`);
+    }
+  }
 }
 
 /**
@@ -63,7 +74,11 @@ export async function loadConfig(options: LoadOptions, generation: number): Prom
   for (;;) {
     const wanted = new Map<string, { name: string; at: Position }>();
     const result = read(options, generation, wanted);
-    if (wanted.size === 0) return result();
+    if (wanted.size === 0) {
+      const loaded = result();
+      for (const server of loaded.process.servers) await resolveAddresses(server);
+      return loaded;
+    }
     // A plug-in brings directives and <IfModule> conditions: the file is read again with it.
     for (const [path, { name, at }] of wanted) plugins.set(path, await importPlugin(name, path, at));
   }
@@ -74,8 +89,9 @@ function read(
   generation: number,
   wanted: Map<string, { name: string; at: Position }>,
 ): () => Loaded {
-  const modules = [...options.modules];
+  const modules = options.modules.filter((module) => !module.onDemand);
   const files: { path: string; from: Position | undefined }[] = [];
+  const defined: string[] = [];
   const warnings: [ah: string, text: string][] = [];
   const names = new Set(modules.map((module) => module.name));
   const hasModule = (name: string) => names.has(moduleName(name)) || BUILT_IN.has(moduleName(name));
@@ -91,14 +107,17 @@ function read(
     hasDirective: (name: string) => commands.has(name.toLowerCase()),
     hasSection: (name: string) => commands.get(name.toLowerCase().replace(/^</, ""))?.command.kind === "section",
     warn,
+    defined: (names: readonly string[]) => void defined.push(...names),
     included: (path: string, from: Position | undefined) => void files.push({ path, from }),
     readYaml: (path: string, text: string) =>
       readYaml(path, text, (name) => commands.get(name.toLowerCase())?.command.kind === "section"),
     loadModule(name: string, path: string, at: Position): string | null {
-      if (/\.(so|dll|dylib)$/i.test(path)) return null; // of httpd: built in here, or without a meaning
-      const known = plugins.get(path);
+      const ofHttpd = /\.(so|dll|dylib)$/i.test(path); // built in here, or without a meaning
+      const known = ofHttpd
+        ? options.modules.find((module) => module.onDemand && module.name === moduleName(name))
+        : plugins.get(path);
       if (known === undefined) {
-        wanted.set(path, { name, at });
+        if (!ofHttpd) wanted.set(path, { name, at });
         return null;
       }
       modules.push(known);
@@ -123,7 +142,7 @@ function read(
       clock: systemClock,
       wheel,
       sockets: nodeSockets,
-      files: nodeFiles,
+      host: nodeHost,
       generation,
       resolvePath,
       warn,
@@ -134,8 +153,25 @@ function read(
     const main = made.servers[0]!;
     if (main.hostname === "") main.hostname = hostname();
     for (const server of made.servers) if (server.hostname === "") server.hostname = main.hostname;
-    return { process: made, files, tree };
+    return { process: made, files, defined, tree };
   };
+}
+
+/** The names in <VirtualHost NAME> become addresses; one that has none is left out. */
+async function resolveAddresses(server: ServerRec): Promise<void> {
+  if (server.addrs.every(({ host }) => host === "*" || parseIp(host) !== null)) return;
+  const resolved: VhostAddr[] = [];
+  for (const addr of server.addrs) {
+    if (addr.host === "*" || parseIp(addr.host) !== null) {
+      resolved.push(addr);
+      continue;
+    }
+    const found = await lookup(addr.host, { all: true }).catch(() => []);
+    if (found.length === 0)
+      server.log.error("core", "AH00547", `Could not resolve host name ${addr.name} -- ignoring!`);
+    for (const { address } of found) resolved.push({ ...addr, host: address });
+  }
+  server.addrs = resolved;
 }
 
 function serverRootOf(tree: readonly Directive[], fallback: string): string {

@@ -13,6 +13,7 @@ import { endGeneration, startGeneration } from "../server/lifecycle.ts";
 import core, { serverToken } from "../server/mod_core.ts";
 import { makeFolderOf } from "./files.ts";
 import { type Loaded, type LoadOptions, loadConfig, reopenLogs } from "./load.ts";
+import { dropPrivileges } from "./mod_unixd.ts";
 
 /** A server that serves in this event loop. */
 export class SingleChild {
@@ -60,8 +61,9 @@ export class SingleChild {
       this.front.close();
       return true;
     }
-    startGeneration(generation, null);
     this.writePid();
+    dropPrivileges(generation);
+    startGeneration(generation, null);
     this.announce();
     return true;
   }
@@ -135,7 +137,7 @@ export class SingleChild {
 
   private finish(): void {
     endGeneration(this.current);
-    if (this.pidFile !== null) rmSync(this.pidFile, { force: true });
+    this.removePid();
     this.done(0);
   }
 
@@ -145,6 +147,16 @@ export class SingleChild {
     makeFolderOf(path);
     writeFileSync(path, `${process.pid}\n`);
     this.pidFile = path;
+  }
+
+  private removePid(): void {
+    if (this.pidFile === null) return;
+    try {
+      rmSync(this.pidFile, { force: true });
+    } catch (error) {
+      // User may not write where root may. A pid that is nobody's counts as none.
+      this.current.log.warn("core", "", `cannot remove the pid file: ${(error as Error).message}`);
+    }
   }
 
   private listenToSignals(): void {

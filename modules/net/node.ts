@@ -11,6 +11,7 @@ import { lookup as dnsLookup } from "node:dns";
 import { lstat, unlink } from "node:fs/promises";
 import net from "node:net";
 import type { Bytes } from "../core/bytes.ts";
+import { openDatagram } from "./node_datagram.ts";
 import type { ConnectOptions, Listener, Socket, SocketError, SocketHost, SocketOwner } from "./socket.ts";
 
 const onDeno = "Deno" in globalThis;
@@ -181,6 +182,8 @@ export const nodeSockets: SocketHost = {
       return bind({ ...tcp, host: "0.0.0.0" }, accept); // a machine without IPv6
     }
   },
+
+  datagram: openDatagram,
 
   lookup(name) {
     if (net.isIP(name) !== 0) return Promise.resolve([name]);

@@ -2,6 +2,7 @@
  * What the front and the backends need of a socket. `node.ts` gives it on node:net and node:tls.
  */
 import type { Bytes } from "../core/bytes.ts";
+import type { DatagramOptions, DatagramOwner, DatagramSocket } from "./datagram.ts";
 
 /** An error of the system: `code` as in "ECONNREFUSED". */
 export interface SocketError {
@@ -95,4 +96,6 @@ export interface SocketHost {
   alloc(size: number): Bytes;
   /** All addresses of a name, in the resolver's order; rejects with a SocketError. IP addresses resolve to themselves. */
   lookup(name: string): Promise<readonly string[]>;
+  /** UDP. Resolves when bound; rejects with a SocketError. */
+  datagram(options: DatagramOptions, owner: DatagramOwner): Promise<DatagramSocket>;
 }

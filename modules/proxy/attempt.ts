@@ -2,15 +2,27 @@
  * One proxied request over its attempts: what was tried, and what it left behind.
  */
 import type { Bytes } from "../core/bytes.ts";
+import type { EnvSource } from "../core/records.ts";
 import type { ProxyBalancer } from "./balancer.ts";
 import type { Failure } from "./failure.ts";
+import type { SessionRoute } from "./sticky.ts";
 import type { ProxyWorker } from "./worker.ts";
 
-export class ProxyAttempt {
+const ENV_NAMES = [
+  "BALANCER_NAME",
+  "BALANCER_WORKER_NAME",
+  "BALANCER_WORKER_ROUTE",
+  "BALANCER_SESSION_STICKY",
+  "BALANCER_SESSION_ROUTE",
+] as const;
+
+export class ProxyAttempt implements EnvSource {
   /** The URL to ask for. `pre_request` replaces that of a balancer by the member's. */
   url: string;
   worker: ProxyWorker | null = null;
   balancer: ProxyBalancer | null = null;
+  /** The session that the request names; null: none. */
+  session: SessionRoute | null = null;
   /** 0 for the first. */
   number = 0;
   /** Members elected so far: their `busy` counts this request until it ends. */
@@ -34,5 +46,29 @@ export class ProxyAttempt {
     if (this.electedAtMs < 0 || this.worker === null) return;
     this.balancer?.lbmethod?.observe?.(this.worker, nowMs - this.electedAtMs, nowMs);
     this.electedAtMs = -1;
+  }
+
+  get envNames(): readonly string[] {
+    return ENV_NAMES;
+  }
+
+  getEnv(name: string): string | undefined {
+    switch (name) {
+      case "BALANCER_NAME":
+        return this.balancer?.name;
+      case "BALANCER_WORKER_NAME":
+        return this.balancer === null ? undefined : this.worker?.name;
+      case "BALANCER_WORKER_ROUTE":
+        return this.balancer === null ? undefined : this.worker?.route;
+      case "BALANCER_SESSION_STICKY":
+        return this.session?.name;
+      case "BALANCER_SESSION_ROUTE":
+        return this.session?.route;
+      default: {
+        // Names are case-blind, and nearly all that are asked for are others.
+        const upper = (name.charCodeAt(0) | 0x20) === 0x62 ? name.toUpperCase() : name;
+        return upper === name ? undefined : this.getEnv(upper);
+      }
+    }
   }
 }

@@ -8,6 +8,7 @@ import type { ProxyAttempt } from "./attempt.ts";
 import { Electorate } from "./electorate.ts";
 import { type LbMethod, lbmethod } from "./lbmethod.ts";
 import { type StickyProvider, sticky } from "./sticky.ts";
+import type { StickyCookie } from "./sticky_cookie.ts";
 import { IN_ERROR, NOT_YET, type ProxyWorker, retryWorker, type WorkerSlot, workerStruct } from "./worker.ts";
 
 /** What `key=value` sets; durations in milliseconds. */
@@ -20,6 +21,8 @@ export interface BalancerParams {
   stickySession: string;
   /** Name of the path parameter. @default as the cookie */
   stickyPath: string;
+  /** A session cookie that the balancer issues; null: it does not. */
+  stickyCookie: StickyCookie | null;
   /** Between session id and route; "": the whole value is the route. @default "." */
   stickySeparator: string;
   /** ";" ends a path value, too. @default false */
@@ -34,6 +37,8 @@ export interface BalancerParams {
   failOnTimeout: boolean;
   /** When all members are in error, all are tried again. @default true */
   forceRecovery: boolean;
+  /** When every member fails its checks, serve as if none had. Not httpd's. @default false */
+  panic: boolean;
   /** For the manager; "": read-only. @default undefined: random, by the manager */
   nonce: string | undefined;
   /** Members that may be added while running. @default 0 */
@@ -57,6 +62,7 @@ export function defaultBalancerParams(): BalancerParams {
     maxAttempts: undefined,
     stickySession: "",
     stickyPath: "",
+    stickyCookie: null,
     stickySeparator: ".",
     scolonPathDelim: false,
     noFailover: false,
@@ -64,6 +70,7 @@ export function defaultBalancerParams(): BalancerParams {
     failOnStatus: [],
     failOnTimeout: false,
     forceRecovery: true,
+    panic: false,
     nonce: undefined,
     growth: 0,
     slowStartMs: 0,
@@ -93,13 +100,22 @@ export class ProxyBalancer {
     this.electorate = new Electorate(members);
   }
 
+  /** Whether requests that belong together go to one member. */
+  get hasSessions(): boolean {
+    return this.params.stickySession !== "" || this.params.stickyCookie !== null;
+  }
+
   /** Looks up method and session provider, once all members are known. A string is an error. */
   initialize(providers: Providers): string | null {
     const factory = providers.lookup(lbmethod, this.params.lbmethod);
     if (factory === undefined) return "unknown lbmethod";
     this.lbmethod = factory(this);
-    this.sticky = providers.lookup(sticky, "route") ?? null;
-    if (this.params.stickySession !== "" && this.sticky === null) return `no module serves stickysession; ${this.name}`;
+    const { stickyCookie, stickySession } = this.params;
+    if (stickyCookie !== null && stickySession !== "")
+      return `stickycookie and stickysession exclude each other; ${this.name}`;
+    const kind = stickyCookie === null ? "route" : "cookie";
+    this.sticky = providers.lookup(sticky, kind) ?? null;
+    if (this.hasSessions && this.sticky === null) return `no module serves sticky sessions by ${kind}; ${this.name}`;
     this.nonce = this.params.nonce ?? "";
     this.maxAttempts = this.params.maxAttempts ?? Math.max(0, this.members.length - 1);
     gatherSlots(this.members);

@@ -109,6 +109,9 @@ function draft(process: ProcessRec, definitions: readonly Definition[], built: P
 
 function balancerDraft(balancers: Map<string, Draft>, url: string, { directive }: Definition): Draft {
   const name = balancerName(url);
+  if (name.length > MAX_BALANCER_NAME) {
+    throw errorAt(directive as Directive, `${directive.name} balancer name (${name}) too long`);
+  }
   let found = balancers.get(name);
   if (found === undefined) {
     found = { members: [], settings: {}, at: directive, methodAt: null };
@@ -122,6 +125,8 @@ function addSettings(draft: Draft, { whole, directive }: Definition): void {
   draft.settings = { ...draft.settings, ...whole };
   if (whole.lbmethod !== undefined) draft.methodAt = directive;
 }
+/** httpd has a field of fixed size for it. Source: modules/proxy/mod_proxy.h, PROXY_BALANCER_MAX_NAME_SIZE */
+const MAX_BALANCER_NAME = "balancer://".length + 84;
 
 /** A worker whose name is a prefix serves this URL, too, and its parameters stay as they are. */
 function addWorker(process: ProcessRec, workers: ProxyWorker[], definition: Definition, built: ProxyWorker[]): void {

@@ -27,23 +27,32 @@ export function proxyHandler(r: RequestRec): Status | Promise<Status> {
   const checked = checkForwards(r, getProxyConfig(r.perDirConfig));
   if (checked !== OK) return checked;
   const attempt = new ProxyAttempt(r.filename.slice(6));
-  const answer = tryOnce(r, attempt, attempt.url);
-  return typeof answer === "number"
-    ? conclude(r, attempt, answer)
-    : answer.then((status) => conclude(r, attempt, status));
+  return tryOnce(r, attempt, attempt.url);
 }
 
 function tryOnce(r: RequestRec, attempt: ProxyAttempt, url: string): Status | Promise<Status> {
   attempt.url = url;
   attempt.worker = null;
   attempt.failure = null;
-  const { hooks } = r.server.process;
-  const elected = preRequest.run(hooks, r, attempt);
-  const answer =
-    typeof elected === "number" ? ask(r, attempt, elected) : elected.then((status) => ask(r, attempt, status));
-  return typeof answer === "number"
-    ? judge(r, attempt, url, answer)
-    : answer.then((status) => judge(r, attempt, url, status));
+  const elected = preRequest.run(r.server.process.hooks, r, attempt);
+  const answer = typeof elected === "number" ? ask(r, attempt, elected) : askLater(r, attempt, elected);
+  return typeof answer === "number" ? judge(r, attempt, url, answer) : judgeLater(r, attempt, url, answer);
+}
+
+// Not written where they are used: a closure in a function costs every call an object for the variables it holds.
+function askLater(r: RequestRec, attempt: ProxyAttempt, elected: Promise<Status>): Promise<Status> {
+  return elected.then((status) => ask(r, attempt, status));
+}
+
+function judgeLater(r: RequestRec, attempt: ProxyAttempt, url: string, answer: Promise<Status>): Promise<Status> {
+  return answer.then(
+    (status) => judge(r, attempt, url, status),
+    (error: unknown) => {
+      const { hooks } = r.server.process;
+      hooks.report(attempt.worker?.scheme ?? "proxy", schemeHandler.name, error, r);
+      return judge(r, attempt, url, 500);
+    },
+  );
 }
 
 function ask(r: RequestRec, attempt: ProxyAttempt, elected: Status): Status | Promise<Status> {
@@ -76,10 +85,10 @@ function judge(r: RequestRec, attempt: ProxyAttempt, url: string, status: Status
   const { balancer, worker } = attempt;
   if (attempt.failure?.timedOut) attempt.answered(r.conn.process.clock.now());
   attempt.electedAtMs = -1;
-  if (balancer === null || worker === null || r.out.started) return status;
-  if (status !== 503 && status !== 500) return status;
-  worker.setError(r.conn.process.clock.wallUs() / 1000);
-  if (status === 500 || worker.isUsable || attempt.number >= balancer.maxAttempts) return status;
+  if (balancer === null || worker === null || r.out.started) return conclude(r, attempt, status);
+  if (status !== 503 && status !== 500) return conclude(r, attempt, status);
+  worker.setError(r.conn.process.clock.wallUs() / 1000, attempt.failure?.cause ?? `status ${status} of the proxy`);
+  if (status === 500 || worker.isUsable || attempt.number >= balancer.maxAttempts) return conclude(r, attempt, status);
   attempt.number++;
   return tryOnce(r, attempt, url);
 }
@@ -89,5 +98,9 @@ function conclude(r: RequestRec, attempt: ProxyAttempt, status: Status): Status 
   const { hooks } = r.server.process;
   const judged = postRequest.run(hooks, r, attempt);
   releaseElected(attempt);
-  return typeof judged === "number" ? status : judged.then(() => status);
+  return typeof judged === "number" ? status : concludeLater(judged, status);
+}
+
+function concludeLater(judged: Promise<Status>, status: Status): Promise<Status> {
+  return judged.then(() => status);
 }

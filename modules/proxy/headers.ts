@@ -28,7 +28,7 @@ export interface RequestFraming {
 /** The request's head as the backend gets it. */
 export function requestHead(r: RequestRec, conf: ProxyConfig, url: ProxyUrl, framing: RequestFraming): string {
   const table = r.headersIn;
-  const { fields, ids } = table;
+  const { ids } = table;
   const clientHost = table.getId(h.HOST);
   const named = namedByConnection(table);
   let out = `${r.method} ${url.target} HTTP/1.${framing.http10 ? 0 : 1}\r\nHost: ${backendHost(r, conf, url, clientHost)}\r\n`;
@@ -39,36 +39,44 @@ export function requestHead(r: RequestRec, conf: ProxyConfig, url: ProxyUrl, fra
   let forwardedHost = add && clientHost !== undefined;
   let forwardedServer = add;
 
+  // Fields that go on as they are go on together: from `from` on they wait to be written.
+  let from = 0;
   for (let i = 0; i < ids.length; i++) {
     const id = ids[i]!;
-    const name = fields[2 * i]!;
-    let value = fields[2 * i + 1]!;
+    let added: string | null = null;
     if (id !== h.OTHER && id <= h.X_FORWARDED_SERVER) {
-      // Host to Proxy-Connection: hop-by-hop, or made anew
-      if (id <= h.PROXY_CONNECTION) {
-        if (id !== h.EXPECT || !expect) continue;
+      if (id === h.EXPECT && expect) {
         expect = false;
+        if (!isNamed(table, i, named)) continue;
       }
-      if (named?.includes(name.toLowerCase())) continue;
-      if (id === h.VIA) {
-        if (conf.via === "block") continue;
-        if (via !== "") {
-          value += `, ${via}`;
-          via = "";
+      if (id > h.PROXY_CONNECTION && !isNamed(table, i, named)) {
+        if (id === h.VIA) {
+          if (conf.via !== "block") {
+            if (via === "") continue;
+            added = via;
+            via = "";
+          }
+        } else if (id === h.X_FORWARDED_FOR) {
+          if (!forwardedFor) continue;
+          added = r.conn.peerIp;
+          forwardedFor = false;
+        } else if (id === h.X_FORWARDED_HOST) {
+          if (!forwardedHost) continue;
+          added = clientHost!;
+          forwardedHost = false;
+        } else if (id === h.X_FORWARDED_SERVER) {
+          if (!forwardedServer) continue;
+          added = r.server.hostname;
+          forwardedServer = false;
         }
-      } else if (id === h.X_FORWARDED_FOR) {
-        if (forwardedFor) value += `, ${r.conn.peerIp}`;
-        forwardedFor = false;
-      } else if (id === h.X_FORWARDED_HOST) {
-        if (forwardedHost) value += `, ${clientHost}`;
-        forwardedHost = false;
-      } else if (id === h.X_FORWARDED_SERVER) {
-        if (forwardedServer) value += `, ${r.server.hostname}`;
-        forwardedServer = false;
       }
-    } else if (named?.includes(name.toLowerCase())) continue;
-    out += `${name}: ${value}\r\n`;
+      // Host to Proxy-Connection: hop-by-hop, or made anew
+    } else if (!isNamed(table, i, named) && !(id === h.PROXY_AUTHORIZATION && isOurs(r))) continue;
+    if (from < i) out += table.lines(from, i);
+    from = i + 1;
+    if (added !== null) out += `${table.nameAt(i)}: ${table.valueAt(i)}, ${added}\r\n`;
   }
+  if (from < ids.length) out += table.lines(from, ids.length);
 
   if (via !== "") out += `Via: ${via}\r\n`;
   if (expect) out += "Expect: 100-Continue\r\n";
@@ -94,6 +102,15 @@ function backendHost(r: RequestRec, conf: ProxyConfig, url: ProxyUrl, clientHost
   const host = url.host.includes(":") ? `[${url.host}]` : url.host;
   const port = url.port;
   return port === 0 || port === 80 || (port === 443 && url.scheme === "https") ? host : `${host}:${port}`;
+}
+
+/** Whether credentials for a proxy were for this one: it asked for them. */
+function isOurs(r: RequestRec): boolean {
+  return r.user !== null && r.getEnv("Proxy-Chain-Auth") === undefined;
+}
+
+function isNamed(table: h.HeaderTable, i: number, named: readonly string[] | null): boolean {
+  return named?.includes(table.nameAt(i).toLowerCase()) ?? false;
 }
 
 /** Lower-case names that Connection lists; null in the usual case: none that would not be removed anyway. */

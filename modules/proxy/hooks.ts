@@ -15,8 +15,10 @@ export const canonHandler = runFirst<[r: RequestRec, url: string]>("canon_handle
 export const preRequest = runFirst<[r: RequestRec, attempt: ProxyAttempt]>("pre_request");
 
 /** Speaks to the backend: sends the request and passes the response on. */
-export const schemeHandler =
-  runFirst<[r: RequestRec, worker: ProxyWorker, url: ProxyUrl, attempt: ProxyAttempt]>("scheme_handler");
+export const schemeHandler = runFirst<[r: RequestRec, worker: ProxyWorker, url: ProxyUrl, attempt: ProxyAttempt]>(
+  "scheme_handler",
+  { promiseDecides: true },
+);
 
 /** Judges how the last attempt ended. */
 export const postRequest = runAll<[r: RequestRec, attempt: ProxyAttempt]>("post_request");

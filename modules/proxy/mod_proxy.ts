@@ -12,6 +12,7 @@ import { splitUnixUrl } from "../server/uri.ts";
 import { proxyConfigSchema, proxyModuleRef } from "./config.ts";
 import { buildStates, closePools, type Definition, definitionsOf } from "./definitions.ts";
 import { proxyFixups, proxyHandler } from "./handler.ts";
+import { healthContext } from "./health_check.ts";
 import { type BalancerSettings, parseBalancerParam, parseWorkerParam, type WorkerSettings } from "./params.ts";
 import type { ProxyPassRule } from "./pass.ts";
 import { preTranslate, translate, walkProxySections } from "./translate.ts";
@@ -197,21 +198,24 @@ function define(
   settings: readonly (readonly [key: string, value: string])[],
   isMatch: boolean,
   balancer = "",
+  /** What is added to the error of a parameter. */
+  told: (key: string, value: string) => string = () => "",
 ): string | null {
   const worker: WorkerSettings = {};
   const whole: BalancerSettings = {};
   if (kind === "worker" || kind === "member" || (kind === "set" && !isBalancer(url))) {
     const parsed = parseWorkerUrl(url, "", isMatch);
     if (typeof parsed === "string") return parsed;
+    const health = cmd.hasModule("mod_proxy_hcheck") ? healthContext(cmd.server) : null;
     for (const [key, value] of settings) {
-      const error = parseWorkerParam(worker, key, value);
-      if (error !== null) return error;
+      const error = parseWorkerParam(worker, key, value, health);
+      if (error !== null) return error + told(key, value);
     }
   } else {
     if (/^balancer:\/\/(\/|$)/i.test(url)) return "Bad syntax for a balancer name (balancer://)";
     for (const [key, value] of settings) {
       const error = parseBalancerParam(whole, key, value);
-      if (error !== null) return error;
+      if (error !== null) return error + told(key, value);
     }
   }
   const definition: Definition = { kind, url, isMatch, balancer, worker, whole, directive: cmd.directive };
@@ -289,29 +293,24 @@ function proxySet(cmd: CommandContext, words: Words): string | undefined {
   return setParams(cmd, url, rest, cmd.scope.kind === "proxy" ? "in section" : "outside", "ProxySet:");
 }
 
+/** @param by the directive, as its errors begin */
 function setParams(
   cmd: CommandContext,
   url: string,
   words: Words,
   place: "in section" | "outside",
-  said: string,
+  by: "ProxySet:" | "<Proxy" = "ProxySet:",
 ): string | undefined {
   const settings: (readonly [string, string])[] = [];
   for (const word of words) {
-    if (!word.includes("=")) return "Invalid ProxySet parameter. Parameter must be in the form 'key=value'";
+    if (!word.includes("=")) {
+      return `Invalid ${by.replace(/\W/, "")} parameter. Parameter must be in the form 'key=value'`;
+    }
     settings.push([word.slice(0, word.indexOf("=")), word.slice(word.indexOf("=") + 1)]);
   }
   const kind = place === "outside" ? "set" : isBalancer(url) ? "balancer" : "worker";
-  const error = define(cmd, kind, url, settings, false);
-  return error === null ? undefined : `${said} ${error}${wrongSetting(url, settings)}`;
-}
-
-/** " key=value; URL" of the setting that is wrong. */
-function wrongSetting(url: string, settings: readonly (readonly [string, string])[]): string {
-  const wrong = settings.find(([key, value]) =>
-    isBalancer(url) ? parseBalancerParam({}, key, value) !== null : parseWorkerParam({}, key, value) !== null,
-  );
-  return wrong === undefined ? "" : ` ${wrong[0]}=${wrong[1]}; ${url}`;
+  const error = define(cmd, kind, url, settings, false, "", (key, value) => ` ${key}=${value}; ${url}`);
+  return error === null ? undefined : `${by} ${error}`;
 }
 
 function proxySection(cmd: CommandContext, args: string): string | undefined {
@@ -345,7 +344,7 @@ function openProxy(
   }
   if (more.length > 0) {
     if (pattern !== null) return `<${section}> arguments are not supported for wildcards and regular expressions`;
-    const error = setParams(cmd, arg, more, "in section", `<${section}`);
+    const error = setParams(cmd, arg, more, "in section", "<Proxy");
     if (error !== undefined) return error;
   }
   cmd.open({ kind: "proxy", section, arg, pattern, isRegex });

@@ -4,7 +4,10 @@
  *
  * Parsers answer null or the text of an error, in httpd's words; the caller puts the directive's name in front.
  */
+import { atoi as int } from "../config/units.ts";
 import type { BalancerParams, HashKey, ProxyBalancer } from "./balancer.ts";
+import { applyHealthCheck, type HealthCheckSettings, type HealthContext, parseHealthParam } from "./health_check.ts";
+import { parseStickyCookie } from "./sticky_cookie.ts";
 import { type ProxyWorker, parseStatus, type StatusChange, type WorkerParams } from "./worker.ts";
 
 /** What a line sets of a worker; plain data. Unset keys are absent. */
@@ -15,6 +18,7 @@ export interface WorkerSettings extends Partial<WorkerParams> {
   route?: string;
   redirect?: string;
   status?: StatusChange;
+  check?: HealthCheckSettings;
 }
 
 /** What a line sets of a balancer; plain data. Unset keys are absent. */
@@ -139,13 +143,6 @@ const WORKER: Readonly<Record<string, Rule<WorkerSettings>>> = {
     const ms = intervalOrInt(value, SECOND);
     return ms < 0 ? "slowstart must be a positive value" : put(into, "slowStartMs", ms);
   },
-  hcmethod: healthCheck,
-  hcinterval: healthCheck,
-  hcpasses: healthCheck,
-  hcfails: healthCheck,
-  hcuri: healthCheck,
-  hcexpr: healthCheck,
-  hctemplate: healthCheck,
   upgrade: () => "upgrade is not supported yet: protocol upgrades come with mod_proxy_wstunnel",
   secret: () => "secret is not supported: there is no mod_proxy_ajp",
   flusher: () => "flusher is not supported: there is no mod_proxy_fdpass",
@@ -161,6 +158,10 @@ const BALANCER: Readonly<Record<string, Rule<BalancerSettings>>> = {
     const bar = value.indexOf("|");
     put(into, "stickySession", (bar < 0 ? value : value.slice(0, bar)).slice(0, MAX_NAME));
     return put(into, "stickyPath", value.slice(bar + 1).slice(0, MAX_NAME));
+  },
+  stickycookie: (into, value) => {
+    const cookie = parseStickyCookie(value);
+    return typeof cookie === "string" ? cookie : put(into, "stickyCookie", cookie);
   },
   stickysessionsep: (into, value) => {
     if (value.length === 1) return put(into, "stickySeparator", value);
@@ -191,6 +192,10 @@ const BALANCER: Readonly<Record<string, Rule<BalancerSettings>>> = {
     const on = onOff(value);
     return on === null ? "failontimeout must be On|Off" : put(into, "failOnTimeout", on);
   },
+  panic: (into, value) => {
+    const on = onOff(value);
+    return on === null ? "panic must be On|Off" : put(into, "panic", on);
+  },
   forcerecovery: (into, value) => {
     const on = onOff(value);
     return on === null ? "forcerecovery must be On|Off" : put(into, "forceRecovery", on);
@@ -215,10 +220,21 @@ const BALANCER: Readonly<Record<string, Rule<BalancerSettings>>> = {
   },
 };
 
-/** Reads one parameter of a worker; keys are case-blind, and the last of a key wins. */
-export function parseWorkerParam(into: WorkerSettings, key: string, value: string): string | null {
+/**
+ * Reads one parameter of a worker; keys are case-blind, and the last of a key wins.
+ * @param health the names that hcexpr and hctemplate may use; null: nothing here checks members, and hc* is unknown
+ */
+export function parseWorkerParam(
+  into: WorkerSettings,
+  key: string,
+  value: string,
+  health: HealthContext | null = null,
+): string | null {
   const name = key.toLowerCase();
-  return Object.hasOwn(WORKER, name) ? WORKER[name]!(into, value, name) : "unknown Worker parameter";
+  if (Object.hasOwn(WORKER, name)) return WORKER[name]!(into, value, name);
+  if (health === null) return "unknown Worker parameter";
+  into.check ??= { context: health };
+  return parseHealthParam(into.check, name, value, health);
 }
 
 /** @param hasLbMethod says whether a method is loaded; without it the name is checked when the balancer is built */
@@ -235,7 +251,7 @@ export function parseBalancerParam(
 }
 
 export function applyWorkerSettings(worker: ProxyWorker, settings: WorkerSettings): void {
-  const { lbset, lbfactor, route, redirect, status, ...params } = settings;
+  const { lbset, lbfactor, route, redirect, status, check, ...params } = settings;
   Object.assign(worker.params, params);
   if (lbset !== undefined) worker.s.lbset = lbset;
   if (lbfactor !== undefined) worker.s.lbfactor = lbfactor;
@@ -245,6 +261,7 @@ export function applyWorkerSettings(worker: ProxyWorker, settings: WorkerSetting
     worker.setStatus(status.on);
     worker.clearStatus(status.off);
   }
+  if (check !== undefined) applyHealthCheck(worker, check);
 }
 
 export function applyBalancerSettings(balancer: ProxyBalancer, settings: BalancerSettings): void {
@@ -256,18 +273,9 @@ function put<S, K extends keyof S>(into: S, key: K, value: S[K]): null {
   return null;
 }
 
-function healthCheck(_into: WorkerSettings, _value: string, key: string): string {
-  return `${key} is not supported yet: health checks come with mod_proxy_hcheck`;
-}
-
 function onOff(value: string): boolean | null {
   const word = value.toLowerCase();
   return word === "on" ? true : word === "off" ? false : null;
-}
-
-/** atoi: leading digits, 0 without any. */
-function int(value: string): number {
-  return Number(/^\s*([+-]?\d+)/.exec(value)?.[1] ?? 0);
 }
 
 /**

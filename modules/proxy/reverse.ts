@@ -2,11 +2,9 @@
  * ProxyPassReverse and the cookie directives, applied to a response.
  * Source: httpd modules/proxy/mod_proxy_http.c process_proxy_header; proxy_util.c
  */
-import { getModuleConfig } from "../core/module.ts";
 import type { RequestRec } from "../core/records.ts";
-import { CONTENT_LOCATION, DESTINATION, type HeaderTable, HOST, LOCATION, SET_COOKIE, URI } from "../core/table.ts";
-import core from "../server/mod_core.ts";
-import { defaultPort } from "../server/uri.ts";
+import { CONTENT_LOCATION, DESTINATION, type HeaderTable, LOCATION, SET_COOKIE, URI } from "../core/table.ts";
+import { serverOrigin } from "../server/server_name.ts";
 import type { ProxyConfig } from "./config.ts";
 import { interpolateEnv } from "./pass.ts";
 import { mapCookie, type ReverseContext, reverseMap } from "./reverse_map.ts";
@@ -32,7 +30,7 @@ function mapField(r: RequestRec, conf: ProxyConfig, headers: HeaderTable, id: nu
   const entries = expanded(r, conf, conf.reverses, "path", "url");
   const context: ReverseContext = {
     balancer: (name) => getProxyServerState(r.server)?.balancers.get(`balancer://${name}`)?.members,
-    baseUrl: () => baseUrl(r),
+    baseUrl: () => serverOrigin(r),
   };
   for (let i = headers.indexOfId(id); i >= 0; i = headers.indexOfId(id, i + 1)) {
     headers.setValueAt(i, reverseMap(headers.valueAt(i), entries, context));
@@ -53,14 +51,4 @@ function expanded<K extends string, E extends Record<K, string> & { readonly int
     for (const key of keys) copy[key] = interpolateEnv(entry[key], (name) => r.getEnv(name));
     return copy as E;
   });
-}
-
-/** scheme://host[:port] of the request, by UseCanonicalName. */
-function baseUrl(r: RequestRec): string {
-  const scheme = r.conn.secure ? "https" : "http";
-  const host = r.headersIn.getId(HOST);
-  if (getModuleConfig(r.perDirConfig, core).useCanonicalName === "off" && host !== undefined)
-    return `${scheme}://${host}`;
-  const { hostname, port } = r.server;
-  return `${scheme}://${hostname}${port === 0 || port === defaultPort(scheme) ? "" : `:${port}`}`;
 }

@@ -4,6 +4,7 @@
 import { providerGroup } from "../core/providers.ts";
 import type { RequestRec } from "../core/records.ts";
 import type { ProxyBalancer } from "./balancer.ts";
+import type { ProxyWorker } from "./worker.ts";
 
 export interface SessionRoute {
   /** As the client sent it; "" (a separator with nothing behind) elects nobody, but is told in the environment. */
@@ -13,8 +14,10 @@ export interface SessionRoute {
 }
 
 export interface StickyProvider {
-  /** @param url of the balancer: balancer://name/path?query. Called only if the balancer has a stickysession. */
+  /** @param url of the balancer: balancer://name/path?query. Called only if the balancer has sessions. */
   findRoute(balancer: ProxyBalancer, r: RequestRec, url: string): SessionRoute | null;
+  /** Is told of the member of each attempt, by whatever it was elected. */
+  elected?(balancer: ProxyBalancer, r: RequestRec, worker: ProxyWorker): void;
 }
 
 export const sticky = providerGroup<StickyProvider>("sticky");

@@ -28,7 +28,7 @@ function match(r: RequestRec, early: boolean): Status {
   const found = findPass(section, rules, early, {
     path: early ? r.encodedUri : r.uri,
     rawTarget: rawTarget(r),
-    env: conf.interpolateEnv ? (name) => r.getEnv(name) : null,
+    env: conf.interpolateEnv ? envOf(r) : null,
   });
   if (found === null || found === "declined") return DECLINED;
   if (found.unsafeNocanon) {
@@ -46,6 +46,10 @@ function match(r: RequestRec, early: boolean): Status {
   return OK;
 }
 
+function envOf(r: RequestRec): (name: string) => string | undefined {
+  return (name) => r.getEnv(name);
+}
+
 /** The path and query as sent, without the host of an absolute target. */
 function rawTarget(r: RequestRec): string {
   const target = r.unparsedUri;
@@ -57,7 +61,7 @@ function rawTarget(r: RequestRec): string {
 /** map_to_storage: for a proxied request <Proxy> sections stand in the place of files. */
 export function walkProxySections(r: RequestRec): Status {
   if (r.proxyreq === "none") return DECLINED;
-  if (r.server.proxies.length > 0) sectionWalk(r, r.filename.slice(6));
+  if (r.server.proxies.length > 0 || r.server.conditional) sectionWalk(r, r.filename.slice(6));
   return OK;
 }
 

@@ -6,6 +6,7 @@ import type { ErrorLog } from "../core/error_log.ts";
 import type { SlotmemProvider } from "../slotmem/slotmem.ts";
 import { type Slot, Struct } from "../slotmem/struct.ts";
 import type { ConnPool } from "./conn_pool.ts";
+import type { HealthCheck } from "./health_check.ts";
 import type { WorkerUrl } from "./worker_url.ts";
 
 /** Status bits, with httpd's letters and values. */
@@ -21,6 +22,8 @@ export const HOT_STANDBY = 0x0100; // H
 export const FREE = 0x0200; // F
 export const HC_FAIL = 0x0400; // C
 export const HOT_SPARE = 0x0800; // R
+/** Its balancer panics: HC_FAIL does not count. Not httpd's, and not printed. */
+export const HC_IGNORED = 0x1000;
 
 /** In printing order. */
 const FLAGS: readonly (readonly [letter: string, bit: number, text: string])[] = [
@@ -38,6 +41,7 @@ const FLAGS: readonly (readonly [letter: string, bit: number, text: string])[] =
   ["C", HC_FAIL, "HcFl "],
 ];
 const NOT_USABLE = IN_SHUTDOWN | DISABLED | STOPPED | IN_ERROR | HC_FAIL;
+const NOT_USABLE_IN_PANIC = NOT_USABLE & ~HC_FAIL;
 
 /** What `key=value` sets; durations in milliseconds. */
 export interface WorkerParams {
@@ -156,6 +160,12 @@ export class ProxyWorker {
   lead: ProxyWorker = this;
   /** What `slowstart` has left this member of elections, 0 to 1. */
   rampCredit = 0;
+  /** null: no hc* parameter was given. */
+  check: HealthCheck | null = null;
+  /** The status bits that the configuration set: what differs from them in `s.status` came later. */
+  configuredStatus = 0;
+  /** Why traffic put it in error, last; as this child saw it. */
+  errorReason = "";
 
   constructor(url: WorkerUrl, kind: "plain" | "member" | "match" | "generic" = "plain") {
     this.name = url.name;
@@ -182,7 +192,9 @@ export class ProxyWorker {
   }
 
   get isUsable(): boolean {
-    return (this.s.i32[STATUS]! & (NOT_USABLE | INITIALIZED)) === INITIALIZED;
+    const status = this.s.i32[STATUS]!;
+    if ((status & (NOT_USABLE | INITIALIZED)) === INITIALIZED) return true;
+    return (status & (NOT_USABLE_IN_PANIC | INITIALIZED | HC_IGNORED)) === (INITIALIZED | HC_IGNORED);
   }
 
   /** Resolves the pool's limits and lets the worker serve. Once, after all parameters are set. */
@@ -193,6 +205,7 @@ export class ProxyWorker {
     if (params.smax < 0 || params.smax > params.max) params.smax = params.max;
     if (params.min > params.smax) params.min = params.smax;
     this.setStatus(INITIALIZED);
+    this.configuredStatus = this.s.status;
   }
 
   has(bits: number): boolean {
@@ -222,9 +235,10 @@ export class ProxyWorker {
   }
 
   /** Takes the worker out for `retry`, unless it ignores errors. Answers whether it did. @param nowMs wall clock */
-  setError(nowMs: number): boolean {
+  setError(nowMs: number, reason = ""): boolean {
     if (this.has(IGNORE_ERRORS)) return false;
     this.s.errorTimeMs = nowMs;
+    this.errorReason = reason;
     this.setStatus(IN_ERROR);
     return true;
   }

@@ -39,6 +39,15 @@ export function elect(r: RequestRec, attempt: ProxyAttempt): Status | Promise<St
   }
   if (chosen !== null) return take(balancer, r, attempt, session, chosen);
   if (balancer.params.timeoutMs === 0) return nobody(balancer, r);
+  return takeLater(balancer, r, attempt, session);
+}
+
+function takeLater(
+  balancer: ProxyBalancer,
+  r: RequestRec,
+  attempt: ProxyAttempt,
+  session: SessionRoute | null,
+): Promise<Status> {
   return waitForMember(balancer, r).then((worker) =>
     worker === null ? nobody(balancer, r) : take(balancer, r, attempt, session, worker),
   );
@@ -112,7 +121,7 @@ function electFreely(
       `proxy: ${params.lbmethod} selected worker "${elected.name}" : busy ${busy} : lbstatus ${lbstatus}`,
     );
   }
-  if (params.stickySession !== "") r.setEnv("BALANCER_ROUTE_CHANGED", "1");
+  if (balancer.hasSessions) r.setEnv("BALANCER_ROUTE_CHANGED", "1");
   return elected;
 }
 
@@ -162,7 +171,7 @@ function tellElection(
 
 /** The route that the request's session asks for. */
 function findSession(balancer: ProxyBalancer, r: RequestRec, url: string): SessionRoute | null {
-  if (balancer.params.stickySession === "" || balancer.sticky === null) return null;
+  if (!balancer.hasSessions || balancer.sticky === null) return null;
   const session = balancer.sticky.findRoute(balancer, r, url);
   if (session !== null && session.route !== "" && r.server.log.enabled(LOG, 7)) {
     r.server.log.debug(LOG, "AH01161", `Found route ${session.route}`);
@@ -248,15 +257,13 @@ function take(
   if (balancer.lbmethod?.observe !== undefined) attempt.electedAtMs = r.conn.process.clock.now();
   const slash = attempt.url.indexOf("/", 11);
   attempt.url = slash < 0 ? worker.name : worker.name + attempt.url.slice(slash);
-  r.setEnv("BALANCER_NAME", balancer.name);
-  r.setEnv("BALANCER_WORKER_NAME", worker.name);
-  r.setEnv("BALANCER_WORKER_ROUTE", worker.route);
+  attempt.session = session;
+  r.setEnvSource(attempt);
   if (session !== null) {
-    r.setEnv("BALANCER_SESSION_STICKY", session.name);
-    r.setEnv("BALANCER_SESSION_ROUTE", session.route);
     r.setNote("session-sticky", session.name);
     r.setNote("session-route", session.route);
   }
+  if (balancer.hasSessions) balancer.sticky?.elected?.(balancer, r, worker);
   if (r.server.log.enabled(LOG, 7)) {
     r.server.log.debug(LOG, "AH01172", `${balancer.name}: worker (${worker.name}) rewritten to ${attempt.url}`);
   }

@@ -23,7 +23,7 @@ export function judge(r: RequestRec, attempt: ProxyAttempt): Status {
 }
 
 function forceError(r: RequestRec, attempt: ProxyAttempt, ah: string, why: string): void {
-  if (!attempt.worker!.setError(r.conn.process.clock.wallUs() / 1000)) return;
+  if (!attempt.worker!.setError(r.conn.process.clock.wallUs() / 1000, why)) return;
   const name = attempt.worker!.displayName;
   r.server.log.error(
     "proxy_balancer",

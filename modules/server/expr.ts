@@ -1,48 +1,87 @@
 /**
- * ap_expr: the expressions of <If>, Require expr, Header expr=, CustomLog expr= and ProxyHCExpr.
+ * ap_expr: the expressions of <If>, Require expr, Header expr=, CustomLog expr= and ProxyHCExpr. Parsed once, to closures.
  * Source: httpd server/util_expr_eval.c, docs/manual/expr.html
+ *
+ * The text of an expression is Unicode, as configurations are, and becomes UTF-8 bytes.
  */
-import type { RequestRec } from "../core/records.ts";
+import type { Expr, ExprSubject } from "../core/expr.ts";
+import { ParseError, parseBool, parseString } from "./expr_parse.ts";
 
-/** What an expression is evaluated against. */
-export interface ExprSubject {
-  /** The value of %{NAME}; "" when it is not set. `name` is upper case. */
-  variable(name: string): string;
-  /** The value of a string function, such as `req` with "Host"; "" when there is none. `name` is lower case. */
-  call(name: string, argument: string): string;
-  /** What the regular expressions matched last: $0 to $9. Kept between the expressions of one subject. */
-  groups: readonly string[];
-}
+export { type Expr, ExprFailure, type ExprSubject } from "../core/expr.ts";
 
 /** The variables and string functions that an expression may use; any other is an error where it is parsed. */
 export interface ExprNames {
+  /** Upper case; "SSL_*" stands for every name with that beginning. */
   readonly variables: ReadonlySet<string>;
+  /** Lower case. */
   readonly functions: ReadonlySet<string>;
-}
-
-/** A parsed expression that answers a `T`. */
-export interface Expr<T> {
-  readonly text: string;
-  evaluate(subject: ExprSubject): T;
 }
 
 /** A text that is no expression. */
 export interface ExprError {
+  /** In httpd's words. */
   readonly error: string;
-  /** Where in the text, from 1. */
+  /** Where in the text, from 1; its length plus 1 when it ends too early. */
   readonly column: number;
 }
 
+/** What a request has. */
+export const REQUEST_NAMES: ExprNames = {
+  variables: new Set(
+    (
+      "HTTP_ACCEPT HTTP_COOKIE HTTP_FORWARDED HTTP_HOST HTTP_PROXY_CONNECTION HTTP_REFERER HTTP_USER_AGENT " +
+      "REQUEST_METHOD REQUEST_SCHEME REQUEST_URI REQUEST_FILENAME REQUEST_LOG_ID REQUEST_STATUS " +
+      "REMOTE_ADDR REMOTE_HOST REMOTE_IDENT REMOTE_PORT REMOTE_USER AUTH_TYPE " +
+      "SERVER_ADMIN SERVER_NAME SERVER_PORT SERVER_PROTOCOL SERVER_SOFTWARE API_VERSION " +
+      "SCRIPT_FILENAME SCRIPT_USER SCRIPT_GROUP PATH_INFO QUERY_STRING IS_SUBREQ THE_REQUEST " +
+      "DOCUMENT_ROOT DOCUMENT_URI CONTEXT_PREFIX CONTEXT_DOCUMENT_ROOT CONTENT_TYPE HANDLER LAST_MODIFIED " +
+      "TIME TIME_YEAR TIME_MON TIME_DAY TIME_HOUR TIME_MIN TIME_SEC TIME_WDAY " +
+      "HTTPS HTTP2 IPV6 CONN_LOG_ID CONN_REMOTE_ADDR SSL_* HC_BODY"
+    ).split(" "),
+  ),
+  functions: new Set("req http req_novary resp reqenv osenv note env file filesize md5 sha1 ssl hc".split(" ")),
+};
+
 /** @param names what may be used; by default, what a request has */
-export function parseExpr(_text: string, _names?: ExprNames): { readonly expr: Expr<boolean> } | ExprError {
-  return { error: "expressions are not supported yet", column: 1 };
+export function parseExpr(
+  text: string,
+  names: ExprNames = REQUEST_NAMES,
+): { readonly expr: Expr<boolean> } | ExprError {
+  return attempt(text, (bytes) => {
+    const cond = parseBool(bytes, names);
+    return (subject) => {
+      const result = cond(subject);
+      subject.evaluated?.();
+      return result;
+    };
+  });
 }
 
 /** A text with %{VAR}, %{func:arg} and $1 in it, as `Require` and `RedirectMatch` take it. */
-export function parseStringExpr(_text: string, _names?: ExprNames): { readonly expr: Expr<string> } | ExprError {
-  return { error: "expressions are not supported yet", column: 1 };
+export function parseStringExpr(
+  text: string,
+  names: ExprNames = REQUEST_NAMES,
+): { readonly expr: Expr<string> } | ExprError {
+  return attempt(text, (bytes) => parseString(bytes, names));
 }
 
-export function requestSubject(_r: RequestRec): ExprSubject {
-  return { variable: () => "", call: () => "", groups: [] };
+function attempt<T>(
+  text: string,
+  parse: (bytes: string) => (s: ExprSubject) => T,
+): { readonly expr: Expr<T> } | ExprError {
+  const bytes = utf8(text);
+  try {
+    return { expr: { text, evaluate: parse(bytes) } };
+  } catch (error) {
+    if (!(error instanceof ParseError)) throw error;
+    // Bytes that continue a character count for no column.
+    return { error: error.message, column: bytes.slice(0, error.at).replace(/[\x80-\xbf]/g, "").length + 1 };
+  }
+}
+
+function utf8(text: string): string {
+  if (/^[\0-\x7f]*$/.test(text)) return text;
+  let bytes = "";
+  for (const byte of new TextEncoder().encode(text)) bytes += String.fromCharCode(byte);
+  return bytes;
 }

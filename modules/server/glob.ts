@@ -7,7 +7,7 @@
  * A pattern that the whole text must match: `*` any run, `?` one character, `[...]` a set.
  * @param pathname "*" and "?" stop at a slash, as in <Location>; in <Proxy> they do not
  */
-export function compileGlob(glob: string, pathname: boolean): RegExp {
+export function compileGlob(glob: string, pathname: boolean, ignoreCase = false): RegExp {
   const any = pathname ? "[^/]" : "[^]";
   let source = "";
   for (let i = 0; i < glob.length; i++) {
@@ -32,7 +32,7 @@ export function compileGlob(glob: string, pathname: boolean): RegExp {
       source += escapeRegex(c);
     }
   }
-  return new RegExp(`^${source}$`);
+  return new RegExp(`^${source}$`, ignoreCase ? "i" : "");
 }
 
 function escapeRegex(c: string): string {

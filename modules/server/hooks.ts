@@ -39,7 +39,7 @@ export const accessChecker = runAll<[r: RequestRec]>("access_checker");
 /** Last changes before the content is made. */
 export const fixups = runAll<[r: RequestRec]>("fixups");
 /** Makes the content. */
-export const handler = runFirst<[r: RequestRec]>("handler");
+export const handler = runFirst<[r: RequestRec]>("handler", { promiseDecides: true });
 /** The head of a page that the server makes for an error is about to be written. */
 export const insertErrorFilter = runVoid<[r: RequestRec]>("insert_error_filter");
 /** The response's head is about to be written. */

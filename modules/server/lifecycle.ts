@@ -6,14 +6,15 @@ import { buildServers } from "../config/build.ts";
 import type { Directive } from "../config/directive.ts";
 import type { Clock, TimerWheel } from "../core/clock.ts";
 import type { ErrorLog } from "../core/error_log.ts";
-import type { FileHost } from "../core/files.ts";
 import { Hooks } from "../core/hooks.ts";
+import type { Host } from "../core/host.ts";
 import { getModuleConfig, type Module, Registrar } from "../core/module.ts";
 import { Providers } from "../core/providers.ts";
 import type { ProcessRec, RequestRec } from "../core/records.ts";
 import type { SocketHost } from "../net/socket.ts";
 import { checkConfig, childExit, childInit, postConfig } from "./hooks.ts";
 import core, { logLevelsOf } from "./mod_core.ts";
+import { isAccessible } from "./request.ts";
 
 /** What a generation is made from. */
 export interface GenerationInput {
@@ -22,7 +23,7 @@ export interface GenerationInput {
   readonly clock: Clock;
   readonly wheel: TimerWheel;
   readonly sockets: SocketHost;
-  readonly files: FileHost;
+  readonly host: Host;
   readonly generation: number;
   readonly resolvePath: (path: string) => string;
   readonly warn: (ahNumber: string, message: string, at: Directive) => void;
@@ -51,7 +52,8 @@ export function makeGeneration(input: GenerationInput): ProcessRec {
     wheel: input.wheel,
     servers,
     sockets: input.sockets,
-    files: input.files,
+    host: input.host,
+    isAccessible,
     log: input.openLog(conf.errorLog).at(logLevelsOf(conf.logLevels)),
     serverRoot: input.resolvePath("."),
     runtimeDir: input.resolvePath(conf.runtimeDir || "."),

@@ -4,12 +4,11 @@
  */
 import { z } from "zod";
 import { splitWords } from "../config/directive.ts";
-import { compileRegex } from "../config/regex.ts";
-import type { CommandContext, ScopeInfo } from "../core/command.ts";
+import type { CommandContext } from "../core/command.ts";
 import { LEVELS, levelRank } from "../core/error_log.ts";
 import { defineModule } from "../core/module.ts";
-import { ServerRec, type VhostAddr } from "../core/records.ts";
-import { compileGlob } from "./glob.ts";
+import { noEffectCommands } from "./no_effect.ts";
+import { sectionCommands } from "./sections.ts";
 
 /** What `Listen` asks for. */
 export interface ListenSpec {
@@ -45,6 +44,7 @@ const schema = z.object({
   mergeSlashes: z.boolean().default(true),
   traceEnable: z.enum(["on", "off", "extended"]).default("on"),
   useCanonicalName: z.enum(["on", "off", "dns"]).default("off"),
+  useCanonicalPhysicalPort: z.boolean().default(false),
   strictHostCheck: z.boolean().default(false),
   serverTokens: z.enum(["full", "os", "minimal", "minor", "major", "prod"]).default("full"),
   serverSignature: z.enum(["off", "on", "email"]).default("off"),
@@ -60,9 +60,10 @@ const core = defineModule({
   name: "mod_core",
   config: schema,
   append: ["listen"],
-  commands: ({ flag, take1, take12, iterate, raw, section }) => [
+  commands: ({ flag, take1, take12, iterate, raw }) => [
     take1("ServerName", "server", setServerName, "The hostname and port of the server"),
     iterate("ServerAlias", "vhost", addServerAlias, "A name or names alternately used to access the server"),
+    take1("ServerPath", "server", setServerPath, "The pathname the server can be reached at"),
     take1("ServerRoot", "global", "serverRoot", "Common directory of server-related files (logs, confs, etc.)"),
     take1(
       "DefaultRuntimeDir",
@@ -91,38 +92,28 @@ const core = defineModule({
     flag("MergeSlashes", "server", "mergeSlashes", "Controls whether consecutive slashes in the URI path are merged"),
     take1("TraceEnable", "server", setTraceEnable, "'on' (default), 'off' or 'extended' to trace request body content"),
     take1("UseCanonicalName", "any", setCanonicalName, "How to work out the ServerName : Port when constructing URLs"),
+    flag(
+      "UseCanonicalPhysicalPort",
+      "any",
+      "useCanonicalPhysicalPort",
+      "Whether to use the physical port when constructing URLs",
+    ),
     flag("StrictHostCheck", "server", "strictHostCheck", "Controls whether a hostname match is required"),
     raw("ServerTokens", "global", setServerTokens, "Determine tokens displayed in the Server: header"),
     take1("ServerSignature", "any", setServerSignature, "En-/disable server signature (on|off|email)"),
     take1("SetHandler", "any", setHandler, "a handler name that overrides any other configured handler"),
     raw("Error", "any", (_cmd, text) => text, "Generate a configuration error: its text"),
     iterate("Define", "any", () => undefined, "Define a variable (executed while reading)"),
-    section("VirtualHost", "global", virtualHost, "Container for directives affecting resources of one host"),
-    section("Location", "server", location, "Container for directives affecting resources located at a URL"),
-    section("LocationMatch", "server", locationMatch, "Container for directives affecting resources whose URL matches"),
-    // sluice serves no files: what these hold applies to none of its requests, as in httpd to none that is proxied.
-    section(
-      "Directory",
-      "server",
-      fileSection,
-      "Container for directives of a directory; without effect on proxied requests",
-    ),
-    section(
-      "DirectoryMatch",
-      "server",
-      fileSection,
-      "Container for directives of directories; without effect on proxied requests",
-    ),
-    section("Files", "server", fileSection, "Container for directives of files; without effect on proxied requests"),
-    section(
-      "FilesMatch",
-      "server",
-      fileSection,
-      "Container for directives of files; without effect on proxied requests",
-    ),
+    iterate("NameVirtualHost", "global", nameVirtualHost, "without effect since httpd 2.4"),
+    ...sectionCommands,
+    ...noEffectCommands,
   ],
 });
 export default core;
+
+function nameVirtualHost(cmd: CommandContext): void {
+  cmd.warn("AH00548", "NameVirtualHost has no effect and will be removed in the next release");
+}
 
 /** "Apache/2.4.71 (sluice)" by ServerTokens. */
 export function serverToken(conf: CoreConfig): string {
@@ -155,6 +146,11 @@ function setServerName(cmd: CommandContext, arg: string): string | undefined {
 function addServerAlias(cmd: CommandContext, name: string): void {
   const list = /[*?]/.test(name) ? cmd.server.wildNames : cmd.server.names;
   list.push(name.toLowerCase());
+}
+
+/** For clients so old that they send no Host: the path says which virtual host is meant. */
+function setServerPath(cmd: CommandContext, path: string): void {
+  cmd.server.path = path;
 }
 
 function addListen(cmd: CommandContext, arg: string, protocol?: string): string | undefined {
@@ -281,58 +277,11 @@ function setServerSignature(cmd: CommandContext, arg: string): string | undefine
 }
 
 /** Handlers of httpd that are still missing here. */
-const LATER_HANDLERS: readonly string[] = ["balancer-manager", "server-status", "server-info", "heartbeat"];
+const LATER_HANDLERS: readonly string[] = ["balancer-manager", "server-status", "server-info"];
 
 function setHandler(cmd: CommandContext, arg: string): string | undefined {
   const name = arg.toLowerCase() === "none" ? "" : arg;
   if (LATER_HANDLERS.includes(name) || name.startsWith("proxy:")) return `SetHandler ${name} is not supported yet`;
   cmd.set("handler", name);
   return undefined;
-}
-
-function virtualHost(cmd: CommandContext, args: string): string | undefined {
-  const addrs: VhostAddr[] = [];
-  for (const { text } of splitWords(args, 1)) {
-    const match = /^(\[[0-9a-fA-F:.]+\]|[^:[\]]+)(?::(\d+|\*))?$/.exec(text);
-    if (match === null) return `The address or port is invalid: ${text}`;
-    const host = match[1]!.toLowerCase() === "_default_" ? "*" : match[1]!.replace(/^\[|\]$/g, "").toLowerCase();
-    addrs.push({ host, port: match[2] === undefined || match[2] === "*" ? 0 : Number(match[2]), text });
-  }
-  const { file, line } = cmd.directive;
-  cmd.open(
-    { kind: "server", section: "VirtualHost", arg: args, pattern: null, isRegex: false },
-    new ServerRec(true, file, line, addrs),
-  );
-  return undefined;
-}
-
-function location(cmd: CommandContext, args: string): string | undefined {
-  const words = splitWords(args, 1).map((w) => w.text);
-  if (words[0] === "~") {
-    return words[1] === undefined
-      ? "<Location> directive requires additional arguments"
-      : openLocation(cmd, "Location", words[1], true);
-  }
-  return openLocation(cmd, "Location", words[0]!, false);
-}
-
-function locationMatch(cmd: CommandContext, args: string): string | undefined {
-  return openLocation(cmd, "LocationMatch", splitWords(args, 1)[0]!.text, true);
-}
-
-function openLocation(cmd: CommandContext, section: string, arg: string, isRegex: boolean): string | undefined {
-  let pattern: RegExp | null = null;
-  try {
-    if (isRegex) pattern = compileRegex(arg);
-    else if (/[*?[]/.test(arg)) pattern = compileGlob(arg, true);
-  } catch (error) {
-    return `Regex could not be compiled: ${(error as Error).message}`;
-  }
-  const scope: ScopeInfo = { kind: "location", section, arg, pattern, isRegex };
-  cmd.open(scope);
-  return undefined;
-}
-
-function fileSection(cmd: CommandContext, args: string): void {
-  cmd.open({ kind: "none", section: cmd.directive.name, arg: args, pattern: null, isRegex: false });
 }

@@ -3,7 +3,7 @@
  * Source: httpd server/request.c, ap_process_request_internal
  */
 import { getModuleConfig } from "../core/module.ts";
-import type { RequestRec } from "../core/records.ts";
+import { RequestRec } from "../core/records.ts";
 import { DECLINED, DONE, OK, type Status } from "../core/status.ts";
 import * as hooks from "./hooks.ts";
 import core from "./mod_core.ts";
@@ -15,7 +15,8 @@ type Phase = (r: RequestRec) => Status | Promise<Status>;
 /** OK or DECLINED: on to the next phase. Anything else ends the request. */
 const PHASES: readonly Phase[] = [
   parseUri,
-  (r) => hooks.postReadRequest.run(r.server.process.hooks, r),
+  postRead,
+  normalizeUri,
   preTranslate,
   decodeUri,
   translate,
@@ -31,26 +32,68 @@ export function processRequestInternal(r: RequestRec): Status | Promise<Status> 
   return from(0, r);
 }
 
+/** What is asked of a URI that is not served: mapping and access. */
+const LOOKUP = PHASES.filter((phase) => phase !== postRead && phase !== serve);
+
+/**
+ * Whether a GET of `uri` by the client of `r` would be let through. An answer that has to be waited for counts as no: an
+ * expression cannot wait.
+ * Source: httpd ap_sub_req_lookup_uri, op_url_subr
+ */
+export function isAccessible(r: RequestRec, uri: string): boolean {
+  if (r.main !== null) return false; // a condition on the way would ask again
+  const { conn, server, protoNum, requestLine, requestTimeUs } = r;
+  const target = uri.startsWith("/") ? uri : r.encodedUri.slice(0, r.encodedUri.lastIndexOf("/") + 1) + uri;
+  const head = { method: "GET", target, protoNum, requestLine, headers: r.headersIn.clone() };
+  const sub = new RequestRec(conn, server, head, requestTimeUs);
+  sub.main = r;
+  sub.encodedUri = target;
+  sub.hostname = r.hostname;
+  sub.useragentIp = r.useragentIp;
+  sub.useragentPort = r.useragentPort;
+  for (const [name, value] of r.env) sub.setEnv(name, value);
+  for (const phase of LOOKUP) {
+    const answer = phase(sub);
+    if (typeof answer !== "number") return false;
+    if (answer !== OK && answer !== DECLINED) return answer < 400 && answer !== DONE;
+  }
+  return true;
+}
+
 function from(phase: number, r: RequestRec): Status | Promise<Status> {
   for (let i = phase; i < PHASES.length - 1; i++) {
     const answer = PHASES[i]!(r);
-    if (typeof answer !== "number") {
-      return answer.then((status) => (status === OK || status === DECLINED ? from(i + 1, r) : status));
-    }
+    if (typeof answer !== "number") return resume(answer, i + 1, r);
     if (answer !== OK && answer !== DECLINED) return answer;
   }
   return PHASES[PHASES.length - 1]!(r);
 }
 
+// Not written where it is used: a closure in a function costs every call an object for the variables it holds.
+function resume(answer: Promise<Status>, next: number, r: RequestRec): Promise<Status> {
+  return answer.then((status) => (status === OK || status === DECLINED ? from(next, r) : status));
+}
+
+/** `post_read_request` sees the path as it was sent, but for slashes at its begin. */
 function parseUri(r: RequestRec): Status {
   const { path, query } = splitTarget(r.encodedUri);
   r.args = query;
+  r.encodedUri = path;
+  r.uri = path.startsWith("//") ? path.replace(/^\/+/, "/") : path;
+  return OK;
+}
+
+function normalizeUri(r: RequestRec): Status {
   const conf = getModuleConfig(r.server.config, core);
-  const normal = normalizePath(path, conf.mergeSlashes);
+  const normal = normalizePath(r.encodedUri, conf.mergeSlashes);
   if (normal === null) return 400;
   r.encodedUri = normal;
   r.uri = normal;
   return OK;
+}
+
+function postRead(r: RequestRec): Status | Promise<Status> {
+  return hooks.postReadRequest.run(r.server.process.hooks, r);
 }
 
 /** The paths of <Location> are seen here as they are sent, so that a section's own `mapping=encoded` rule can act. */
@@ -77,6 +120,8 @@ function translate(r: RequestRec): Status | Promise<Status> {
 
 function mapToStorage(r: RequestRec): Status | Promise<Status> {
   const { hooks: chains } = r.server.process;
+  // What the request was mapped to may be what a condition asks for.
+  if (r.server.conditional && r.proxyreq === "none") sectionWalk(r, null);
   return hooks.mapToStorage.isEmpty(chains) ? OK : hooks.mapToStorage.run(chains, r);
 }
 
@@ -84,19 +129,18 @@ function serve(r: RequestRec): Status | Promise<Status> {
   const { handler } = getModuleConfig(r.perDirConfig, core);
   if (handler !== "") r.handler = handler;
   const answer = hooks.handler.run(r.server.process.hooks, r);
-  return typeof answer === "number" ? declined(r, answer) : answer.then((status) => declined(r, status));
+  return answer === DECLINED ? unhandled(r) : answer;
 }
 
 /** What no handler takes: sluice serves no files, so there is nothing here. */
-function declined(r: RequestRec, status: Status): Status {
-  if (status !== DECLINED) return status;
+function unhandled(r: RequestRec): Status {
   switch (r.method) {
     case "GET":
     case "HEAD":
     case "POST":
       return 404;
     case "OPTIONS":
-      r.headersOut.set("Allow", ALLOW);
+      if (r.uri !== "*") r.headersOut.set("Allow", ALLOW); // of "*" httpd says nothing: it was a ping
       r.out.begin(0);
       r.out.end();
       return DONE;

@@ -13,7 +13,7 @@ const wild = new Map<string, RegExp>();
  */
 export function vhostsOf(servers: readonly ServerRec[], localIp: string, localPort: number): readonly ServerRec[] {
   const named = (host: string, port: number) =>
-    servers.filter((s) => s.addrs.some((a) => matchesHost(a.host, host) && a.port === port));
+    servers.filter((s) => s.addrs.some((a) => a.host === host && a.port === port));
   for (const [host, port] of [
     [localIp, localPort],
     [localIp, 0],
@@ -26,17 +26,21 @@ export function vhostsOf(servers: readonly ServerRec[], localIp: string, localPo
   return servers.slice(0, 1);
 }
 
-function matchesHost(written: string, wanted: string): boolean {
-  return written === wanted || (written === "localhost" && (wanted === "127.0.0.1" || wanted === "::1"));
-}
-
 /** The first candidate that has the name, or undefined. `name` is lower case and has no port. */
 export function vhostNamed(candidates: readonly ServerRec[], name: string): ServerRec | undefined {
   for (const server of candidates) {
     if (server.hostname.toLowerCase() === name || server.names.includes(name)) return server;
     if (server.wildNames.some((glob) => globOf(glob).test(name))) return server;
   }
-  return candidates.find((s) => s.addrs.some((a) => a.host === name));
+  return candidates.find((s) => s.addrs.some((a) => a.name === name));
+}
+
+/** For a request without Host: the first candidate whose ServerPath is `path` or above it. */
+export function vhostOfPath(candidates: readonly ServerRec[], path: string): ServerRec | undefined {
+  return candidates.find(
+    (s) =>
+      s.path !== "" && path.startsWith(s.path) && (s.path.endsWith("/") || /^(\/|$)/.test(path.slice(s.path.length))),
+  );
 }
 
 function globOf(glob: string): RegExp {

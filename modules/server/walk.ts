@@ -1,18 +1,24 @@
 /**
  * Sections → per-directory configuration. A set of sections that match together is merged once and kept.
- * Source: httpd server/request.c, ap_location_walk; modules/proxy/mod_proxy.c, proxy_walk
+ * Source: httpd server/request.c, ap_location_walk, ap_if_walk; modules/proxy/mod_proxy.c, proxy_walk
  */
 import { mergeOnto } from "../config/merge.ts";
 import { matchGroups, namedGroups } from "../config/regex.ts";
 import type { ConfigVector } from "../core/module.ts";
-import type { RequestRec, SectionRec, ServerRec } from "../core/records.ts";
+import { clientAddress, type RequestRec, type SectionRec, type ServerRec } from "../core/records.ts";
+import { requestSubject } from "./expr_subject.ts";
 
+/** Kept for a server: conditions combine in more ways than anybody writes, and a request has a say in them. */
+const MAX_VECTORS = 1000;
 const caches = new WeakMap<ServerRec, Map<string, ConfigVector>>();
 
-/** Sets `perDirConfig` from the <Proxy> sections that match `url` (null: not proxied), then the <Location> ones. */
+/**
+ * Sets `perDirConfig` from the <Proxy> sections that match `url` (null: not proxied), then the <Location> ones, then
+ * <If>: those of the server, then those within the sections that match.
+ */
 export function sectionWalk(r: RequestRec, url: string | null): void {
   const { server } = r;
-  if (server.locations.length === 0 && (url === null || server.proxies.length === 0)) {
+  if (server.locations.length === 0 && (url === null || server.proxies.length === 0) && !server.conditional) {
     r.perDirConfig = server.config;
     return;
   }
@@ -22,15 +28,55 @@ export function sectionWalk(r: RequestRec, url: string | null): void {
     for (let i = 0; i < server.proxies.length; i++) {
       if (!proxyMatches(server.proxies[i]!, url, r)) continue;
       hits.push(server.proxies[i]!);
-      key += `p${i}`;
+      key += `,${server.proxies[i]!.id}`;
     }
   }
   for (let i = 0; i < server.locations.length; i++) {
     if (!locationMatches(server.locations[i]!, r)) continue;
     hits.push(server.locations[i]!);
-    key += `l${i}`;
+    key += `,${server.locations[i]!.id}`;
+  }
+  if (server.conditional) {
+    // A condition sees the configuration without any <If>, as where it asks for SERVER_NAME.
+    r.perDirConfig = hits.length === 0 ? server.config : merged(server, key, hits);
+    key += ifWalk(r, hits);
   }
   r.perDirConfig = hits.length === 0 ? server.config : merged(server, key, hits);
+}
+
+/**
+ * Appends the <If> sections that hold to `hits`: those of the server, then those in the sections that match, then those in
+ * all of these, level by level. Answers their part of the key.
+ */
+function ifWalk(r: RequestRec, hits: SectionRec[]): string {
+  let key = "";
+  let level = [...r.server.ifs];
+  for (const section of hits) level.push(...section.ifs);
+  while (level.length > 0) {
+    const next: SectionRec[] = [];
+    let held = false;
+    for (const section of level) {
+      if (section.isElse && held) continue;
+      held = section.condition === null || holds(r, section);
+      if (!held) continue;
+      hits.push(section);
+      next.push(...section.ifs);
+      key += `,${section.id}`;
+    }
+    level = next;
+  }
+  return key;
+}
+
+function holds(r: RequestRec, section: SectionRec): boolean {
+  try {
+    return section.condition!.evaluate(requestSubject(r));
+  } catch (error) {
+    const client = clientAddress(r.conn);
+    const message = `Failed to evaluate <If > condition: ${(error as Error).message}`;
+    r.server.log.error("core", "AH00039", message, { client });
+    return false;
+  }
 }
 
 function merged(server: ServerRec, key: string, hits: readonly SectionRec[]): ConfigVector {
@@ -49,7 +95,7 @@ function merged(server: ServerRec, key: string, hits: readonly SectionRec[]): Co
     scopes,
     hits.map((section) => section.raw),
   );
-  cache.set(key, vector);
+  if (cache.size < MAX_VECTORS) cache.set(key, vector);
   return vector;
 }
 

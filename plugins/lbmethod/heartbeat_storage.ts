@@ -2,24 +2,35 @@
  * The file in which a heart monitor leaves what it heard: a line `HOST busy=B&ready=R&lastseen=S&port=P` for each host.
  * Source: httpd modules/proxy/balancers/mod_lbmethod_heartbeat.c readfile_heartbeats
  */
-import type { FileHost, HostLoad, LoadTable, TextFile } from "../../modules/mod.ts";
+import type { HostFiles, HostLoad, LoadTable } from "../../modules/mod.ts";
+
+/** What is written within the grain of a file's time may leave that time as it was. */
+const GRAIN_MS = 100;
 
 export class HeartbeatStorage implements LoadTable {
   private readonly path: string;
-  private readonly files: FileHost;
-  private file: TextFile | null = null;
+  private readonly files: HostFiles | null;
+  /** Of the file that was read; "": read it again. */
+  private version = "";
   private table: ReadonlyMap<string, HostLoad> = new Map();
 
-  constructor(path: string, files: FileHost) {
+  constructor(path: string, files: HostFiles | null) {
     this.path = path;
     this.files = files;
   }
 
-  hosts(): ReadonlyMap<string, HostLoad> | null {
-    const file = this.files.read(this.path, this.file);
-    if (file === null) return null;
-    if (file !== this.file) this.table = parseStorage(file.text);
-    this.file = file;
+  /** The same map as long as the file is the same. httpd reads it for each request, and does not add its age. */
+  hosts(nowMs: number): ReadonlyMap<string, HostLoad> | null {
+    const info = this.files?.stat(this.path, true) ?? null;
+    if (info === null) return null;
+    const version = `${info.inode} ${info.size} ${info.modifiedMs}`;
+    if (version === this.version) return this.table;
+    try {
+      this.table = parseStorage(this.files!.read(this.path));
+    } catch {
+      return null;
+    }
+    this.version = nowMs - info.modifiedMs < GRAIN_MS ? "" : version;
     return this.table;
   }
 }

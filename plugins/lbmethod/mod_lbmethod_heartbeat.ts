@@ -45,7 +45,9 @@ function setStorage(cmd: CommandContext, path: string): string | undefined {
 class Heartbeat implements LbMethod {
   readonly wholeBalancer = true;
   private readonly balancer: ProxyBalancer;
-  private table: LoadTable | null = null;
+  /** A heart monitor here; its table changes in place. */
+  private monitor: LoadTable | null = null;
+  private storage: LoadTable | null = null;
   private hosts: ReadonlyMap<string, HostLoad> | null = null;
   private candidates: Candidates | null = null;
   /** The candidates that were heard of lately, in order; where the places of each begin; all places. */
@@ -62,7 +64,7 @@ class Heartbeat implements LbMethod {
     const hosts = this.hostsOf(r);
     if (hosts === null) return null;
     this.tellOfUnknown(hosts, r);
-    if (hosts !== this.hosts || candidates !== this.candidates) this.take(hosts, candidates);
+    if (this.monitor !== null || hosts !== this.hosts || candidates !== this.candidates) this.take(hosts, candidates);
     if (this.total === 0) return null;
     const point = Math.floor(r.conn.process.clock.random() * (this.total + 1));
     const { starts } = this;
@@ -105,9 +107,9 @@ class Heartbeat implements LbMethod {
   }
 
   private tableOf(r: RequestRec): LoadTable {
-    const { providers, files } = r.server.process;
-    this.table ??= providers.lookup(loadTable, "slotmem") ?? new HeartbeatStorage(storagePath(r), files);
-    return this.table;
+    const { providers, host } = r.server.process;
+    this.monitor ??= providers.lookup(loadTable, "slotmem") ?? null;
+    return this.monitor ?? (this.storage ??= new HeartbeatStorage(storagePath(r), host.files));
   }
 
   private tellOfUnknown(hosts: ReadonlyMap<string, HostLoad>, r: RequestRec): void {

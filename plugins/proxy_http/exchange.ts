@@ -23,18 +23,19 @@ import {
   type ProxyWorker,
   proxyError,
   type RequestRec,
+  type ResponseWatcher,
   requestHead,
   retryWorker,
   type Status,
   serverTimeoutMs,
   TRANSFER_ENCODING,
 } from "../../modules/mod.ts";
-import { type BodyFraming, type BodyOwner, RequestBodyOut } from "./request_out.ts";
+import { type BodyFraming, type BodyOwner, PREFETCH_BYTES, RequestBodyOut } from "./request_out.ts";
 import { ResponseIn } from "./response_in.ts";
 
 const MODULE = "proxy_http";
 
-export class Exchange implements BodyOwner {
+export class Exchange implements BodyOwner, ResponseWatcher {
   readonly r: RequestRec;
   readonly worker: ProxyWorker;
   readonly pool: ConnPool;
@@ -51,6 +52,7 @@ export class Exchange implements BodyOwner {
   backend: Backend | null = null;
   /** The response was read; false too while there is none. */
   settled = false;
+  private response: ResponseIn | null = null;
   private readonly url: ProxyUrl;
   readonly attempt: ProxyAttempt;
   private readonly expect: boolean;
@@ -91,10 +93,18 @@ export class Exchange implements BodyOwner {
       r.server.log.info(MODULE, "AH01093", `${coding} Transfer-Encoding is not supported`, this.subject());
       return this.failed(500, "send-head", "client", "never", "unknown transfer coding");
     }
-    r.out.onGone = () => this.onClientGone();
+    r.out.watcher = this;
     if (this.pool.reserve()) this.placed();
-    else this.waiter = this.pool.wait((granted) => this.queued(granted));
-    if (this.result !== null) return this.result;
+    else this.queue();
+    return this.result ?? this.settles();
+  }
+
+  // Not written where they are used: a closure in a function costs every call an object for the variables it holds.
+  private queue(): void {
+    this.waiter = this.pool.wait((granted) => this.queued(granted));
+  }
+
+  private settles(): Promise<Status> {
     return new Promise((resolve) => {
       this.resolve = resolve;
     });
@@ -123,6 +133,9 @@ export class Exchange implements BodyOwner {
     else if (this.expect) {
       // Reading would send 100 Continue to a client that waits for it.
       if (!r.expecting100) body.prefetchNow();
+      if (this.result === null) this.ready();
+    } else if (r.getEnv("proxy-prefetch-nonblocking") !== undefined) {
+      body.prefetchNow();
       if (this.result === null) this.ready();
     } else {
       const spool = r.body.length < 0 && (this.http10 || r.getEnv("proxy-sendcl") !== undefined);
@@ -174,7 +187,7 @@ export class Exchange implements BodyOwner {
     }
     if (this.result !== null) return;
     const { process } = r.conn;
-    if (worker.setError(process.clock.wallUs() / 1000)) {
+    if (worker.setError(process.clock.wallUs() / 1000, result.cause)) {
       const seconds = Math.round(worker.params.retryMs / 1000);
       process.log.error(
         "proxy",
@@ -193,8 +206,8 @@ export class Exchange implements BodyOwner {
     this.backend = backend;
     this.settled = false;
     this.drainWanted = false;
-    const response = new ResponseIn(this, backend);
-    backend.attach(response);
+    this.response = new ResponseIn(this, backend);
+    backend.attach(this.response);
     if (backend.closed) {
       this.connect();
       return;
@@ -226,8 +239,9 @@ export class Exchange implements BodyOwner {
   private framingOf(): BodyFraming {
     const { body, r } = this;
     if (body === null) return r.body.announced ? "length" : "none";
-    if (this.attempt.prefetchedAll || r.body.length >= 0) return "length";
-    return this.http10 || r.getEnv("proxy-sendcl") !== undefined ? "length" : "chunked";
+    if (r.body.length >= 0 || this.http10 || r.getEnv("proxy-sendcl") !== undefined) return "length";
+    // More may be here by now than httpd reads ahead: what the backend gets does not depend on how the bytes came.
+    return this.attempt.prefetchedAll && this.attempt.prefetchedBytes < PREFETCH_BYTES ? "length" : "chunked";
   }
 
   private lengthField(): string {
@@ -405,7 +419,11 @@ export class Exchange implements BodyOwner {
     this.finish(status);
   }
 
-  private onClientGone(): void {
+  onClientDrain(): void {
+    this.response?.resume();
+  }
+
+  onClientGone(): void {
     if (this.result !== null) return;
     if (this.waiter !== null) this.pool.leaveQueue(this.waiter);
     this.attempt.failure = failure(this.backend === null ? "send-head" : "read-body", "client", "never", "client left");
@@ -421,8 +439,7 @@ export class Exchange implements BodyOwner {
   finish(status: Status): void {
     if (this.result !== null) return;
     this.result = status;
-    this.r.out.onGone = null;
-    this.r.out.onDrain = null;
+    this.r.out.watcher = null;
     this.body?.stop();
     if (this.reserved && this.backend === null) {
       this.reserved = false;

@@ -14,7 +14,7 @@ import {
 } from "../../modules/mod.ts";
 
 /** Read ahead until so many bytes are there. Source: MAX_MEM_SPOOL less the 80 of a bucket read */
-const PREFETCH_BYTES = 16_304;
+export const PREFETCH_BYTES = 16_304;
 /** The most that is spooled for proxy-sendcl; httpd goes on to a temporary file. */
 const SPOOL_BYTES = 16 * 1024 * 1024;
 

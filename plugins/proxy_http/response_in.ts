@@ -6,10 +6,10 @@ import {
   type Backend,
   type BackendUser,
   type Bytes,
+  type ChunkConsumer,
   ChunkDecoder,
   CONNECTION,
   CONTENT_LENGTH,
-  clearConnection,
   connectionTokens,
   describeSocketError,
   HeaderTable,
@@ -47,7 +47,7 @@ const CHUNKED = 2;
 const UNTIL_CLOSE = 3;
 const ENDED = 4;
 
-export class ResponseIn implements BackendUser {
+export class ResponseIn implements BackendUser, ChunkConsumer {
   private readonly exchange: Exchange;
   private readonly backend: Backend;
   private state: number = HEAD;
@@ -125,10 +125,10 @@ export class ResponseIn implements BackendUser {
   private readHead(bytes: Bytes, start: number, end: number, source: Bytes | null): void {
     const { exchange, backend } = this;
     const { head } = backend;
-    const limits = { fieldSize: exchange.worker.params.responseFieldSize || 8192 };
+    const { responseFieldSize } = exchange.worker.params;
     let at = start;
     for (;;) {
-      const taken = parseResponseHead(bytes, at, end, limits, exchange.conf.badHeader, head);
+      const taken = parseResponseHead(bytes, at, end, responseFieldSize, exchange.conf.badHeader, head);
       if (taken === 0) {
         if (end - at > MAX_HEAD_BYTES) {
           this.badHead("head too large");
@@ -189,9 +189,9 @@ export class ResponseIn implements BackendUser {
       r.server.log.warn(MODULE, "AH01109", `undefined proxy interim response policy: ${policy}`, exchange.subject());
     }
     if (pass) {
-      clearConnection(headers);
       headers.unsetId(CONTENT_LENGTH);
-      headers.unsetId(TRANSFER_ENCODING);
+      responseHeaders(r, exchange.conf, headers);
+      reverseMapHeaders(r, exchange.conf, headers);
       r.out.interim(status, head.phrase, headers);
     }
     if (status === 100 && exchange.waiting100) exchange.sendBody();
@@ -295,9 +295,7 @@ export class ResponseIn implements BackendUser {
     this.keepAlive = head.protocol !== HTTP_10 && head.protocol !== HTTP_09;
     if (headers.hasId(CONNECTION)) {
       for (const value of headers.getAll("Connection")) {
-        connectionTokens(value, (token) => {
-          if (token.length === 5 && token.toLowerCase() === "close") this.keepAlive = false;
-        });
+        if (saysClose(value)) this.keepAlive = false;
       }
     }
     if (coding !== undefined && lengthText !== undefined) {
@@ -340,8 +338,10 @@ export class ResponseIn implements BackendUser {
   private probe(bytes: Bytes, at: number, end: number): boolean {
     const decoder = new ChunkDecoder(CHUNK_LIMITS);
     let data = false;
-    decoder.decode(bytes, at, end < at + 64 ? end : at + 64, () => {
-      data = true;
+    decoder.decode(bytes, at, end < at + 64 ? end : at + 64, {
+      onChunkData() {
+        data = true;
+      },
     });
     if (decoder.error === null || data) return true;
     this.state = ENDED;
@@ -390,7 +390,7 @@ export class ResponseIn implements BackendUser {
     } else if (this.state === CHUNKED) {
       const decoder = this.decoder!;
       this.dataStart = this.dataEnd = -1;
-      const taken = decoder.decode(bytes, start, end, this.collect);
+      const taken = decoder.decode(bytes, start, end, this);
       const last = decoder.done;
       if (last) {
         this.state = ENDED;
@@ -406,7 +406,7 @@ export class ResponseIn implements BackendUser {
     } else if (this.state === UNTIL_CLOSE) this.pass(bytes, start, end, false);
   }
 
-  private readonly collect = (bytes: Bytes, start: number, end: number): void => {
+  onChunkData(bytes: Bytes, start: number, end: number): void {
     if (this.dataStart < 0) {
       this.dataStart = start;
       this.dataEnd = end;
@@ -414,7 +414,7 @@ export class ResponseIn implements BackendUser {
     }
     bytes.copyWithin(this.dataEnd, start, end);
     this.dataEnd += end - start;
-  };
+  }
 
   private pass(bytes: Bytes, start: number, end: number, last: boolean): void {
     const { exchange } = this;
@@ -441,17 +441,16 @@ export class ResponseIn implements BackendUser {
       this.paused = true;
       socket.pause();
       this.backend.disarm();
-      out.onDrain = this.resume;
     } else if (exchange.requestSent) this.backend.arm(exchange.timeoutMs);
   }
 
-  private readonly resume = (): void => {
+  /** The client has room again. */
+  resume(): void {
     if (this.exchange.finished || !this.paused) return;
     this.paused = false;
-    this.exchange.r.out.onDrain = null;
     this.backend.socket.resume();
     if (this.exchange.requestSent) this.backend.arm(this.exchange.timeoutMs);
-  };
+  }
 
   /** The last byte was read and handed on. */
   private done(whole: boolean): void {
@@ -469,6 +468,15 @@ export class ResponseIn implements BackendUser {
     this.keepAlive = false;
     this.exchange.pool.notEmpty();
   }
+}
+
+function saysClose(value: string): boolean {
+  if (value === "keep-alive" || value === "Keep-Alive") return false;
+  let close = false;
+  connectionTokens(value, (token) => {
+    if (token.length === 5 && token.toLowerCase() === "close") close = true;
+  });
+  return close;
 }
 
 /** What begin() is told for HEAD: nothing is sent, the field passes. */

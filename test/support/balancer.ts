@@ -2,10 +2,12 @@
 import { TimerWheel } from "../../modules/core/clock.ts";
 import { ErrorLog, levelRank } from "../../modules/core/error_log.ts";
 import { Hooks } from "../../modules/core/hooks.ts";
+import type { HostFiles } from "../../modules/core/host.ts";
 import { Registrar } from "../../modules/core/module.ts";
 import { Providers } from "../../modules/core/providers.ts";
 import { ConnRec, type ProcessRec, RequestRec, ServerRec } from "../../modules/core/records.ts";
 import { HeaderTable } from "../../modules/core/table.ts";
+import { nodeHost } from "../../modules/mpm/host.ts";
 import { ProxyAttempt } from "../../modules/proxy/attempt.ts";
 import { ProxyBalancer } from "../../modules/proxy/balancer.ts";
 import {
@@ -19,7 +21,9 @@ import {
 import { setProxyServerState } from "../../modules/proxy/server_state.ts";
 import { genericWorker, ProxyWorker } from "../../modules/proxy/worker.ts";
 import { parseWorkerUrl } from "../../modules/proxy/worker_url.ts";
+import { checkConfig, postConfig } from "../../modules/server/hooks.ts";
 import { standardPlugins } from "../../plugins/standard.ts";
+import stickyCookie from "../../plugins/sticky/mod_sticky_cookie.ts";
 import { VirtualClock } from "./clock.ts";
 
 export class BalancerFixture {
@@ -30,6 +34,7 @@ export class BalancerFixture {
   readonly balancer = new ProxyBalancer("balancer://app");
   /** Path → text, for what reads files. */
   readonly files = new Map<string, string>();
+  private readonly inodes = new Map<string, number>();
 
   /** @param members one line of key=value each; their hosts are m0, m1... */
   constructor(members: readonly string[], balancer = "", level = "debug") {
@@ -46,13 +51,8 @@ export class BalancerFixture {
       servers: [this.server],
       log,
       sockets: {} as ProcessRec["sockets"], // an election opens none
-      files: {
-        read: (path, known) => {
-          const text = this.files.get(path);
-          if (text === undefined) return null;
-          return known?.version === text ? known : { text, version: text };
-        },
-      },
+      host: { ...nodeHost, files: this.fileHost() },
+      isAccessible: () => false,
       serverRoot: "/",
       runtimeDir: "/",
       generation: 0,
@@ -60,13 +60,15 @@ export class BalancerFixture {
     };
     this.server.process = this.process;
     this.server.log = log;
-    const registrar = new Registrar(this.process.hooks, this.process.providers);
     const config: unknown[] = [];
-    for (const module of standardPlugins) {
-      module.registerHooks?.(registrar);
-      config[module.index] = module.config.parse({});
-    }
+    config[stickyCookie.index] = { keys: ["the key of all the tests"] };
     this.server.config = config;
+    const registrar = new Registrar(this.process.hooks, this.process.providers);
+    for (const module of standardPlugins) {
+      if (!/lbmethod|sticky/.test(module.name)) continue;
+      module.registerHooks?.(registrar);
+      config[module.index] ??= module.config.parse({});
+    }
     members.forEach((line, i) => {
       const url = parseWorkerUrl(`http://m${i}`);
       if (typeof url === "string") throw new Error(url);
@@ -86,6 +88,25 @@ export class BalancerFixture {
       balancers: new Map([[this.balancer.name, this.balancer]]),
       reverse: genericWorker(),
     });
+    checkConfig.run(this.process.hooks, this.process);
+    postConfig.run(this.process.hooks, this.process, null);
+  }
+
+  private fileHost(): HostFiles {
+    return {
+      stat: (path) => {
+        const text = this.files.get(path);
+        if (text === undefined) return null;
+        return { kind: "file", size: text.length, executable: false, modifiedMs: 0, inode: this.inodeOf(text) };
+      },
+      read: (path) => this.files.get(path)!,
+    };
+  }
+
+  /** Another text is another file. */
+  private inodeOf(text: string): number {
+    if (!this.inodes.has(text)) this.inodes.set(text, this.inodes.size);
+    return this.inodes.get(text)!;
   }
 
   member(i: number): ProxyWorker {

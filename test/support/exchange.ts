@@ -3,7 +3,14 @@ import net from "node:net";
 import type { Bytes } from "../../modules/core/bytes.ts";
 import { systemClock, TimerWheel } from "../../modules/core/clock.ts";
 import { ErrorLog } from "../../modules/core/error_log.ts";
-import { type BodyConsumer, ConnRec, type ProcessRec, RequestRec, ServerRec } from "../../modules/core/records.ts";
+import {
+  type BodyConsumer,
+  ConnRec,
+  type ProcessRec,
+  RequestRec,
+  type ResponseWatcher,
+  ServerRec,
+} from "../../modules/core/records.ts";
 import { HeaderTable } from "../../modules/core/table.ts";
 import { nodeSockets } from "../../modules/net/node.ts";
 import { ProxyAttempt } from "../../modules/proxy/attempt.ts";
@@ -20,8 +27,7 @@ export class FakeOut {
   length = -2;
   body = "";
   interims: string[] = [];
-  onDrain: (() => void) | null = null;
-  onGone: (() => void) | null = null;
+  watcher: ResponseWatcher | null = null;
   interim(status: number, _reason: string, headers: HeaderTable): void {
     this.interims.push(`${status}${[...headers].map(([n, v]) => ` ${n}=${v}`).join("")}`);
   }
@@ -160,8 +166,8 @@ export function exchange(s: Setup, worker: ProxyWorker, ask: Ask = {}, target = 
   return { r, out, body, attempt, run };
 }
 
-export function workerFor(port: number, params: Partial<WorkerParams> = {}): ProxyWorker {
-  const url = parseWorkerUrl(`http://127.0.0.1:${port}`);
+export function workerFor(port: number, params: Partial<WorkerParams> = {}, host = "127.0.0.1"): ProxyWorker {
+  const url = parseWorkerUrl(`http://${host}:${port}`);
   if (typeof url === "string") throw new Error(url);
   const worker = new ProxyWorker(url, "member");
   Object.assign(worker.params, params);
@@ -172,6 +178,8 @@ export function workerFor(port: number, params: Partial<WorkerParams> = {}): Pro
 /** A peer that answers each request head (and what follows) by `script`. */
 export function peer(
   script: (socket: net.Socket, data: string, connection: number) => void,
+  port = 0,
+  address = "127.0.0.1",
 ): Promise<{ port: number; seen: string[]; connections: () => number; close: () => void }> {
   const seen: string[] = [];
   const sockets = new Set<net.Socket>();
@@ -188,7 +196,7 @@ export function peer(
     });
   });
   return new Promise((resolve) => {
-    server.listen(0, "127.0.0.1", () => {
+    server.listen(port, address, () => {
       const close = () => {
         server.close();
         for (const socket of sockets) socket.destroy();

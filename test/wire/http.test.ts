@@ -92,6 +92,7 @@ const REFUSED_HEADS: [name: string, bytes: string, status: number][] = [
   ["a long field without its end", `GET /b/ HTTP/1.1\r\nHost: a\r\nX: ${"x".repeat(9000)}`, 400],
   ["a long field in folds", get(`X: 1${`\r\n ${"x".repeat(1000)}`.repeat(9)}`), 400],
   ["CONNECT", "CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n", 405],
+  ["CONNECT to a path", "CONNECT /b/ HTTP/1.1\r\nHost: a\r\n\r\n", 400],
   ["another expectation", get("Expect: 200-ok"), 417],
 ];
 
@@ -491,4 +492,21 @@ test("RequestReadTimeout: a head that does not end is 408, a body too, silence i
   );
   await Promise.all([slow.untilEnded(), body.untilEnded(), silent.untilEnded()]);
   assert.equal(silent.received, "");
+});
+
+test("a chunked body gets a length if all of it was read ahead, and only then, however its bytes came", async () => {
+  for (const [size, framing] of [
+    [100, "length"],
+    [16_303, "length"],
+    [16_304, "chunked"],
+    [40_000, "chunked"],
+  ] as const) {
+    const text = "a".repeat(size);
+    await using client = await connectClient(port());
+    void client.send(post(["Transfer-Encoding: chunked"], `${size.toString(16)}\r\n${text}\r\n0\r\n\r\n`));
+    assert.equal((await client.response()).status, 200);
+    const request = backend.requests.at(-1)!;
+    assert.equal(request.framing, framing, `${size} bytes`);
+    assert.equal(request.text, text);
+  }
 });

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { DONE, OK } from "../../modules/core/status.ts";
+import { nodeSockets } from "../../modules/net/node.ts";
 import { type Ask, exchange, peer, setup, workerFor } from "../support/exchange.ts";
 
 const CLOSE = Symbol("close");
@@ -297,9 +298,126 @@ test("pool: reuse, a dead idle connection is replaced silently, max and acquire"
   const second = exchange(s, worker);
   assert.equal(await second.run(), 503);
   assert.equal(second.attempt.failure?.stage, "acquire");
-  hanging.out.onGone!();
+  hanging.out.watcher!.onClientGone();
   assert.equal(await first, DONE);
   assert.equal(worker.pool!.inUse, 0);
+  p.close();
+  s.process.wheel.stop();
+});
+
+/** A resolver under the test's control, in front of the real sockets. */
+function resolving(s: ReturnType<typeof setup>, answer: (name: string) => readonly string[]): string[] {
+  const asked: string[] = [];
+  Object.assign(s.process, {
+    sockets: {
+      ...nodeSockets,
+      lookup: (name: string) => {
+        asked.push(name);
+        const addresses = answer(name);
+        return addresses.length > 0
+          ? Promise.resolve(addresses)
+          : Promise.reject({ code: "ENOTFOUND", message: `no address for ${name}` });
+      },
+    },
+  });
+  return asked;
+}
+
+test("a name that does not resolve is 500 with the name on the page, and the worker is not in error", async () => {
+  const s = setup();
+  resolving(s, () => []);
+  const worker = workerFor(1, {}, "nowhere.test");
+  const e = exchange(s, worker);
+  assert.equal(await e.run(), 500);
+  assert.equal(e.r.errorNotes, "DNS lookup failure for: nowhere.test");
+  assert.deepEqual([e.attempt.failure?.stage, worker.isUsable, worker.pool!.inUse], ["resolve", true, 0]);
+  s.process.wheel.stop();
+});
+
+test("addresses are asked for once, and again when all that are known refuse", async () => {
+  const s = setup();
+  const p = await peer((socket) => socket.write("HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"));
+  let addresses = ["127.0.0.1"];
+  const asked = resolving(s, () => addresses);
+  const worker = workerFor(p.port, {}, "app.test");
+  assert.equal(await exchange(s, worker).run(), OK);
+  assert.equal(await exchange(s, worker).run(), OK);
+  assert.deepEqual(asked, ["app.test"]);
+  // The backend has moved: nothing listens on the old address any more.
+  p.close();
+  const moved = await peer(
+    (socket) => socket.write("HTTP/1.1 204 OK\r\nConnection: close\r\n\r\n"),
+    p.port,
+    "127.0.0.2",
+  );
+  addresses = ["127.0.0.2"];
+  const e = exchange(s, worker);
+  assert.equal(await e.run(), OK);
+  assert.deepEqual([e.r.status, asked], [204, ["app.test", "app.test"]]);
+  moved.close();
+  s.process.wheel.stop();
+});
+
+test("disablereuse asks for the addresses at each connection", async () => {
+  const s = setup();
+  const p = await peer((socket) => socket.write("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"));
+  const asked = resolving(s, () => ["127.0.0.1"]);
+  const worker = workerFor(p.port, { disableReuse: true }, "app.test");
+  for (let i = 0; i < 3; i++) assert.equal(await exchange(s, worker).run(), OK);
+  assert.deepEqual([asked.length, p.connections()], [3, 3]);
+  p.close();
+  s.process.wheel.stop();
+});
+
+test("a backend that takes no more of the body: 504 after timeout", async () => {
+  const s = setup();
+  const p = await peer((socket) => socket.pause());
+  const worker = workerFor(p.port, { timeoutMs: 60 });
+  const piece = "x".repeat(1 << 20);
+  const e = exchange(s, worker, { method: "POST", body: Array.from({ length: 32 }, () => piece) });
+  assert.equal(await e.run(), 504);
+  assert.deepEqual([e.attempt.failure?.stage, e.attempt.failure?.timedOut], ["send-body", true]);
+  assert.match(s.log.join(""), /AH01097.*pass request body failed/);
+  assert.equal(worker.pool!.inUse, 0);
+  p.close();
+  s.process.wheel.stop();
+});
+
+test("ping on a connection that died idle: the body is untouched, so once more on a fresh one", async () => {
+  const s = setup();
+  const p = await peer((socket, data, connection) => {
+    if (data.startsWith("GET")) socket.write("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+    else if (connection === 0) socket.destroy();
+    else if (data.includes("Expect")) socket.write("HTTP/1.1 100 Continue\r\n\r\n");
+    else socket.write("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+  });
+  const worker = workerFor(p.port, { pingMs: 2000 });
+  assert.equal(await exchange(s, worker).run(), OK);
+  const e = exchange(s, worker, { method: "POST", body: ["hello"] });
+  assert.equal(await e.run(), OK);
+  assert.deepEqual([e.r.status, p.connections(), p.seen.at(-1)], [200, 2, "hello"]);
+  assert.match(s.log.join(""), /AH01115/);
+  p.close();
+  s.process.wheel.stop();
+});
+
+test("max: who waits is served in the order of arrival", async () => {
+  const s = setup();
+  const p = await peer((socket) => socket.write("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"));
+  const worker = workerFor(p.port, { max: 1 });
+  const order: string[] = [];
+  const runs = ["a", "b", "c", "d"].map((name) =>
+    exchange(s, worker, {}, `/${name}`)
+      .run()
+      .then((status) => order.push(`${name} ${status}`)),
+  );
+  assert.equal(worker.pool!.waiting, 3);
+  await Promise.all(runs);
+  assert.deepEqual([order, p.connections()], [["a 0", "b 0", "c 0", "d 0"], 1]);
+  assert.deepEqual(
+    p.seen.map((text) => text.slice(4, 6)),
+    ["/a", "/b", "/c", "/d"],
+  );
   p.close();
   s.process.wheel.stop();
 });

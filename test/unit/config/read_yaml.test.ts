@@ -49,6 +49,16 @@ describe("readYaml()", () => {
       ],
     ],
     [
+      "a condition needs no quotes of its own",
+      "if: { \"%{HTTP_HOST} == 'a'\": }\nelseIf: { true: , '\"-n %{X}\"': }\nelse: { c: d }\n",
+      [
+        ["if \"%{HTTP_HOST} == 'a'\"", []],
+        ["elseIf true", []],
+        ['elseIf "-n %{X}"', []],
+        ["else", ["c d"]],
+      ],
+    ],
+    [
       "a section repeated",
       "virtualHost: [{ '*:1': { a: b } }, { '*:1': }]\n",
       [

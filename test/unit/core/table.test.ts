@@ -1,6 +1,16 @@
 import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
 import { test } from "node:test";
-import { CONTENT_LENGTH, HeaderTable, HOST, headerId, headerName, sameName, TE } from "../../../modules/core/table.ts";
+import {
+  CONTENT_LENGTH,
+  HeaderTable,
+  HOST,
+  headerId,
+  headerIdAt,
+  headerName,
+  sameName,
+  TE,
+} from "../../../modules/core/table.ts";
 
 function table(...fields: string[]): HeaderTable {
   const t = new HeaderTable();
@@ -72,4 +82,93 @@ test("HeaderTable merge, unset, clone, clear", () => {
   // 33 shares its bit with Host: a set bit alone must not find it
   const bits = table("Accept", "x");
   assert.equal(bits.getId(HOST), undefined);
+});
+
+/** A table that a parser filled, of lines as they came. */
+function filled(...lines: string[]): HeaderTable {
+  const before = "GET / HTTP/1.1\r\n";
+  const source = lines.map((line) => `${line}\r\n`).join("");
+  const bytes = Buffer.from(before + source, "latin1");
+  const marks = new Int32Array(4 * lines.length);
+  let at = before.length;
+  lines.forEach((line, i) => {
+    const colon = line.indexOf(":");
+    const value = line.slice(colon + 1).trim();
+    const start = value === "" ? line.length : line.indexOf(value, colon + 1);
+    marks.set([at, at + colon, at + start, at + start + value.length], 4 * i);
+    at += line.length + 2;
+  });
+  const t = new HeaderTable();
+  t.fill(source, bytes, before.length, marks, lines.length);
+  return t;
+}
+
+test("headerIdAt() agrees with headerId()", () => {
+  for (const name of [
+    "Host",
+    "hOST",
+    "Hist",
+    "content-LENGTH",
+    "X-Forwarded-For",
+    "X-Forwarded_For",
+    "TE",
+    "T\x05",
+    "a",
+  ]) {
+    assert.equal(headerIdAt(Buffer.from(`:${name}:`, "latin1"), 1, 1 + name.length), headerId(name), name);
+  }
+});
+
+test("HeaderTable lines() writes fields as they came, and those in another form anew", () => {
+  const t = filled("Host: a", "x-a: 1", "X-B:2", "X-C:  3", "X-D: 4 ", "X-E: 5", "X-F:", "X-G: 7");
+  assert.equal(t.lines(0, t.size), "Host: a\r\nx-a: 1\r\nX-B: 2\r\nX-C: 3\r\nX-D: 4\r\nX-E: 5\r\nX-F: \r\nX-G: 7\r\n");
+  assert.equal(t.lines(1, 3), "x-a: 1\r\nX-B: 2\r\n");
+  t.setValueAt(1, "one");
+  t.unset("X-C");
+  t.add("Z", "9");
+  assert.equal(t.lines(0, 3), "Host: a\r\nx-a: one\r\nX-B: 2\r\n");
+  assert.equal(t.lines(3, t.size), "X-D: 4\r\nX-E: 5\r\nX-F: \r\nX-G: 7\r\nZ: 9\r\n");
+});
+
+test("HeaderTable repeats() sees names that come twice, in any case", () => {
+  assert.equal(filled("Host: a", "Accept: b", "X-A: 1", "X-B: 1", "x_a: 2").repeats(), false);
+  assert.equal(filled("Accept: a", "X-A: 1", "aCCEPT: b").repeats(), true);
+  assert.equal(filled("Host: a", "X-A: 1", "x-a: 2").repeats(), true);
+  // 33 shares its bit with Host
+  assert.equal(filled("Host: a", "Accept: 1").repeats(), false);
+});
+
+test("HeaderTable is the same filled or built field by field, whatever is done to it", () => {
+  const names = ["Host", "host", "Accept", "X-A", "x-a", "X-Bb", "Cookie", "Set-Cookie", "Via", "q"];
+  let seed = 20261121;
+  const random = (below: number): number => {
+    seed = (Math.imul(seed, 1103515245) + 12345) >>> 0;
+    return (seed >>> 8) % below;
+  };
+  for (let round = 0; round < 500; round++) {
+    const lines = Array.from(
+      { length: random(8) },
+      () => `${names[random(names.length)]}:${" ".repeat(random(3))}v${random(9)}`,
+    );
+    const one = filled(...lines);
+    const other = table(
+      ...lines.flatMap((line) => [line.slice(0, line.indexOf(":")), line.slice(line.indexOf(":") + 1).trim()]),
+    );
+    for (let step = 0; step < 6; step++) {
+      const name = names[random(names.length)]!;
+      const what = random(6);
+      for (const t of [one, other]) {
+        if (what === 0) t.unset(name);
+        else if (what === 1) t.set(name, "new");
+        else if (what === 2) t.add(name, "more");
+        else if (what === 3) t.merge(name, "joined");
+        else if (what === 4 && t.size > 0) t.setValueAt(t.size - 1, "last");
+        else assert.equal(t.clone().get(name), other.get(name));
+      }
+      assert.deepEqual(one.fields, other.fields, `seed 20261121, round ${round}`);
+      assert.deepEqual(one.ids, other.ids);
+      assert.deepEqual(one.getAll(name), other.getAll(name));
+      assert.equal(one.lines(0, one.size), other.lines(0, other.size));
+    }
+  }
 });

@@ -12,14 +12,11 @@ function decode(pieces: readonly string[]): { data: string; taken: number; decod
   let data = "";
   let taken = 0;
   for (const piece of pieces) {
-    const n = decoder.decode(
-      Buffer.from(`zz${piece}5\r\n`, "latin1") as unknown as Bytes,
-      2,
-      2 + piece.length,
-      (buf, start, end) => {
+    const n = decoder.decode(Buffer.from(`zz${piece}5\r\n`, "latin1") as unknown as Bytes, 2, 2 + piece.length, {
+      onChunkData(buf, start, end) {
         data += buf.latin1Slice(start, end);
       },
-    );
+    });
     taken += n;
     if (decoder.done || decoder.error !== null) break;
     assert.equal(n, piece.length);
@@ -78,7 +75,7 @@ test("ChunkDecoder refuses what could be read in two ways", () => {
 test("ChunkDecoder takes nothing after an error or the end", () => {
   const { decoder } = decode(["x"]);
   assert.equal(
-    decoder.decode(Buffer.from("1\r\na\r\n") as unknown as Bytes, 0, 6, () => assert.fail()),
+    decoder.decode(Buffer.from("1\r\na\r\n") as unknown as Bytes, 0, 6, { onChunkData: () => assert.fail() }),
     0,
   );
   assert.equal(chunkHeader(16384), "4000\r\n");

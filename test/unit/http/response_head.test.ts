@@ -5,7 +5,7 @@ import type { Bytes } from "../../../modules/core/bytes.ts";
 import { HTTP_09, HTTP_10, HTTP_11 } from "../../../modules/http/head.ts";
 import { type BadHeader, parseResponseHead, ResponseHead } from "../../../modules/http/response_head.ts";
 
-const RESPONSE_LIMITS = { fieldSize: 8192 };
+const FIELD_SIZE = 8192;
 
 /** The text in the middle of a buffer of token characters, so that a read past the end shows. */
 function bytes(text: string, before = 3): Bytes {
@@ -15,10 +15,10 @@ function bytes(text: string, before = 3): Bytes {
 function response(
   text: string,
   badHeader: BadHeader = "IsError",
-  limits = RESPONSE_LIMITS,
+  fieldSize = FIELD_SIZE,
 ): { n: number; head: ResponseHead } {
   const head = new ResponseHead();
-  return { n: parseResponseHead(bytes(text), 3, 3 + text.length, limits, badHeader, head), head };
+  return { n: parseResponseHead(bytes(text), 3, 3 + text.length, fieldSize, badHeader, head), head };
 }
 
 test("parseResponseHead() status lines", () => {
@@ -85,9 +85,9 @@ test("parseResponseHead() reads the same whatever the pieces", () => {
     assert.equal(whole.n, text.length);
     for (let split = 0; split < text.length; split++) {
       const head = new ResponseHead();
-      assert.equal(parseResponseHead(bytes(text.slice(0, split)), 3, 3 + split, RESPONSE_LIMITS, "IsError", head), 0);
+      assert.equal(parseResponseHead(bytes(text.slice(0, split)), 3, 3 + split, FIELD_SIZE, "IsError", head), 0);
       assert.equal(
-        parseResponseHead(bytes(text, 5), 5, 5 + text.length, RESPONSE_LIMITS, "IsError", head),
+        parseResponseHead(bytes(text, 5), 5, 5 + text.length, FIELD_SIZE, "IsError", head),
         text.length,
         `${split}`,
       );

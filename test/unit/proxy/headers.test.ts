@@ -103,3 +103,12 @@ test("checkForwards() counts Max-Forwards down and answers at 0", () => {
   assert.match(trace.out.body, /^TRACE \/x HTTP\/1\.1\r\nHost: c\r\nMax-Forwards: 0\r\n\r\n$/);
   assert.equal(at("0", "OPTIONS").r.headersOut.get("Allow"), "TRACE");
 });
+
+test("requestHead() keeps the credentials that this proxy asked for, unless Proxy-Chain-Auth passes them on", () => {
+  const { r } = request([["Proxy-Authorization", "Basic x"]]);
+  assert.match(requestHead(r, conf(), URL_, KEEP), /Proxy-Authorization: Basic x\r\n/);
+  r.user = "someone";
+  assert.doesNotMatch(requestHead(r, conf(), URL_, KEEP), /Proxy-Authorization/);
+  r.setEnv("proxy-chain-auth", "1");
+  assert.match(requestHead(r, conf(), URL_, KEEP), /Proxy-Authorization: Basic x\r\n/);
+});

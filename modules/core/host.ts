@@ -1,0 +1,40 @@
+/**
+ * What decisions ask of the machine they run on, besides time and sockets.
+ */
+
+/** What a path names. */
+export interface FileInfo {
+  readonly kind: "file" | "dir" | "link" | "other";
+  /** Bytes. */
+  readonly size: number;
+  /** Owner, group or others may execute it. */
+  readonly executable: boolean;
+  /** Milliseconds since 1970. */
+  readonly modifiedMs: number;
+  /** Another one for another file under the same name. */
+  readonly inode: number;
+}
+
+export interface HostFiles {
+  /** Null: there is none, or it may not be seen. @param follow a link's target instead of the link */
+  stat(path: string, follow: boolean): FileInfo | null;
+  /** One character per byte. @throws Error */
+  read(path: string): string;
+}
+
+export interface Host {
+  /** A variable of the process environment. */
+  env(name: string): string | undefined;
+  /** Of a text with one character per byte; in hexadecimal. */
+  digest(algorithm: "md5" | "sha1", text: string): string;
+  /** Of two texts with one character per byte: 32 bytes. */
+  hmacSha256(key: string, text: string): Uint8Array;
+  /** Bytes that nobody can foresee. */
+  randomBytes(size: number): Uint8Array;
+  /** How many processes wanted to run, on average over 1, 5 and 15 minutes. */
+  loadAverage(): readonly number[];
+  /** Processor time that the program has used, in microseconds. */
+  cpuTimeUs(): number;
+  /** Null: the host has no files. */
+  readonly files: HostFiles | null;
+}

@@ -1,0 +1,32 @@
+/**
+ * The machine as Bun and Deno show it: environment, digests, load, files.
+ */
+import { createHash, createHmac, randomBytes } from "node:crypto";
+import { lstatSync, readFileSync, statSync } from "node:fs";
+import { loadavg } from "node:os";
+import type { FileInfo, Host } from "../core/host.ts";
+
+export const nodeHost: Host = {
+  env: (name) => process.env[name],
+  digest: (algorithm, text) => createHash(algorithm).update(text, "latin1").digest("hex"),
+  hmacSha256: (key, text) => createHmac("sha256", Buffer.from(key, "latin1")).update(text, "latin1").digest(),
+  randomBytes,
+  loadAverage: loadavg,
+  cpuTimeUs() {
+    const { user, system } = process.cpuUsage();
+    return user + system;
+  },
+  files: {
+    stat(path: string, follow: boolean): FileInfo | null {
+      try {
+        const info = follow ? statSync(path) : lstatSync(path);
+        const kind = info.isFile() ? "file" : info.isDirectory() ? "dir" : info.isSymbolicLink() ? "link" : "other";
+        const executable = (info.mode & 0o111) !== 0;
+        return { kind, size: info.size, executable, modifiedMs: info.mtimeMs, inode: info.ino };
+      } catch {
+        return null;
+      }
+    },
+    read: (path) => readFileSync(path, "latin1"),
+  },
+};

@@ -1,0 +1,123 @@
+/**
+ * Directives of httpd that configurations have and that change nothing for a proxy. They are read, and have no effect;
+ * each with its reason here. What would change something is either built or refused, never in this table.
+ * Source: httpd server/core.c, modules/mappers/mod_dir.c, modules/generators/mod_autoindex.c, modules/http/mod_mime.c...
+ */
+import { splitWords } from "../config/directive.ts";
+import {
+  type CommandContext,
+  type CommandHandler,
+  type CommandRec,
+  commandTable,
+  type Where,
+} from "../core/command.ts";
+
+type Kind = "take1" | "take2" | "take12" | "iterate" | "iterate2" | "raw";
+type Row = readonly [where: Where, kind: Kind, names: string, check?: CommandHandler];
+
+const FILES = "about files, of which sluice serves none";
+const LISTINGS = "about listings of directories, which sluice does not make";
+const CGI = "about programs, of which sluice runs none";
+const SYSTEM = "about processes, locks and system calls that sluice does not use";
+
+const TABLE: Readonly<Record<string, readonly Row[]>> = {
+  [FILES]: [
+    ["any", "raw", "Options", checkOptions],
+    ["dir", "raw", "AllowOverride", checkOverride],
+    ["dir", "raw", "AllowOverrideList"],
+    ["server", "raw", "AccessFileName"],
+    ["any", "iterate", "FileETag", checkETag],
+    ["any", "take1", "EnableMMAP EnableSendfile", checkOnOff],
+    ["any", "take1", "ContentDigest", checkFlag("ContentDigest")],
+    ["any", "take1", "AcceptPathInfo", checkPathInfo],
+    ["any", "take1", "DefaultType"],
+    ["any", "iterate", "DirectoryIndex"],
+    ["any", "take1", "DirectorySlash DirectoryCheckHandler DirectoryIndexRedirect"],
+    ["any", "iterate2", "AddHandler AddInputFilter AddOutputFilter"],
+    ["any", "iterate", "RemoveHandler RemoveInputFilter RemoveOutputFilter"],
+    ["any", "iterate", "MultiviewsMatch LanguagePriority ForceLanguagePriority"],
+    ["server", "raw", "CacheNegotiatedDocs UserDir MIMEMagicFile"],
+    ["any", "take1", "LimitXMLRequestBody"],
+  ],
+  [LISTINGS]: [
+    ["any", "iterate2", "AddIcon AddIconByType AddIconByEncoding AddAlt AddAltByType AddAltByEncoding AddDescription"],
+    ["any", "raw", "IndexOptions IndexIgnoreReset FancyIndexing"],
+    ["any", "iterate", "IndexIgnore"],
+    ["any", "take2", "IndexOrderDefault"],
+    ["any", "take1", "HeaderName ReadmeName DefaultIcon IndexStyleSheet IndexHeadInsert"],
+  ],
+  [CGI]: [
+    ["server", "take1", "ScriptSock ScriptLog ScriptLogLength ScriptLogBuffer"],
+    ["any", "take1", "CGIDScriptTimeout ScriptInterpreterSource CGIPassAuth"],
+    ["any", "take2", "CGIVar"],
+  ],
+  [SYSTEM]: [
+    ["server", "take2", "AcceptFilter"],
+    ["global", "iterate", "Mutex", checkMutex],
+    ["global", "take1", "CoreDumpDirectory EnableExceptionHook ThreadStackSize MaxMemFree GprofDir"],
+    ["any", "take1", "HostnameLookups", checkLookups],
+  ],
+};
+
+export const noEffectCommands: readonly CommandRec[] = Object.entries(TABLE).flatMap(([reason, rows]) =>
+  rows.flatMap(([where, kind, names, check]) =>
+    names.split(" ").map((name) => {
+      const make = commandTable[kind] as (n: string, w: Where, t: CommandHandler, h: string) => CommandRec;
+      return make(name, where, check ?? nothing, `${reason}: no effect`);
+    }),
+  ),
+);
+
+function nothing(): void {}
+
+const OPTIONS = new Set(
+  "all none indexes includes includesnoexec followsymlinks symlinksifownermatch execcgi multiviews".split(" "),
+);
+
+function checkOptions(_cmd: CommandContext, args: string): string | undefined {
+  const words = splitWords(args, 1).map((word) => word.text);
+  const relative = words.filter((word) => /^[+-]/.test(word)).length;
+  for (const word of words) {
+    if (!OPTIONS.has(word.replace(/^[+-]/, "").toLowerCase())) return `Illegal option ${word.replace(/^[+-]/, "")}`;
+  }
+  if (relative !== 0 && relative !== words.length)
+    return "Either all Options must start with + or -, or no Option may.";
+  return undefined;
+}
+
+const OVERRIDES = /^(limit|options|fileinfo|authconfig|indexes|none|all|nonfatal)(=.*)?$/i;
+
+function checkOverride(cmd: CommandContext, args: string): string | undefined {
+  for (const { text } of splitWords(args, 1)) if (!OVERRIDES.test(text)) return `Illegal override option ${text}`;
+  const { file, line } = cmd.directive;
+  if (cmd.scope.kind === "location") cmd.warn("AH00114", `Useless use of AllowOverride in line ${line} of ${file}.`);
+  return undefined;
+}
+
+function checkETag(_cmd: CommandContext, word: string): string | undefined {
+  const known = /^[+-]?(all|none|inode|mtime|size|digest)$/i.test(word);
+  return known ? undefined : `Unknown keyword '${word}' for FileETag directive`;
+}
+
+function checkOnOff(_cmd: CommandContext, word: string): string | undefined {
+  return /^(on|off)$/i.test(word) ? undefined : "parameter must be 'on' or 'off'";
+}
+
+function checkFlag(name: string): CommandHandler {
+  return (_cmd, word) => (/^(on|off)$/i.test(word!) ? undefined : `${name} must be On or Off`);
+}
+
+function checkPathInfo(_cmd: CommandContext, word: string): string | undefined {
+  return /^(on|off|default)$/i.test(word) ? undefined : "AcceptPathInfo must be set to on, off or default";
+}
+
+function checkMutex(_cmd: CommandContext, word: string): string | undefined {
+  // The mechanism and its file, or the names of what it is for.
+  return word.includes(":") && !/^(flock|fcntl|file):/i.test(word) ? `Invalid Mutex argument ${word}` : undefined;
+}
+
+function checkLookups(_cmd: CommandContext, word: string): string | undefined {
+  if (!/^(on|off|double)$/i.test(word)) return "parameter must be 'on', 'off', or 'double'";
+  if (/^off$/i.test(word)) return undefined;
+  return `HostnameLookups ${word} is not supported: sluice makes no reverse look-up for a request`;
+}
