@@ -61,6 +61,7 @@ export function buildStates(process: ProcessRec): void {
   const reverse = genericWorker();
   built.push(reverse);
   const records = new Map<Draft, ProxyBalancer>();
+  const all = new Set<ProxyBalancer>();
   for (const server of process.servers) {
     const own = drafts.get(server)!;
     const conf = getModuleConfig(server.config, module);
@@ -68,12 +69,14 @@ export function buildStates(process: ProcessRec): void {
     const balancers = new Map<string, ProxyBalancer>();
     for (const [name, from] of inherits ? [...ownOfMain.balancers, ...own.balancers] : own.balancers) {
       const base = inherits ? ownOfMain.balancers.get(name) : undefined;
-      balancers.set(name, record(process, records, name, from, base === from ? undefined : base));
+      const balancer = record(process, records, name, from, base === from ? undefined : base);
+      balancers.set(name, balancer);
+      all.add(balancer);
     }
     const workers = inherits ? [...ownOfMain.workers, ...own.workers] : own.workers;
     setProxyServerState(server, { workers, balancers, reverse });
   }
-  shareSlots(process, built, [...records.values()]);
+  shareSlots(process, built, [...all]);
 }
 
 /** The members of a balancer side by side, then all other workers, then the room that `growth` asks for. */

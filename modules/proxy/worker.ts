@@ -112,7 +112,7 @@ export function defaultWorkerParams(): WorkerParams {
 /** What all children share of a worker. Times are wall-clock milliseconds: children have no monotonic clock in common. */
 export const workerStruct = new Struct({
   lbstatus: "f64",
-  /** loadfactor in hundredths. */
+  /** loadfactor in hundredths. Who changes it or lbset while the server runs calls `touch`. */
   lbfactor: "f64",
   lbset: "f64",
   elected: "f64",
@@ -153,9 +153,9 @@ export class ProxyWorker {
   readonly matcher: RegExp | null;
   params: WorkerParams = defaultWorkerParams();
   s: WorkerSlot = workerStruct.slotAt(new ArrayBuffer(workerStruct.sizeBytes), 0);
-  route = "";
   redirect = "";
   pool: ConnPool | null = null;
+  private routeName = "";
   /** Keeps `changes` for all members of its balancers. */
   lead: ProxyWorker = this;
   /** What `slowstart` has left this member of elections, 0 to 1. */
@@ -197,6 +197,17 @@ export class ProxyWorker {
     return (status & (NOT_USABLE_IN_PANIC | INITIALIZED | HC_IGNORED)) === (INITIALIZED | HC_IGNORED);
   }
 
+  /** The name by which sessions ask for it; "": none. */
+  get route(): string {
+    return this.routeName;
+  }
+
+  set route(route: string) {
+    if (route === this.routeName) return;
+    this.routeName = route;
+    this.touch();
+  }
+
   /** Resolves the pool's limits and lets the worker serve. Once, after all parameters are set. */
   initialize(): void {
     if (this.has(INITIALIZED)) return;
@@ -224,7 +235,7 @@ export class ProxyWorker {
     if ((before & bits) !== 0) this.touch();
   }
 
-  /** Tells elections to look at the members anew: after a change of `lbset`, `lbfactor` or `route`. */
+  /** Tells elections to look at the members anew: after a change of `s.lbset` or `s.lbfactor`. */
   touch(): void {
     Atomics.add(this.lead.s.i32, CHANGES, 1);
   }
