@@ -79,9 +79,3 @@ export function hostName(value: string): string {
   if (end > 1 && value.charCodeAt(end - 1) === 46) end--;
   return (end === value.length ? value : value.slice(0, end)).toLowerCase();
 }
-
-/** The port in a Host value, 0 when it has none. */
-export function hostPort(value: string): number {
-  const end = hostEnd(value);
-  return end < 0 || end === value.length ? 0 : Number(value.slice(end + 1));
-}

@@ -7,8 +7,10 @@ import { clientAddress, type RequestRec } from "../core/records.ts";
 import { DONE, OK, type Status } from "../core/status.ts";
 import * as h from "../core/table.ts";
 import { connectionTokens } from "../http/field_value.ts";
-import { hostPort } from "../http/host.ts";
+
 import core, { SERVER_VERSION } from "../server/mod_core.ts";
+import { requestScheme, serverPort } from "../server/server_name.ts";
+import { defaultPort } from "../server/uri.ts";
 import type { ProxyConfig } from "./config.ts";
 import { latin1Bytes, proxyError } from "./proxy_error.ts";
 import type { ProxyUrl } from "./url.ts";
@@ -128,10 +130,8 @@ function namedByConnection(table: h.HeaderTable): string[] | null {
 
 /** "1.1 name[:port]": ours in Via. */
 export function viaValue(r: RequestRec, conf: ProxyConfig): string {
-  const canonical = getModuleConfig(r.perDirConfig, core)?.useCanonicalName === "on";
-  const asked = canonical ? 0 : hostPort(r.headersIn.getId(h.HOST) ?? "");
-  const port = asked || r.server.port;
-  const suffix = port === 0 || port === (r.conn.secure ? 443 : 80) ? "" : `:${port}`;
+  const port = serverPort(r);
+  const suffix = port === defaultPort(requestScheme(r)) ? "" : `:${port}`;
   const version = r.protoNum === 9 ? "0.9" : r.protoNum === 1000 ? "1.0" : "1.1";
   const product = conf.via === "full" ? ` (Apache/${SERVER_VERSION})` : "";
   return `${version} ${r.server.hostname}${suffix}${product}`;

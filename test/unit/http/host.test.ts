@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { checkHost, hostName, hostPort } from "../../../modules/http/host.ts";
+import { checkHost, hostName } from "../../../modules/http/host.ts";
 
 test("checkHost() as HttpProtocolOptions Strict", () => {
   for (const good of [
@@ -51,12 +51,9 @@ test("checkHost() as HttpProtocolOptions Strict", () => {
   }
 });
 
-test("hostName(), hostPort()", () => {
+test("hostName()", () => {
   assert.equal(hostName("WWW.Test.:8080"), "www.test");
   assert.equal(hostName("www.test"), "www.test");
   assert.equal(hostName("[::A]:1"), "[::a]");
   assert.equal(hostName("[::1]"), "[::1]");
-  assert.equal(hostPort("a:8080"), 8080);
-  assert.equal(hostPort("[::1]"), 0);
-  assert.equal(hostPort("a"), 0);
 });
