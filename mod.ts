@@ -30,5 +30,8 @@ export const standardModules: readonly Module[] = [
   ...standardPlugins,
 ] as readonly Module[];
 
-// In a worker of Deno 2.9.6 import.meta.main is true, too.
-if (import.meta.main && isMainThread) process.exit(await main(process.argv.slice(2), standardModules));
+// In a worker of Deno 2.9.6 import.meta.main is true, too. Nothing is awaited here: a plug-in that imports this file must not
+// wait for the program's end.
+if (import.meta.main && isMainThread) {
+  main(process.argv.slice(2), standardModules).then((code) => process.exit(code));
+}

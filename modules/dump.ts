@@ -4,10 +4,13 @@
  */
 
 import manifest from "../package.json" with { type: "json" };
+import { Hooks } from "./core/hooks.ts";
 import { parseIp } from "./core/ipsubnet.ts";
-import type { Module } from "./core/module.ts";
+import { type Module, Registrar } from "./core/module.ts";
+import { Providers } from "./core/providers.ts";
 import type { ProcessRec, ServerRec } from "./core/records.ts";
 import type { Loaded } from "./mpm/load.ts";
+import { lbmethod } from "./proxy/lbmethod.ts";
 import { SERVER_VERSION } from "./server/mod_core.ts";
 
 const RUNTIME = "Deno" in globalThis ? "Deno" : "Bun";
@@ -25,7 +28,7 @@ export const VERSION_TEXT = {
   },
 };
 
-/** Each directive with its help and where it may stand. */
+/** Each directive with its help and where it may stand; the names of a module's lbmethods. */
 export function listDirectives(modules: readonly Module[]): string {
   const lines: string[] = [];
   for (const module of modules) {
@@ -36,8 +39,21 @@ export function listDirectives(modules: readonly Module[]): string {
         `\tAllowed in ${PLACES[where]}`,
       );
     }
+    for (const name of methodsOf(module)) {
+      lines.push(
+        `lbmethod=${name} (${module.name}.c)`,
+        "\tA value of a balancer's parameter",
+        `\tAllowed in ${PLACES.any}`,
+      );
+    }
   }
   return lines.join("\n");
+}
+
+function methodsOf(module: Module): string[] {
+  const providers = new Providers();
+  module.registerHooks?.(new Registrar(new Hooks(), providers));
+  return providers.names(lbmethod);
 }
 
 const PLACES = {
@@ -49,15 +65,12 @@ const PLACES = {
   any: "*.conf anywhere",
 };
 
-export function describeModules(modules: readonly Module[]): string {
+/** @param shipped those that no LoadModule line brought */
+export function describeModules(modules: readonly Module[], shipped: readonly Module[]): string {
   const lines = modules.map(
-    (module) => ` ${module.name.replace(/^mod_/, "")}_module (${isOurs(module) ? "static" : "shared"})`,
+    (module) => ` ${module.name.replace(/^mod_/, "")}_module (${shipped.includes(module) ? "static" : "shared"})`,
   );
   return ["Loaded Modules:", ...lines].join("\n");
-}
-
-function isOurs(module: Module): boolean {
-  return module.name.startsWith("mod_");
 }
 
 export function listIncludes({ files }: Loaded): string {

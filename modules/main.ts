@@ -10,6 +10,7 @@ import { levelRank } from "./core/error_log.ts";
 import { getModuleConfig, type Module } from "./core/module.ts";
 import { demo } from "./demo.ts";
 import { describeModules, describeVhosts, listDirectives, listIncludes, VERSION_TEXT } from "./dump.ts";
+import * as sluice from "./mod.ts";
 import { type Loaded, type LoadOptions, loadConfig } from "./mpm/load.ts";
 import { describeUser } from "./mpm/mod_unixd.ts";
 import { pidFileOf, readPid, SingleChild } from "./mpm/single.ts";
@@ -69,7 +70,7 @@ export async function main(args: readonly string[], modules: readonly Module[]):
   if (line.flags.has("v")) return print(VERSION_TEXT.short);
   if (line.flags.has("V")) return print(VERSION_TEXT.long);
   if (line.flags.has("l")) return print(`Compiled in modules:\n${modules.map((m) => `  ${m.name}.c`).join("\n")}`);
-  if (line.flags.has("L")) return print(listDirectives(modules));
+  if (line.flags.has("L") && line.file === null) return print(listDirectives(modules));
   if (line.startLevel !== null && levelRank(line.startLevel) === undefined) return usage();
   if (line.file === null) {
     if (args.length === 0) return demo(modules);
@@ -77,18 +78,28 @@ export async function main(args: readonly string[], modules: readonly Module[]):
     return 1;
   }
   const options = optionsOf(line, line.file, modules);
+  nameOurselves();
   let loaded: Loaded;
   try {
     loaded = await loadConfig(options, 0);
   } catch (error) {
     return configFailure(error);
   }
-  if (dumps(line, loaded)) return 0;
+  if (dumps(line, loaded, options)) return 0;
   if (line.flags.has("t")) {
     console.error("Syntax OK");
     return 0;
   }
   return line.signal === null ? serve(loaded, options, args) : control(line.signal, loaded, options, args, line);
+}
+
+/** Plug-ins import "sluice", wherever they are: Deno finds it by the import map in deno.json, Bun so. */
+function nameOurselves(): void {
+  if (!("Bun" in globalThis)) return;
+  Bun.plugin({
+    name: "sluice",
+    setup: (build) => void build.module("sluice", () => ({ exports: sluice, loader: "object" })),
+  });
 }
 
 /** Serves until it is told to end. */
@@ -186,13 +197,14 @@ function configFailure(error: unknown): number {
   return 1;
 }
 
-/** -S, -M, -t -D DUMP_...: prints what was asked for; false if nothing was. */
-function dumps(line: CommandLine, loaded: Loaded): boolean {
+/** -L, -S, -M, -t -D DUMP_...: prints what was asked for; false if nothing was. */
+function dumps(line: CommandLine, loaded: Loaded, options: LoadOptions): boolean {
   const asked = (name: string, flag: string) => line.flags.has(flag) || line.defines.includes(name);
   const texts: string[] = [];
+  if (line.flags.has("L")) texts.push(listDirectives(loaded.process.modules));
   if (asked("DUMP_VHOSTS", "S")) texts.push(describeVhosts(loaded.process));
   if (asked("DUMP_RUN_CFG", "S")) texts.push(describeRun(loaded, line));
-  if (asked("DUMP_MODULES", "M")) texts.push(describeModules(loaded.process.modules));
+  if (asked("DUMP_MODULES", "M")) texts.push(describeModules(loaded.process.modules, options.modules));
   if (asked("DUMP_INCLUDES", "")) texts.push(listIncludes(loaded));
   if (texts.length === 0) return false;
   print(texts.join("\n"));

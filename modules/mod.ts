@@ -1,6 +1,7 @@
 /**
  * What a plugin may import.
  */
+export { z } from "zod";
 export { ConfigError, splitWords, takeWord, type Word } from "./config/directive.ts";
 export { compileRegex, matchGroups, namedGroups } from "./config/regex.ts";
 export * from "./core/brigade.ts";
@@ -34,6 +35,7 @@ export * from "./proxy/backend.ts";
 export * from "./proxy/balancer.ts";
 export * from "./proxy/config.ts";
 export * from "./proxy/conn_pool.ts";
+export * from "./proxy/counters.ts";
 export * from "./proxy/failure.ts";
 export * from "./proxy/headers.ts";
 export * from "./proxy/health_check.ts";

@@ -17,6 +17,11 @@ import heartmonitor from "./heartbeat/mod_heartmonitor.ts";
 import bybusyness from "./lbmethod/mod_lbmethod_bybusyness.ts";
 import byrequests from "./lbmethod/mod_lbmethod_byrequests.ts";
 import bytraffic from "./lbmethod/mod_lbmethod_bytraffic.ts";
+import ewma from "./lbmethod/mod_lbmethod_ewma.ts";
+import hash from "./lbmethod/mod_lbmethod_hash.ts";
+import byheartbeat from "./lbmethod/mod_lbmethod_heartbeat.ts";
+import p2c from "./lbmethod/mod_lbmethod_p2c.ts";
+import random from "./lbmethod/mod_lbmethod_random.ts";
 import logConfig from "./log_config/mod_log_config.ts";
 import mime from "./mime/mod_mime.ts";
 import proxyHcheck from "./proxy_hcheck/mod_proxy_hcheck.ts";
@@ -35,6 +40,11 @@ export const standardPlugins: readonly Module[] = [
   byrequests,
   bytraffic,
   bybusyness,
+  byheartbeat,
+  random,
+  p2c,
+  ewma,
+  hash,
   stickyRoute,
   stickyCookie,
   env,

@@ -9,6 +9,8 @@ export interface FileInfo {
   readonly size: number;
   /** Owner, group or others may execute it. */
   readonly executable: boolean;
+  /** Milliseconds since 1970. */
+  readonly modifiedMs: number;
 }
 
 export interface HostFiles {

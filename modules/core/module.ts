@@ -2,7 +2,7 @@
  * The module record: all that a module adds to the server, and the vectors that hold its configuration.
  * Source: httpd include/http_config.h, struct module_struct
  */
-import type { z } from "zod";
+import { z } from "zod";
 import { type CommandRec, type CommandTable, commandTable } from "./command.ts";
 import type { HookOrder, Hooks } from "./hooks.ts";
 import type { ProviderGroup, Providers } from "./providers.ts";
@@ -32,8 +32,8 @@ export type RawConfig = Record<string, unknown>;
 export interface ModuleDefinition<S extends z.ZodObject> {
   /** The file's name without .ts: what LoadModule, IfModule, `before` and `after` say. */
   readonly name: string;
-  /** The module's configuration: parsed once, after the raw values of all scopes were merged. */
-  readonly config: S;
+  /** The module's configuration: parsed once, after the raw values of all scopes were merged. @default nothing */
+  readonly config?: S;
   /** Keys whose lists are joined, outer scope first, instead of replaced. */
   readonly append?: readonly (keyof z.output<S> & string)[];
   readonly commands?: (kinds: CommandTable<keyof z.output<S> & string>) => readonly CommandRec[];
@@ -61,11 +61,13 @@ export type ConfigVector = readonly unknown[];
 let modules = 0;
 
 /** Makes a module's record. Loading it is the server's business: its file has no side effects. */
-export function defineModule<S extends z.ZodObject>(definition: ModuleDefinition<S>): Module<z.output<S>> {
+export function defineModule<S extends z.ZodObject = z.ZodObject<Record<never, never>>>(
+  definition: ModuleDefinition<S>,
+): Module<z.output<S>> {
   return {
     name: definition.name,
     index: modules++,
-    config: definition.config as unknown as z.ZodType<z.output<S>>,
+    config: (definition.config ?? z.object({})) as unknown as z.ZodType<z.output<S>>,
     append: definition.append ?? [],
     commands: definition.commands?.(commandTable as CommandTable<keyof z.output<S> & string>) ?? [],
     needs: definition.needs ?? [],

@@ -21,7 +21,8 @@ export const nodeHost: Host = {
       try {
         const info = follow ? statSync(path) : lstatSync(path);
         const kind = info.isFile() ? "file" : info.isDirectory() ? "dir" : info.isSymbolicLink() ? "link" : "other";
-        return { kind, size: info.size, executable: (info.mode & 0o111) !== 0 };
+        const executable = (info.mode & 0o111) !== 0;
+        return { kind, size: info.size, executable, modifiedMs: info.mtimeMs };
       } catch {
         return null;
       }

@@ -187,14 +187,18 @@ async function importPlugin(name: string, path: string, at: Position): Promise<M
   const specifier = /^[a-z]+:/i.test(path) ? path : pathToFileURL(path).href;
   try {
     const loaded = (await import(specifier)) as { default?: Module };
-    if (typeof loaded.default?.name === "string" && loaded.default.config !== undefined) return loaded.default;
-    throw new Error("it has no default export made by defineModule");
+    if (isModule(loaded.default)) return loaded.default;
+    throw new Error("its default export was not made by defineModule");
   } catch (error) {
     throw new ConfigError(`Cannot load ${path} into server: ${(error as Error).message}`, {
       position: at,
       hint: `LoadModule ${name}: a plug-in is a TypeScript or JavaScript module`,
     });
   }
+}
+
+function isModule(value: Partial<Module> | undefined): value is Module {
+  return typeof value?.name === "string" && typeof value.index === "number" && Array.isArray(value.commands);
 }
 
 /** Of httpd's modules those whose work is in the core here. */

@@ -40,6 +40,8 @@ export class ProxyAttempt implements EnvSource {
   number = 0;
   /** Members elected so far: their `busy` counts this request until it ends. */
   readonly elected: ProxyWorker[] = [];
+  /** On the clock's `now`, if the lbmethod wants to know how long an answer takes; -1: it does not. */
+  electedAtMs = -1;
   /** How the last attempt failed. */
   failure: Failure | null = null;
   /** Body bytes read from the client before a backend was tried; sent again to the next one. */
@@ -52,6 +54,13 @@ export class ProxyAttempt implements EnvSource {
 
   constructor(url: string) {
     this.url = url;
+  }
+
+  /** The head of the answer is there, or will not come. Told once for each election. */
+  answered(nowMs: number): void {
+    if (this.electedAtMs < 0 || this.worker === null) return;
+    this.balancer?.lbmethod?.observe?.(this.worker, nowMs - this.electedAtMs, nowMs);
+    this.electedAtMs = -1;
   }
 
   get envNames(): readonly string[] {

@@ -201,7 +201,7 @@ class Connecting implements SocketOwner, Timeout {
     this.deadline = 0;
     const address = this.addresses[this.at]!;
     const { worker } = this.pool;
-    const name = `${worker.scheme.toUpperCase()}: attempt to connect to `;
+    const name = `${worker.scheme}: attempt to connect to `;
     if (worker.unixPath !== null) {
       this.log.error("proxy", "AH02454", `${name}Unix domain socket ${address} (${worker.host}:${this.port}) failed`, {
         error: cause,

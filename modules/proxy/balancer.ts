@@ -5,10 +5,11 @@
 import type { ErrorLog } from "../core/error_log.ts";
 import type { Providers } from "../core/providers.ts";
 import type { ProxyAttempt } from "./attempt.ts";
+import { Electorate } from "./electorate.ts";
 import { type LbMethod, lbmethod } from "./lbmethod.ts";
 import { type StickyProvider, sticky } from "./sticky.ts";
 import type { StickyCookie } from "./sticky_cookie.ts";
-import { IN_ERROR, type ProxyWorker, retryWorker } from "./worker.ts";
+import { IN_ERROR, NOT_YET, type ProxyWorker, retryWorker, type WorkerSlot, workerStruct } from "./worker.ts";
 
 /** What `key=value` sets; durations in milliseconds. */
 export interface BalancerParams {
@@ -40,6 +41,19 @@ export interface BalancerParams {
   panic: boolean;
   /** For the manager; "": read-only. @default undefined: random, by the manager */
   nonce: string | undefined;
+  /** Members that may be added while running. @default 0 */
+  growth: number;
+  /** For members that have no `slowstart` of their own. @default 0 */
+  slowStartMs: number;
+  /** What lbmethod=hash goes by. @default the client's address */
+  hashKey: HashKey;
+}
+
+/** A part of a request: which member serves it depends on its text. */
+export interface HashKey {
+  readonly from: "address" | "path" | "header" | "cookie";
+  /** Of the header or cookie. */
+  readonly name: string;
 }
 
 export function defaultBalancerParams(): BalancerParams {
@@ -58,6 +72,9 @@ export function defaultBalancerParams(): BalancerParams {
     forceRecovery: true,
     panic: false,
     nonce: undefined,
+    growth: 0,
+    slowStartMs: 0,
+    hashKey: { from: "address", name: "" },
   };
 }
 
@@ -72,21 +89,15 @@ export class ProxyBalancer {
   nonce = "";
   /** Attempts after the first. */
   maxAttempts = 0;
-  /** For the election: lists that are filled anew each time. */
-  readonly scratch: {
-    readonly candidates: ProxyWorker[];
-    readonly spares: ProxyWorker[];
-    readonly standbys: ProxyWorker[];
-  } = {
-    candidates: [],
-    spares: [],
-    standbys: [],
-  };
+  readonly electorate: Electorate;
+  /** For members that come while the server runs: as many as `growth`. */
+  spareSlots: WorkerSlot[] = [];
 
   /** @param members those of the balancer that is inherited */
   constructor(name: string, members: ProxyWorker[] = []) {
     this.name = balancerName(name);
     this.members = members;
+    this.electorate = new Electorate(members);
   }
 
   /** Whether requests that belong together go to one member. */
@@ -97,7 +108,7 @@ export class ProxyBalancer {
   /** Looks up method and session provider, once all members are known. A string is an error. */
   initialize(providers: Providers): string | null {
     const factory = providers.lookup(lbmethod, this.params.lbmethod);
-    if (factory === undefined) return `unknown lbmethod lbmethod=${this.params.lbmethod}; ${this.name}`;
+    if (factory === undefined) return "unknown lbmethod";
     this.lbmethod = factory(this);
     const { stickyCookie, stickySession } = this.params;
     if (stickyCookie !== null && stickySession !== "")
@@ -107,8 +118,31 @@ export class ProxyBalancer {
     if (this.hasSessions && this.sticky === null) return `no module serves sticky sessions by ${kind}; ${this.name}`;
     this.nonce = this.params.nonce ?? "";
     this.maxAttempts = this.params.maxAttempts ?? Math.max(0, this.members.length - 1);
-    for (const member of this.members) member.initialize();
+    gatherSlots(this.members);
+    for (const member of this.members) this.adopt(member);
     return null;
+  }
+
+  /**
+   * Adds a member while the server runs. A string is an error: no slot is left.
+   * @param member with all its parameters set
+   */
+  add(member: ProxyWorker): string | null {
+    const slot = this.spareSlots.pop();
+    if (slot === undefined) return `${this.name}: no room for another member, growth=${this.params.growth}`;
+    member.moveTo(slot);
+    member.s.backSinceMs = NOT_YET;
+    this.members.push(member);
+    this.adopt(member);
+    member.touch();
+    return null;
+  }
+
+  private adopt(member: ProxyWorker): void {
+    // One that is inherited counts for the balancer that it comes from, too.
+    if (member.lead === member) member.lead = this.members[0]!.lead;
+    member.params.slowStartMs ??= this.params.slowStartMs;
+    member.initialize();
   }
 
   /**
@@ -122,14 +156,8 @@ export class ProxyBalancer {
     if (!this.params.forceRecovery) return;
     for (const member of this.members) {
       member.recover();
-      log.error("proxy_balancer", "AH01165", `${this.name}: Forcing recovery for worker (${member.hostPort})`);
+      log.debug("proxy_balancer", "AH01165", `${this.name}: Forcing recovery for worker (${member.hostPort})`);
     }
-  }
-
-  /** Whether a member, in whatever state, has this route. */
-  hasRoute(route: string): boolean {
-    for (const member of this.members) if (member.route === route) return true;
-    return false;
   }
 }
 
@@ -137,6 +165,15 @@ export class ProxyBalancer {
 export function balancerName(url: string): string {
   const end = url.indexOf("/", 11);
   return (end < 0 ? url : url.slice(0, end)).toLowerCase();
+}
+
+/** Into one piece of memory, unless they are in one. `shareWorkers` moves them on, all together. */
+function gatherSlots(members: readonly ProxyWorker[]): void {
+  const buffer = members[0]?.s.f64.buffer;
+  if (members.every((member) => member.s.f64.buffer === buffer)) return;
+  const size = workerStruct.sizeBytes;
+  const gathered = new ArrayBuffer(members.length * size);
+  for (let i = 0; i < members.length; i++) members[i]!.moveTo(workerStruct.slotAt(gathered, i * size));
 }
 
 /** Ends what `busy` counts for a request. Once it is over; again does no harm. */

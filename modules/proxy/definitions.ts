@@ -41,6 +41,8 @@ interface Draft {
   readonly members: ProxyWorker[];
   settings: BalancerSettings;
   at: DirectiveSource;
+  /** Where its lbmethod was set. */
+  methodAt: DirectiveSource | null;
 }
 
 interface ServerDraft {
@@ -59,6 +61,7 @@ export function buildStates(process: ProcessRec): void {
   const reverse = genericWorker();
   built.push(reverse);
   const records = new Map<Draft, ProxyBalancer>();
+  const all = new Set<ProxyBalancer>();
   for (const server of process.servers) {
     const own = drafts.get(server)!;
     const conf = getModuleConfig(server.config, module);
@@ -66,13 +69,24 @@ export function buildStates(process: ProcessRec): void {
     const balancers = new Map<string, ProxyBalancer>();
     for (const [name, from] of inherits ? [...ownOfMain.balancers, ...own.balancers] : own.balancers) {
       const base = inherits ? ownOfMain.balancers.get(name) : undefined;
-      balancers.set(name, record(process, records, name, from, base === from ? undefined : base));
+      const balancer = record(process, records, name, from, base === from ? undefined : base);
+      balancers.set(name, balancer);
+      all.add(balancer);
     }
     const workers = inherits ? [...ownOfMain.workers, ...own.workers] : own.workers;
     setProxyServerState(server, { workers, balancers, reverse });
   }
+  shareSlots(process, built, [...all]);
+}
+
+/** The members of a balancer side by side, then all other workers, then the room that `growth` asks for. */
+function shareSlots(process: ProcessRec, built: readonly ProxyWorker[], balancers: readonly ProxyBalancer[]): void {
   const provider = process.providers.lookup(slotmem, "shm");
-  if (provider !== undefined) shareWorkers("proxy", built, provider);
+  if (provider === undefined) return;
+  const workers = new Set([...balancers.flatMap((balancer) => balancer.members), ...built]);
+  const growth = balancers.reduce((sum, balancer) => sum + balancer.params.growth, 0);
+  const { spare } = shareWorkers("proxy", [...workers], provider, growth);
+  for (const balancer of balancers) balancer.spareSlots = spare.splice(0, balancer.params.growth);
 }
 
 function draft(process: ProcessRec, definitions: readonly Definition[], built: ProxyWorker[]): ServerDraft {
@@ -81,10 +95,7 @@ function draft(process: ProcessRec, definitions: readonly Definition[], built: P
   for (const definition of definitions) {
     switch (definition.kind) {
       case "balancer":
-        balancerDraft(balancers, definition.url, definition).settings = {
-          ...balancerDraft(balancers, definition.url, definition).settings,
-          ...definition.whole,
-        };
+        addSettings(balancerDraft(balancers, definition.url, definition), definition);
         break;
       case "member":
         addMember(process, balancerDraft(balancers, definition.balancer, definition).members, definition, built);
@@ -106,13 +117,17 @@ function balancerDraft(balancers: Map<string, Draft>, url: string, { directive }
   }
   let found = balancers.get(name);
   if (found === undefined) {
-    found = { members: [], settings: {}, at: directive };
+    found = { members: [], settings: {}, at: directive, methodAt: null };
     balancers.set(name, found);
   }
   found.at = directive;
   return found;
 }
 
+function addSettings(draft: Draft, { whole, directive }: Definition): void {
+  draft.settings = { ...draft.settings, ...whole };
+  if (whole.lbmethod !== undefined) draft.methodAt = directive;
+}
 /** httpd has a field of fixed size for it. Source: modules/proxy/mod_proxy.h, PROXY_BALANCER_MAX_NAME_SIZE */
 const MAX_BALANCER_NAME = "balancer://".length + 84;
 
@@ -165,11 +180,11 @@ function setExisting(
   balancers: ReadonlyMap<string, Draft>,
   definition: Definition,
 ): void {
-  const { url, directive, whole, worker } = definition;
+  const { url, directive, worker } = definition;
   if (/^balancer:/i.test(url)) {
     const found = balancers.get(balancerName(url));
     if (found === undefined) throw errorAt(directive as Directive, `ProxySet can not find '${url}' Balancer.`);
-    found.settings = { ...found.settings, ...whole };
+    addSettings(found, definition);
     return;
   }
   const found = matchWorker(workers, url);
@@ -200,7 +215,13 @@ function record(
     balancer.params.failOnStatus = [...base.settings.failOnStatus, ...from.settings.failOnStatus];
   }
   const error = balancer.initialize(process.providers);
-  if (error !== null) throw errorAt(from.at as Directive, `ProxySet: ${error}`);
+  if (error !== null) {
+    const at = from.methodAt ?? from.at;
+    const prefix = at.name === "Proxy" ? "<Proxy" : at.name === "ProxyPass" ? "ProxyPass" : "ProxySet:";
+    const tellsName = balancer.lbmethod === null && at.name !== "ProxyPass";
+    const suffix = tellsName ? ` lbmethod=${balancer.params.lbmethod}; ${balancer.name}` : "";
+    throw errorAt(at as Directive, `${prefix} ${error}${suffix}`);
+  }
   if (base === undefined) records.set(from, balancer);
   return balancer;
 }

@@ -66,9 +66,14 @@ function ask(r: RequestRec, attempt: ProxyAttempt, elected: Status): Status | Pr
   const generation = r.server.process;
   worker.pool ??= new ConnPool(worker, generation.sockets, generation);
   const url = splitProxyUrl(attempt.url);
+  const log = r.log;
+  if (log.enabled("proxy", 7)) {
+    const scheme = r.filename.slice(6, r.filename.indexOf(":", 6));
+    log.debug("proxy", "AH01143", `Running scheme ${scheme} handler (attempt ${attempt.number})`);
+  }
   const answer = schemeHandler.run(generation.hooks, r, worker, url, attempt);
   if (answer !== DECLINED) return answer;
-  r.log.warn(
+  log.warn(
     "proxy",
     "AH01144",
     `No protocol handler was valid for the URL ${r.uri} (scheme '${url.scheme}'). If you are using a DSO version of ` +
@@ -82,6 +87,8 @@ function ask(r: RequestRec, attempt: ProxyAttempt, elected: Status): Status | Pr
 function judge(r: RequestRec, attempt: ProxyAttempt, url: string, status: Status): Status | Promise<Status> {
   const { balancer, worker } = attempt;
   if (attempt.times !== null) endAttempt(r, attempt);
+  if (attempt.failure?.timedOut) attempt.answered(r.conn.process.clock.now());
+  attempt.electedAtMs = -1;
   if (balancer === null || worker === null || r.out.started) return conclude(r, attempt, status);
   if (status !== 503 && status !== 500) return conclude(r, attempt, status);
   worker.setError(r.conn.process.clock.wallUs() / 1000, attempt.failure?.cause ?? `status ${status} of the proxy`);

@@ -23,7 +23,7 @@ const proxy = defineModule({
   config: proxyConfigSchema,
   append: ["passes", "reverses", "cookiePaths", "cookieDomains"],
   needs: ["timers"],
-  commands: ({ flag, take1, take12, take23, iterate, raw, params, section }) => [
+  commands: ({ flag, take1, take23, iterate, raw, params, section }) => [
     params("ProxyPass", "any", ["path", "url"], proxyPass, "a virtual path and a URL"),
     params("ProxyPassMatch", "any", ["path", "url"], proxyPassMatch, "a virtual path and a URL"),
     params(
@@ -96,7 +96,7 @@ const proxy = defineModule({
     // What tutorials write, although httpd has no such directive.
     take1("Stickysession", "proxy", strayStickySession, "the name of the session cookie"),
     raw("MaxRequestPerChild", "proxy", strayMaxRequests, "a number of requests"),
-    take12("BalancerGrowth", "server", balancerGrowth, "Number of additional Balancers that can be added Post-config"),
+    take1("BalancerGrowth", "server", balancerGrowth, "Number of additional Balancers that can be added post-config"),
   ],
   registerHooks({ hook }) {
     hook(server.checkConfig, buildStates, { rank: "middle" });
@@ -290,7 +290,7 @@ function proxySet(cmd: CommandContext, words: Words): string | undefined {
   const url = cmd.scope.kind === "proxy" ? cmd.scope.arg : words[0];
   const rest = cmd.scope.kind === "proxy" ? words : words.slice(1);
   if (url === undefined) return "ProxySet needs a balancer or worker name";
-  return setParams(cmd, url, rest, cmd.scope.kind === "proxy" ? "in section" : "outside");
+  return setParams(cmd, url, rest, cmd.scope.kind === "proxy" ? "in section" : "outside", "ProxySet:");
 }
 
 /** @param by the directive, as its errors begin */
@@ -425,7 +425,7 @@ function strayStickySession(cmd: CommandContext, name: string): string | undefin
   if (cmd.scope.kind !== "proxy")
     return "Stickysession is no directive: write ProxySet stickysession=NAME inside of <Proxy>";
   cmd.warn("", `Stickysession is no directive of httpd: read as ProxySet stickysession=${name}`);
-  return setParams(cmd, cmd.scope.arg, [`stickysession=${name}`], "in section");
+  return setParams(cmd, cmd.scope.arg, [`stickysession=${name}`], "in section", "ProxySet:");
 }
 
 function strayMaxRequests(cmd: CommandContext): string | undefined {
@@ -438,6 +438,8 @@ function strayMaxRequests(cmd: CommandContext): string | undefined {
   return undefined;
 }
 
-function balancerGrowth(): string {
-  return "BalancerGrowth is not supported yet: it comes with balancer-manager";
+/** It reserves room for balancers that nothing in httpd adds either: only its argument is checked. */
+function balancerGrowth(_cmd: CommandContext, arg: string): string | undefined {
+  const n = Number.parseInt(arg, 10) || 0;
+  return n < 0 || n > 1000 ? "BalancerGrowth must be between 0 and 1000" : undefined;
 }

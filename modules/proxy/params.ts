@@ -5,7 +5,7 @@
  * Parsers answer null or the text of an error, in httpd's words; the caller puts the directive's name in front.
  */
 import { atoi as int } from "../config/units.ts";
-import type { BalancerParams, ProxyBalancer } from "./balancer.ts";
+import type { BalancerParams, HashKey, ProxyBalancer } from "./balancer.ts";
 import { applyHealthCheck, type HealthCheckSettings, type HealthContext, parseHealthParam } from "./health_check.ts";
 import { parseStickyCookie } from "./sticky_cookie.ts";
 import { type ProxyWorker, parseStatus, type StatusChange, type WorkerParams } from "./worker.ts";
@@ -85,7 +85,7 @@ const WORKER: Readonly<Record<string, Rule<WorkerSettings>>> = {
     if (value === "-1") return put(into, "addressTtlMs", undefined);
     const ms = interval(value, SECOND);
     if (ms === null || ms % SECOND !== 0 || ms > 2147483647 * SECOND) {
-      return "AddressTTL must be -1 or a number of seconds not exceeding 2147483647";
+      return "AddressTTL must be -1 or a number of seconds not exceeding (2147483647)";
     }
     return put(into, "addressTtlMs", ms);
   },
@@ -138,6 +138,10 @@ const WORKER: Readonly<Record<string, Rule<WorkerSettings>>> = {
   lbset: (into, value) => {
     const n = int(value);
     return n < 0 || n > 99 ? "lbset must be between 0 and 99" : put(into, "lbset", n);
+  },
+  slowstart: (into, value) => {
+    const ms = intervalOrInt(value, SECOND);
+    return ms < 0 ? "slowstart must be a positive value" : put(into, "slowStartMs", ms);
   },
   upgrade: () => "upgrade is not supported yet: protocol upgrades come with mod_proxy_wstunnel",
   secret: () => "secret is not supported: there is no mod_proxy_ajp",
@@ -200,10 +204,19 @@ const BALANCER: Readonly<Record<string, Rule<BalancerSettings>>> = {
     if (value.length > 36) return "Provided nonce is too large";
     return put(into, "nonce", value.toLowerCase() === "none" ? "" : value);
   },
-  growth: (_into, value) => {
+  growth: (into, value) => {
     const n = int(value);
-    if (n < 1 || n > 100) return "growth must be between 1 and 100";
-    return "growth is not supported yet: members added while running come with mod_balancer_manager";
+    return n < 1 || n > 100 ? "growth must be between 1 and 100" : put(into, "growth", n);
+  },
+  slowstart: (into, value) => {
+    const ms = intervalOrInt(value, SECOND);
+    return ms < 0 ? "slowstart must be a positive value" : put(into, "slowStartMs", ms);
+  },
+  hashkey: (into, value) => {
+    const match = /^(?:(address|path)|(header|cookie):(.+))$/i.exec(value);
+    if (match === null) return "hashkey must be address, path, header:NAME or cookie:NAME";
+    const from = (match[1] ?? match[2])!.toLowerCase() as HashKey["from"];
+    return put(into, "hashKey", { from, name: match[3] ?? "" });
   },
 };
 

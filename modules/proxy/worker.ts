@@ -79,6 +79,11 @@ export interface WorkerParams {
   responseFieldSize: number;
   /** Wait for 100 Continue before a body is sent. @default undefined: no probe */
   pingMs: number | undefined;
+  /**
+   * A member that was away, or was added while running, is offered to the lbmethod ever more often for so long.
+   * @default undefined: the balancer's; 0: at once
+   */
+  slowStartMs: number | undefined;
 }
 
 export function defaultWorkerParams(): WorkerParams {
@@ -100,13 +105,14 @@ export function defaultWorkerParams(): WorkerParams {
     receiveBufferSize: 0,
     responseFieldSize: 8192,
     pingMs: undefined,
+    slowStartMs: undefined,
   };
 }
 
 /** What all children share of a worker. Times are wall-clock milliseconds: children have no monotonic clock in common. */
 export const workerStruct = new Struct({
   lbstatus: "f64",
-  /** loadfactor in hundredths. */
+  /** loadfactor in hundredths. Who changes it or lbset while the server runs calls `touch`. */
   lbfactor: "f64",
   lbset: "f64",
   elected: "f64",
@@ -116,12 +122,19 @@ export const workerStruct = new Struct({
   transferred: "f64",
   /** Bytes from the backend: status line and body. */
   read: "f64",
+  /** When it came back after it was not usable; `NOT_YET` until an election sees it, 0 if it never was away. */
+  backSinceMs: "f64",
   status: "i32",
   busy: "i32",
+  /** Of a balancer's first member: counts what changed who may be elected. */
+  changes: "i32",
 });
 export type WorkerSlot = typeof workerStruct extends Struct<infer L> ? Slot<L> : never;
 const STATUS = workerStruct.index("status");
 const BUSY = workerStruct.index("busy");
+const CHANGES = workerStruct.index("changes");
+/** In `backSinceMs`. */
+export const NOT_YET = -1;
 
 /** What a request finds when it looks at a worker in error. */
 export type RetryVerdict = "not in error" | "marked for retry" | "too soon" | "stopped";
@@ -140,9 +153,13 @@ export class ProxyWorker {
   readonly matcher: RegExp | null;
   params: WorkerParams = defaultWorkerParams();
   s: WorkerSlot = workerStruct.slotAt(new ArrayBuffer(workerStruct.sizeBytes), 0);
-  route = "";
   redirect = "";
   pool: ConnPool | null = null;
+  private routeName = "";
+  /** Keeps `changes` for all members of its balancers. */
+  lead: ProxyWorker = this;
+  /** What `slowstart` has left this member of elections, 0 to 1. */
+  rampCredit = 0;
   /** null: no hc* parameter was given. */
   check: HealthCheck | null = null;
   /** The status bits that the configuration set: what differs from them in `s.status` came later. */
@@ -180,6 +197,17 @@ export class ProxyWorker {
     return (status & (NOT_USABLE_IN_PANIC | INITIALIZED | HC_IGNORED)) === (INITIALIZED | HC_IGNORED);
   }
 
+  /** The name by which sessions ask for it; "": none. */
+  get route(): string {
+    return this.routeName;
+  }
+
+  set route(route: string) {
+    if (route === this.routeName) return;
+    this.routeName = route;
+    this.touch();
+  }
+
   /** Resolves the pool's limits and lets the worker serve. Once, after all parameters are set. */
   initialize(): void {
     if (this.has(INITIALIZED)) return;
@@ -196,11 +224,25 @@ export class ProxyWorker {
   }
 
   setStatus(bits: number): void {
-    Atomics.or(this.s.i32, STATUS, bits);
+    const before = Atomics.or(this.s.i32, STATUS, bits);
+    if ((before & bits) === bits) return;
+    if ((bits & NOT_USABLE) !== 0) this.s.backSinceMs = NOT_YET;
+    this.touch();
   }
 
   clearStatus(bits: number): void {
-    Atomics.and(this.s.i32, STATUS, ~bits);
+    const before = Atomics.and(this.s.i32, STATUS, ~bits);
+    if ((before & bits) !== 0) this.touch();
+  }
+
+  /** Tells elections to look at the members anew: after a change of `s.lbset` or `s.lbfactor`. */
+  touch(): void {
+    Atomics.add(this.lead.s.i32, CHANGES, 1);
+  }
+
+  /** How often `touch` was called for a member of its balancers, in any child. */
+  get changes(): number {
+    return Atomics.load(this.lead.s.i32, CHANGES);
   }
 
   /** Takes the worker out for `retry`, unless it ignores errors. Answers whether it did. @param nowMs wall clock */
@@ -216,6 +258,7 @@ export class ProxyWorker {
   connected(): void {
     this.s.errorTimeMs = 0;
     this.s.retries = 0;
+    if (this.has(IN_ERROR)) this.touch(); // by another request meanwhile: it may leave at once now
   }
 
   /** May the worker leave its error state? If so, it does: the next request is the probe. @param nowMs wall clock */
@@ -266,6 +309,7 @@ export class ProxyWorker {
   moveTo(slot: WorkerSlot): void {
     workerStruct.copy(this.s, slot);
     this.s = slot;
+    this.touch();
   }
 }
 
@@ -292,15 +336,19 @@ export function retryWorker(worker: ProxyWorker, nowMs: number, log: ErrorLog, s
   return verdict === "marked for retry";
 }
 
-/** Puts the slots of workers into memory that children share; answers the buffer. */
+/**
+ * Puts the slots of workers into one piece of memory that children share, in this order.
+ * @param spare slots for workers that come while the server runs
+ */
 export function shareWorkers(
   name: string,
   workers: readonly ProxyWorker[],
   provider: SlotmemProvider,
-): ArrayBufferLike {
-  const { buffer, slots } = provider.create(name, workerStruct, workers.length);
+  spare = 0,
+): { readonly buffer: ArrayBufferLike; readonly spare: WorkerSlot[] } {
+  const { buffer, slots } = provider.create(name, workerStruct, workers.length + spare);
   for (let i = 0; i < workers.length; i++) workers[i]!.moveTo(slots[i]!);
-  return buffer;
+  return { buffer, spare: slots.slice(workers.length) };
 }
 
 /** Bits that a `status=` sets and clears. */

@@ -7,14 +7,17 @@ import type { RequestRec } from "../core/records.ts";
 import { DECLINED, OK, type Status } from "../core/status.ts";
 import type { ProxyAttempt } from "../proxy/attempt.ts";
 import type { ProxyBalancer } from "../proxy/balancer.ts";
+import { LBFACTOR, LBSTATUS } from "../proxy/counters.ts";
+import type { Candidates } from "../proxy/lbmethod.ts";
 import { findBalancer } from "../proxy/server_state.ts";
 import type { SessionRoute } from "../proxy/sticky.ts";
-import { HOT_STANDBY, IN_ERROR, type ProxyWorker, retryWorker } from "../proxy/worker.ts";
-import { candidates, tellCandidates } from "./candidates.ts";
+import { HOT_STANDBY, type ProxyWorker, retryWorker } from "../proxy/worker.ts";
+import { afterSlowStart, findCandidates, lookAtMembers, whyNot } from "./candidates.ts";
 
 const SERVICE_UNAVAILABLE: Status = 503;
 const NONE: readonly ProxyWorker[] = [];
 const LOG = "proxy_balancer";
+const TRACE5 = 12;
 
 /** A route that only its own members may serve, and they cannot. */
 const REFUSED = "refused";
@@ -27,9 +30,7 @@ export function elect(r: RequestRec, attempt: ProxyAttempt): Status | Promise<St
   attempt.balancer = balancer;
 
   const log = r.log;
-  if (balancer.members.length > 0 && balancer.members[0]!.has(IN_ERROR)) {
-    balancer.recover(wallMs(r.conn.process.clock), log);
-  }
+  if (!isCurrent(balancer, r)) balancer.recover(wallMs(r.conn.process.clock), log);
   const session = findSession(balancer, r, attempt.url);
   const chosen = electMember(balancer, r, session, attempt.elected);
   if (chosen === REFUSED) {
@@ -62,11 +63,13 @@ function electMember(
   session: SessionRoute | null,
   tried: readonly ProxyWorker[],
 ): ProxyWorker | typeof REFUSED | null {
-  if (tried.length > 0) {
-    const untried = electAmong(balancer, r, session, tried);
+  if (tried.length > 0 && balancer.members.some((member) => !tried.includes(member))) {
+    const untried = electAmong(balancer, r, session, tried, false);
     if (untried !== null && untried !== REFUSED) return untried;
+    if (!tried.some((member) => member.isUsable)) return untried;
+    return electAmong(balancer, r, session, NONE, true);
   }
-  return electAmong(balancer, r, session, NONE);
+  return electAmong(balancer, r, session, NONE, false);
 }
 
 function electAmong(
@@ -74,40 +77,96 @@ function electAmong(
   r: RequestRec,
   session: SessionRoute | null,
   tried: readonly ProxyWorker[],
+  again: boolean,
 ): ProxyWorker | typeof REFUSED | null {
   let elected: ProxyWorker | null = null;
   if (session !== null && session.route !== "") {
     elected = findRouteMember(balancer, session.route, r, tried, 1);
-    if (elected === null && balancer.params.noFailover && balancer.hasRoute(session.route)) return REFUSED;
+    const { electorate, params } = balancer;
+    if (elected === null && params.noFailover && electorate.withRoute(session.route) !== undefined) return REFUSED;
   }
-  if (elected === null) return electFreely(balancer, r, tried);
+  if (elected === null) return electFreely(balancer, r, tried, again);
 
   accountForRoute(balancer, elected);
   if (elected.route !== session!.route) {
     r.setEnv("BALANCER_ROUTE_CHANGED", "1");
-    r.log.debug(LOG, "AH01162", `${balancer.name}: Route changed from ${session!.route} to ${elected.route}`);
+    r.log.debug(LOG, "AH01162", `Route changed from ${session!.route} to ${elected.route}`);
   }
   return elected;
 }
 
-/** The lbmethod's choice. */
-function electFreely(balancer: ProxyBalancer, r: RequestRec, tried: readonly ProxyWorker[]): ProxyWorker | null {
+/** The lbmethod's choice. @param again the log has been told that it is asked */
+function electFreely(
+  balancer: ProxyBalancer,
+  r: RequestRec,
+  tried: readonly ProxyWorker[],
+  again: boolean,
+): ProxyWorker | null {
   const log = r.log;
   const debug = log.enabled("proxy", 7);
-  const method = balancer.params.lbmethod;
-  if (debug) log.debug("proxy", "AH10122", `Entering ${method} for BALANCER (${balancer.name})`);
-  const nowMs = anyInError(balancer) ? wallMs(r.conn.process.clock) : 0;
-  const found = candidates(balancer, tried, nowMs, log);
-  if (log.enabled(LOG, 12)) tellCandidates(balancer, found, tried, nowMs, log);
-  if (found.length === 0 || balancer.lbmethod === null) return null;
-  const elected = balancer.lbmethod.finder(found as [ProxyWorker, ...ProxyWorker[]], r);
+  const { lbmethod, params } = balancer;
+  if (debug && !again)
+    log.debug("proxy", "AH10122", `proxy: Entering ${params.lbmethod} for BALANCER (${balancer.name})`);
+  const found = candidatesFor(balancer, r, tried);
+  if (log.enabled(LOG, TRACE5) || log.enabled("proxy", TRACE5)) tellElection(balancer, r, found, tried);
+  if (found.length === 0 || lbmethod === null) return null;
+  const elected = lbmethod.finder(found as unknown as Candidates, r) ?? null;
+  if (elected === null) return null;
   elected.s.elected++;
   if (debug) {
     const { busy, lbstatus } = elected.s;
-    log.debug("proxy", "AH10123", `${method} selected worker "${elected.name}" : busy ${busy} : lbstatus ${lbstatus}`);
+    log.debug(
+      "proxy",
+      "AH10123",
+      `proxy: ${params.lbmethod} selected worker "${elected.name}" : busy ${busy} : lbstatus ${lbstatus}`,
+    );
   }
   if (balancer.hasSessions) r.setEnv("BALANCER_ROUTE_CHANGED", "1");
   return elected;
+}
+
+function candidatesFor(balancer: ProxyBalancer, r: RequestRec, tried: readonly ProxyWorker[]): readonly ProxyWorker[] {
+  const { electorate } = balancer;
+  const { clock } = r.conn.process;
+  if (tried.length > 0) return findCandidates(balancer, tried, wallMs(clock), r.log);
+  if (!isCurrent(balancer, r)) lookAtMembers(balancer, wallMs(clock), r.log);
+  if (electorate.rampUntilMs === 0) return electorate.candidates;
+  const nowMs = wallMs(clock);
+  return nowMs < electorate.rampUntilMs ? afterSlowStart(electorate.candidates, nowMs) : electorate.candidates;
+}
+
+/**
+ * Whether the last look at the members still holds: nothing changed since, and no member's time to be retried has come. At
+ * debug each election looks anew, and logs of each member in error that it is too soon, as httpd does.
+ */
+function isCurrent({ electorate }: ProxyBalancer, r: RequestRec): boolean {
+  if (electorate.now !== electorate.changes) return false;
+  if (electorate.untilMs === Number.POSITIVE_INFINITY) return true;
+  return wallMs(r.conn.process.clock) <= electorate.untilMs && !r.log.enabled("proxy", 7);
+}
+
+/** The story of an election: each member with the figure it is judged by, or the reason why it was left out. */
+function tellElection(
+  balancer: ProxyBalancer,
+  r: RequestRec,
+  found: readonly ProxyWorker[],
+  tried: readonly ProxyWorker[],
+): void {
+  const log = r.log;
+  const nowMs = wallMs(r.conn.process.clock);
+  const { params, lbmethod } = balancer;
+  for (const member of balancer.members) {
+    const figure = found.includes(member) ? (lbmethod?.figure?.(member, r) ?? "") : null;
+    const what =
+      figure === null
+        ? `is left out: ${whyNot(member, found, tried, nowMs)}`
+        : `is a candidate of ${params.lbmethod}${figure === "" ? "" : `: ${figure}`}`;
+    log.trace(
+      5,
+      log.enabled(LOG, TRACE5) ? LOG : "proxy",
+      `${balancer.name}: ${member.displayName} (${member.flags.trim()}, lbset ${member.s.lbset}) ${what}`,
+    );
+  }
 }
 
 /** The route that the request's session asks for. */
@@ -115,7 +174,7 @@ function findSession(balancer: ProxyBalancer, r: RequestRec, url: string): Sessi
   if (!balancer.hasSessions || balancer.sticky === null) return null;
   const session = balancer.sticky.findRoute(balancer, r, url);
   if (session !== null && session.route !== "" && r.log.enabled(LOG, 7)) {
-    r.log.debug(LOG, "AH01161", `${balancer.name}: Found route ${session.route}`);
+    r.log.debug(LOG, "AH01161", `Found route ${session.route}`);
   }
   return session;
 }
@@ -132,9 +191,11 @@ function findRouteMember(
   tried: readonly ProxyWorker[],
   depth: number,
 ): ProxyWorker | null {
+  const members = balancer.electorate.withRoute(route);
+  if (members === undefined) return null;
   for (let standby = 0; standby < 2; standby++) {
-    for (const member of balancer.members) {
-      if (member.route !== route || member.has(HOT_STANDBY) !== (standby === 1)) continue;
+    for (const member of members) {
+      if (member.has(HOT_STANDBY) !== (standby === 1)) continue;
       if (!member.isUsable) retryWorker(member, wallMs(r.conn.process.clock), r.log);
       if (member.isUsable && !tried.includes(member)) return member;
       if (member.redirect === "" || depth >= balancer.members.length) continue;
@@ -148,18 +209,18 @@ function findRouteMember(
 /** Every usable member gains its lbfactor, the elected one pays the sum: the free elections that follow make up for it. */
 function accountForRoute(balancer: ProxyBalancer, elected: ProxyWorker): void {
   elected.s.elected++;
+  const usable = balancer.electorate.usable();
   if (balancer.lbmethod?.updateLbStatus !== undefined) {
-    balancer.lbmethod.updateLbStatus(
-      elected,
-      balancer.members.filter((member) => member.isUsable),
-    );
+    balancer.lbmethod.updateLbStatus(elected, usable as unknown as Candidates);
     return;
   }
+  const { f64, at } = balancer.electorate.counters.of(usable);
   let total = 0;
-  for (const member of balancer.members) {
-    if (!member.isUsable) continue;
-    member.s.lbstatus += member.s.lbfactor;
-    total += member.s.lbfactor;
+  for (let i = 0; i < at.length; i++) {
+    const place = at[i]!;
+    const lbfactor = f64[place + LBFACTOR]!;
+    f64[place + LBSTATUS]! += lbfactor;
+    total += lbfactor;
   }
   elected.s.lbstatus -= total;
 }
@@ -172,7 +233,7 @@ function waitForMember(balancer: ProxyBalancer, r: RequestRec): Promise<ProxyWor
   return new Promise((resolve, reject) => {
     const look = (): void => {
       try {
-        const elected = r.conn.aborted ? null : electFreely(balancer, r, NONE);
+        const elected = r.conn.aborted ? null : electFreely(balancer, r, NONE, false);
         if (elected !== null || --left === 0 || r.conn.aborted) resolve(elected);
         else clock.setTimer(look, stepMs);
       } catch (error) {
@@ -193,10 +254,15 @@ function take(
   worker.incrementBusy();
   attempt.elected.push(worker);
   attempt.worker = worker;
+  if (balancer.lbmethod?.observe !== undefined) attempt.electedAtMs = r.conn.process.clock.now();
   const slash = attempt.url.indexOf("/", 11);
   attempt.url = slash < 0 ? worker.name : worker.name + attempt.url.slice(slash);
   attempt.session = session;
   r.setEnvSource(attempt);
+  if (session !== null) {
+    r.setNote("session-sticky", session.name);
+    r.setNote("session-route", session.route);
+  }
   if (balancer.hasSessions) balancer.sticky?.elected?.(balancer, r, worker);
   if (r.log.enabled(LOG, 7)) {
     r.log.debug(LOG, "AH01172", `${balancer.name}: worker (${worker.name}) rewritten to ${attempt.url}`);
@@ -208,11 +274,6 @@ function nobody(balancer: ProxyBalancer, r: RequestRec): Status {
   if (balancer.members.length > 0) r.log.error(LOG, "AH01170", `${balancer.name}: All workers are in error state`);
   else r.log.error(LOG, "AH01171", `${balancer.name}: No workers in balancer`);
   return SERVICE_UNAVAILABLE;
-}
-
-function anyInError(balancer: ProxyBalancer): boolean {
-  for (const member of balancer.members) if (member.has(IN_ERROR)) return true;
-  return false;
 }
 
 function isBalancerUrl(url: string): boolean {

@@ -25,7 +25,7 @@ export class Struct<L extends Layout> {
   readonly sizeBytes: number;
   readonly fields: readonly (keyof L & string)[];
   private readonly indexes = new Map<string, number>();
-  private readonly f64Count: number;
+  readonly f64Count: number;
   private readonly i32Count: number;
   private readonly slotClass: new (
     buffer: ArrayBufferLike,

@@ -3,7 +3,16 @@
  * Source: httpd modules/proxy/balancers/mod_lbmethod_bybusyness.c
  */
 import { z } from "zod";
-import { defineModule, type LbMethod, lbmethod, type ProxyBalancer } from "../../modules/mod.ts";
+import {
+  BUSY_I32,
+  Counters,
+  defineModule,
+  LBFACTOR,
+  LBSTATUS,
+  type LbMethod,
+  lbmethod,
+  type ProxyBalancer,
+} from "../../modules/mod.ts";
 
 export default defineModule({
   name: "mod_lbmethod_bybusyness",
@@ -14,21 +23,31 @@ export default defineModule({
 });
 
 function bybusyness(balancer: ProxyBalancer): LbMethod {
+  const counters = new Counters();
   return {
     finder(candidates) {
-      let best = candidates[0];
+      const { f64, i32, at } = counters.of(candidates);
+      let best = 0;
+      let least = Number.POSITIVE_INFINITY;
+      let most = 0;
       let total = 0;
-      for (let i = 0; i < candidates.length; i++) {
-        const candidate = candidates[i]!;
-        const { s } = candidate;
-        s.lbstatus += s.lbfactor;
-        total += s.lbfactor;
-        const more = s.busy - best.s.busy;
-        if (more < 0 || (more === 0 && s.lbstatus > best.s.lbstatus)) best = candidate;
+      for (let i = 0; i < at.length; i++) {
+        const place = at[i]!;
+        const lbfactor = f64[place + LBFACTOR]!;
+        const lbstatus = f64[place + LBSTATUS]! + lbfactor;
+        f64[place + LBSTATUS] = lbstatus;
+        total += lbfactor;
+        const busy = i32[2 * place + BUSY_I32]!;
+        if (busy < least || (busy === least && lbstatus > most)) {
+          best = i;
+          least = busy;
+          most = lbstatus;
+        }
       }
-      best.s.lbstatus -= total;
-      return best;
+      f64[at[best]! + LBSTATUS] = most - total;
+      return candidates[best]!;
     },
+    figure: ({ s }) => `busy ${s.busy}, lbstatus ${s.lbstatus} + lbfactor ${s.lbfactor}`,
     reset() {
       for (const { s } of balancer.members) s.lbstatus = s.busy = 0;
     },

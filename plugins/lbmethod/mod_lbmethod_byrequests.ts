@@ -11,7 +11,15 @@
  *     gained      110   -25   15   → a ...          20 elections: 14 a, 5 b, 1 c
  */
 import { z } from "zod";
-import { defineModule, type LbMethod, lbmethod, type ProxyBalancer } from "../../modules/mod.ts";
+import {
+  Counters,
+  defineModule,
+  LBFACTOR,
+  LBSTATUS,
+  type LbMethod,
+  lbmethod,
+  type ProxyBalancer,
+} from "../../modules/mod.ts";
 
 export default defineModule({
   name: "mod_lbmethod_byrequests",
@@ -22,23 +30,28 @@ export default defineModule({
 });
 
 function byrequests(balancer: ProxyBalancer): LbMethod {
+  const counters = new Counters();
   return {
     finder(candidates) {
-      let best = candidates[0];
+      const { f64, at } = counters.of(candidates);
+      let best = 0;
       let most = Number.NEGATIVE_INFINITY;
       let total = 0;
-      for (let i = 0; i < candidates.length; i++) {
-        const { s } = candidates[i]!;
-        const lbstatus = (s.lbstatus += s.lbfactor);
-        total += s.lbfactor;
+      for (let i = 0; i < at.length; i++) {
+        const place = at[i]!;
+        const lbfactor = f64[place + LBFACTOR]!;
+        const lbstatus = f64[place + LBSTATUS]! + lbfactor;
+        f64[place + LBSTATUS] = lbstatus;
+        total += lbfactor;
         if (lbstatus > most) {
-          best = candidates[i]!;
+          best = i;
           most = lbstatus;
         }
       }
-      best.s.lbstatus = most - total;
-      return best;
+      f64[at[best]! + LBSTATUS] = most - total;
+      return candidates[best]!;
     },
+    figure: ({ s }) => `lbstatus ${s.lbstatus} + lbfactor ${s.lbfactor}`,
     reset() {
       for (const { s } of balancer.members) s.lbstatus = 0;
     },

@@ -4,7 +4,16 @@
  * Source: httpd modules/proxy/balancers/mod_lbmethod_bytraffic.c
  */
 import { z } from "zod";
-import { defineModule, type LbMethod, lbmethod, type ProxyBalancer } from "../../modules/mod.ts";
+import {
+  Counters,
+  defineModule,
+  LBFACTOR,
+  type LbMethod,
+  lbmethod,
+  type ProxyBalancer,
+  READ,
+  TRANSFERRED,
+} from "../../modules/mod.ts";
 
 export default defineModule({
   name: "mod_lbmethod_bytraffic",
@@ -15,22 +24,38 @@ export default defineModule({
 });
 
 function bytraffic(balancer: ProxyBalancer): LbMethod {
+  const counters = new Counters();
   return {
     finder(candidates) {
-      let best = candidates[0];
+      const { f64, at } = counters.of(candidates);
+      let best = 0;
       let least = Number.POSITIVE_INFINITY;
-      for (let i = 0; i < candidates.length; i++) {
-        const { transferred, read, lbfactor } = candidates[i]!.s;
-        const traffic = Math.floor(transferred / lbfactor) + Math.floor(read / lbfactor); // two divisions, as in httpd
+      for (let i = 0; i < at.length; i++) {
+        const place = at[i]!;
+        const lbfactor = f64[place + LBFACTOR]!;
+        const transferred = f64[place + TRANSFERRED]!;
+        const read = f64[place + READ]!;
+        // The two divisions drop less than 2: most members are ruled out without them, which cost most of an election.
+        if (transferred + read >= (least + 2) * lbfactor) continue;
+        const traffic = weighed(transferred, read, lbfactor);
         if (traffic < least) {
-          best = candidates[i]!;
+          best = i;
           least = traffic;
         }
       }
-      return best;
+      return candidates[best]!;
+    },
+    figure({ s }) {
+      const traffic = weighed(s.transferred, s.read, s.lbfactor);
+      return `traffic ${traffic} (to ${s.transferred}, from ${s.read}, lbfactor ${s.lbfactor})`;
     },
     reset() {
       for (const { s } of balancer.members) s.transferred = s.read = 0;
     },
   };
+}
+
+/** Two divisions of whole numbers, as in httpd. */
+function weighed(transferred: number, read: number, lbfactor: number): number {
+  return Math.floor(transferred / lbfactor) + Math.floor(read / lbfactor);
 }

@@ -53,7 +53,7 @@ export class Exchange implements BodyOwner, ResponseWatcher {
   settled = false;
   private response: ResponseIn | null = null;
   private readonly url: ProxyUrl;
-  private readonly attempt: ProxyAttempt;
+  readonly attempt: ProxyAttempt;
   private readonly expect: boolean;
   private framing: BodyFraming = "none";
   private waiter: PoolWaiter | null = null;

@@ -207,6 +207,7 @@ export class ResponseIn implements BackendUser, ChunkConsumer {
     const { head } = this.backend;
     const { headers, status } = head;
     exchange.worker.s.read += head.line.length;
+    if (exchange.attempt.electedAtMs >= 0) exchange.attempt.answered(r.conn.process.clock.now());
     if (head.ignored !== null) {
       for (const line of head.ignored) {
         r.log.warn(MODULE, "AH01100", `Ignoring bogus HTTP header returned by ${exchange.worker.hostPort}: ${line}`, r);

@@ -34,7 +34,7 @@ function findRoute(balancer: ProxyBalancer, r: RequestRec, url: string): Session
     if (value === null) return null;
   }
   if (log.enabled("proxy_balancer", 7)) {
-    log.debug("proxy_balancer", ah, `${balancer.name}: Found value ${value} for stickysession ${name}`);
+    log.debug("proxy_balancer", ah, `Found value ${value} for stickysession ${name}`);
   }
   if (stickySeparator === "") return { route: value, name };
   const at = value.indexOf(stickySeparator);

@@ -74,15 +74,15 @@ describe("README.md", () => {
 });
 
 describe("plugins/README.md", () => {
-  it("shows examples/roundrobin.ts and examples/roundrobin.conf to the letter", () => {
-    assert.equal(snippets("plugins/README.md", "ts")[0], read("examples/roundrobin.ts"));
-    assert.equal(snippets("plugins/README.md", "apache")[0], read("examples/roundrobin.conf"));
+  it("shows examples/lbmethod/roundrobin.ts and examples/lbmethod/roundrobin.conf to the letter", () => {
+    assert.equal(snippets("plugins/README.md", "ts")[0], read("examples/lbmethod/roundrobin.ts"));
+    assert.equal(snippets("plugins/README.md", "apache")[0], read("examples/lbmethod/roundrobin.conf"));
   });
 
   it("its lbmethod takes each member in turn, whatever its loadfactor", async () => {
-    const conf = read("examples/roundrobin.conf").replace(
+    const conf = read("examples/lbmethod/roundrobin.conf").replace(
       "./roundrobin.ts",
-      pathToFileURL(join(ROOT, "examples/roundrobin.ts")).href,
+      pathToFileURL(join(ROOT, "examples/lbmethod/roundrobin.ts")).href,
     );
     assert.equal(await elections(conf.replace(/^ErrorLog.*\n/m, ""), "httpd", [FREE, FREE, FREE, FREE, FREE]), "ababa");
   });

@@ -2,6 +2,7 @@
 import { TimerWheel } from "../../modules/core/clock.ts";
 import { ErrorLog, levelRank } from "../../modules/core/error_log.ts";
 import { Hooks } from "../../modules/core/hooks.ts";
+import type { HostFiles } from "../../modules/core/host.ts";
 import { Registrar } from "../../modules/core/module.ts";
 import { Providers } from "../../modules/core/providers.ts";
 import { ConnRec, type ProcessRec, RequestRec, ServerRec } from "../../modules/core/records.ts";
@@ -21,11 +22,8 @@ import { setProxyServerState } from "../../modules/proxy/server_state.ts";
 import { genericWorker, ProxyWorker } from "../../modules/proxy/worker.ts";
 import { parseWorkerUrl } from "../../modules/proxy/worker_url.ts";
 import { checkConfig, postConfig } from "../../modules/server/hooks.ts";
-import byBusyness from "../../plugins/lbmethod/mod_lbmethod_bybusyness.ts";
-import byRequests from "../../plugins/lbmethod/mod_lbmethod_byrequests.ts";
-import byTraffic from "../../plugins/lbmethod/mod_lbmethod_bytraffic.ts";
+import { standardPlugins } from "../../plugins/standard.ts";
 import stickyCookie from "../../plugins/sticky/mod_sticky_cookie.ts";
-import stickyRoute from "../../plugins/sticky/mod_sticky_route.ts";
 import { VirtualClock } from "./clock.ts";
 
 export class BalancerFixture {
@@ -34,6 +32,8 @@ export class BalancerFixture {
   readonly server = new ServerRec(false, "test.conf", 1, []);
   readonly process: ProcessRec;
   readonly balancer = new ProxyBalancer("balancer://app");
+  /** Path → text, for what reads files. */
+  readonly files = new Map<string, string>();
 
   /** @param members one line of key=value each; their hosts are m0, m1... */
   constructor(members: readonly string[], balancer = "", level = "debug") {
@@ -54,7 +54,7 @@ export class BalancerFixture {
       pid: 1,
       takesTimes: false,
       sockets: {} as ProcessRec["sockets"], // an election opens none
-      host: nodeHost,
+      host: { ...nodeHost, files: this.fileHost() },
       isAccessible: () => false,
       serverRoot: "/",
       runtimeDir: "/",
@@ -67,8 +67,11 @@ export class BalancerFixture {
     config[stickyCookie.index] = { keys: ["the key of all the tests"] };
     this.server.config = config;
     const registrar = new Registrar(this.process.hooks, this.process.providers);
-    for (const module of [byRequests, byTraffic, byBusyness, stickyRoute, stickyCookie])
+    for (const module of standardPlugins) {
+      if (!/lbmethod|sticky/.test(module.name)) continue;
       module.registerHooks?.(registrar);
+      config[module.index] ??= module.config.parse({});
+    }
     members.forEach((line, i) => {
       const url = parseWorkerUrl(`http://m${i}`);
       if (typeof url === "string") throw new Error(url);
@@ -90,6 +93,18 @@ export class BalancerFixture {
     });
     checkConfig.run(this.process.hooks, this.process);
     postConfig.run(this.process.hooks, this.process, null);
+  }
+
+  private fileHost(): HostFiles {
+    return {
+      stat: (path) => {
+        const text = this.files.get(path);
+        if (text === undefined) return null;
+        return { kind: "file", size: text.length, executable: false, modifiedMs: 0 };
+      },
+      read: (path) => this.files.get(path)!,
+      version: (path) => this.files.get(path)!,
+    };
   }
 
   member(i: number): ProxyWorker {

@@ -125,7 +125,7 @@ describe("ProxyWorker", () => {
   it("shareWorkers() moves the slots into memory that others can attach to", () => {
     const workers = [member(), member()];
     workers[1]!.s.lbstatus = -7;
-    const buffer = shareWorkers("b", workers, {
+    const { buffer } = shareWorkers("b", workers, {
       create: (name, struct, count) => attachSlots(name, struct, new SharedArrayBuffer(count * struct.sizeBytes)),
     });
     workers[1]!.incrementBusy();

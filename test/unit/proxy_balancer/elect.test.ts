@@ -309,6 +309,21 @@ describe("balancer timeout", () => {
   });
 });
 
+describe("balancer timeout, and the client leaves", () => {
+  it("looks no more, and elects nobody", async () => {
+    const f = new BalancerFixture(["status=D"], "timeout=2");
+    const r = f.request();
+    const waiting = elect(r, f.attempt());
+    f.clock.advance(500);
+    (r.conn as { aborted: boolean }).aborted = true;
+    f.member(0).clearStatus(DISABLED);
+    f.clock.advance(20);
+    assert.equal(await waiting, 503);
+    assert.equal(f.clock.timers, 0);
+    assert.deepEqual([f.member(0).s.busy, f.member(0).s.elected], [0, 0]);
+  });
+});
+
 describe("log", () => {
   it("an empty balancer: AH01171; names are case-blind; other URLs are declined", () => {
     const f = new BalancerFixture([]);
@@ -318,13 +333,37 @@ describe("log", () => {
     assert.equal(elect(f.request(), new ProxyAttempt("balancer://other/")), -1);
   });
 
+  it("one line of each kind for each attempt, in httpd's order and with its numbers", () => {
+    const f = new BalancerFixture(["route=a", "route=b"], "stickysession=S maxattempts=3");
+    serve(f, "01", "/", "S=1.a");
+    const numbers = f.lines.map((line) => /AH\d+/.exec(line)![0]);
+    const byRoute = "AH01160 AH01161 AH01172";
+    const freely = "AH00933 AH01160 AH01161 AH00933 AH10122 AH00933 AH10123 AH01172";
+    const recovery = "AH00933 AH00933 AH01165 AH01165";
+    assert.equal(numbers.join(" "), [byRoute, freely, recovery, byRoute, freely].join(" "));
+  });
+
+  it("proxy:trace5 tells the story, too, under its own name; without either it is not told", () => {
+    const f = new BalancerFixture(["", "status=D"], "", "info");
+    const { log } = f.server;
+    elect(f.request(), f.attempt());
+    assert.equal(f.lines.length, 0);
+    for (const module of ["proxy", "proxy_balancer"]) {
+      f.lines.length = 0;
+      f.server.log = log.at({ base: 6, modules: new Map([[module, 12]]) });
+      elect(f.request(), f.attempt());
+      const story = f.lines.filter((line) => line.includes(`[${module}:trace5]`)).join("");
+      assert.match(story, /m0 .* is a candidate[\s\S]*m1 .* is left out/);
+    }
+  });
+
   it("trace5 tells of each member why", () => {
     const f = new BalancerFixture(["", "status=D", "status=N", "lbset=2", "status=H"], "", "trace5");
     elect(f.request(), f.attempt());
     const story = f.lines.filter((line) => line.includes("trace5")).join("");
     assert.match(
       story,
-      /m0 .*\) candidate[\s\S]*m1 .*not usable[\s\S]*m2 .*draining[\s\S]*m3 .*lbset 0 can serve[\s\S]*m4 .*standby/,
+      /m0 .*\) is a candidate of byrequests: lbstatus 0 \+ lbfactor 100\n[\s\S]*m1 .*not usable[\s\S]*m2 .*draining[\s\S]*m3 .*lbset 0 can serve[\s\S]*m4 .*standby/,
     );
   });
 });
