@@ -1,10 +1,14 @@
 /** Health checks under load: no client gets an error that another member could have answered. */
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { test } from "node:test";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import { freePort, ok, respond, stall, startBackend } from "../support/backend.ts";
 import { connectClient, fetchOnce } from "../support/client.ts";
 import { type Sluice, startSluice } from "../support/sluice.ts";
 
+const root = fileURLToPath(new URL("../../", import.meta.url));
 const CLIENTS = 8;
 
 /** Clients that ask one request after the other, half of them over connections that they keep. Counts what they got. */
@@ -143,4 +147,18 @@ test("a reload goes on checking, by the new configuration alone", async () => {
   const before = asked("/old");
   await backend.until(() => asked("/new") > 3);
   assert.equal(asked("/old"), before);
+});
+
+test("examples/queue_check.conf: a check by a function of a plug-in, which says why", async () => {
+  await using short = await startBackend({ "/queue": ok('{"queued": 7}'), "*": ok("short") });
+  await using long = await startBackend({ "/queue": ok('{"queued": 700}'), "*": ok("long") });
+  const conf = readFileSync(join(root, "examples/queue_check.conf"), "utf8")
+    .replace("./queue_check.ts", pathToFileURL(join(root, "examples/queue_check.ts")).href)
+    .replace("127.0.0.1:8080", "127.0.0.1:PORT")
+    .replace("/dev/stderr", "DIR/error.log")
+    .replace(":3001", `:${short.port}`)
+    .replace(":3002", `:${long.port}`);
+  await using sluice = await startSluice(conf);
+  await sluice.untilLog(`Health check DISABLING ${long.url}: queue: 700 queued`);
+  for (let i = 0; i < 4; i++) assert.equal((await fetchOnce(sluice.port, "/")).text, "short");
 });
