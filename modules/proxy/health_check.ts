@@ -95,6 +95,8 @@ export class HealthCheck {
   /** Checks in a row that passed or failed, as long as they have not changed the verdict. */
   passed = 0;
   failed = 0;
+  /** The verdict of the checks: the member is out. (An operator may set and clear HC_FAIL besides.) */
+  failing = false;
   /** Wall clock, milliseconds, at which a check last changed the verdict; 0: none did. */
   sinceMs = 0;
   /** The last results, the newest last. */

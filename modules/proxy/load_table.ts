@@ -14,7 +14,10 @@ export interface HostLoad {
 }
 
 export interface LoadTable {
-  /** By host, as a BalancerMember names it; null: not known at the moment. @param nowMs wall clock */
+  /**
+   * By host, as a BalancerMember names it; null: not known at the moment. The same map as long as nothing in it changes.
+   * @param nowMs wall clock
+   */
   hosts(nowMs: number): ReadonlyMap<string, HostLoad> | null;
 }
 

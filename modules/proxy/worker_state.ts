@@ -63,7 +63,7 @@ function errorFinding(worker: ProxyWorker): Finding {
 }
 
 function checkFinding({ check }: ProxyWorker): Finding {
-  // Without a result that changed the verdict, status=+C of the file or an operator set it.
-  const failed = check?.results.findLast((result) => !result.passed);
-  return { sinceMs: check?.sinceMs ?? 0, untilMs: null, reason: failed?.reason ?? "set by status=" };
+  if (check === null || !check.failing) return { sinceMs: 0, untilMs: null, reason: "set by status=+C or an operator" };
+  const failed = check.results.findLast((result) => !result.passed);
+  return { sinceMs: check.sinceMs, untilMs: null, reason: failed?.reason ?? "" };
 }

@@ -6,10 +6,10 @@ import { renameSync, rmSync, writeFileSync } from "node:fs";
 import type { HeartbeatTable } from "./table.ts";
 
 /** Readers see the file before or after, never half of it. @throws Error of the system */
-export function writeStorage(path: string, { entries }: HeartbeatTable): void {
+export function writeStorage(path: string, table: HeartbeatTable): void {
   let text = "";
-  for (const [ip, { said, lastSeen }] of entries) {
-    text += `${ip} &ready=${said.ready}&busy=${said.busy}&lastseen=${Math.floor(lastSeen)}&port=${said.port}\n`;
+  for (const { ip, said, age } of table.known()) {
+    text += `${ip} &ready=${said.ready}&busy=${said.busy}&lastseen=${age}&port=${said.port}\n`;
   }
   const temporary = `${path}.tmp`;
   rmSync(temporary, { force: true });

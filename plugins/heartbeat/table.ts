@@ -8,42 +8,21 @@ import type { Heartbeat } from "./message.ts";
 /** Seconds: a backend that is not heard of for so long is forgotten. */
 const FORGET_S = 30;
 
-/** One backend: `said` is its last message. */
-class Entry implements HostLoad {
-  said: Heartbeat;
-  private readonly clock: Clock;
-  private seenMs: number;
+/** What is told of ages is so old at most. */
+const SNAPSHOT_MS = 1000;
 
-  constructor(clock: Clock, said: Heartbeat, seenMs: number) {
-    this.clock = clock;
-    this.said = said;
-    this.seenMs = seenMs;
-  }
-
-  hear(said: Heartbeat): void {
-    this.said = said;
-    this.seenMs = this.clock.now();
-  }
-
-  /** One that has just started has nothing to do yet: it must not get all requests at once. */
-  get ready(): number {
-    const { ready, busy } = this.said;
-    return busy === 0 ? Math.floor(ready / 4) : ready;
-  }
-
-  get busy(): number {
-    return this.said.busy;
-  }
-
-  get lastSeen(): number {
-    return (this.clock.now() - this.seenMs) / 1000;
-  }
+/** One backend: its last message, and when that came. */
+interface Entry {
+  readonly said: Heartbeat;
+  readonly seenMs: number;
 }
 
 export class HeartbeatTable implements LoadTable {
-  readonly entries = new Map<string, Entry>();
+  private readonly entries = new Map<string, Entry>();
   private readonly clock: Clock;
   private readonly limit: number;
+  private snapshot: ReadonlyMap<string, HostLoad> | null = null;
+  private snapshotMs = 0;
 
   /** @param limit backends at most */
   constructor(clock: Clock, limit: number) {
@@ -51,32 +30,52 @@ export class HeartbeatTable implements LoadTable {
     this.limit = limit;
   }
 
+  /** For elections: the same map until something is heard, or a second has passed. */
   hosts(): ReadonlyMap<string, HostLoad> {
-    return this.entries;
+    const now = this.clock.now();
+    if (this.snapshot === null || now - this.snapshotMs >= SNAPSHOT_MS) {
+      const loads = new Map<string, HostLoad>();
+      for (const { ip, said, age } of this.known()) loads.set(ip, { ...said, ready: placesOf(said), lastSeen: age });
+      this.snapshot = loads;
+      this.snapshotMs = now;
+    }
+    return this.snapshot;
+  }
+
+  /** Who was heard of, with the last message and its age in whole seconds. */
+  *known(): Generator<{ readonly ip: string; readonly said: Heartbeat; readonly age: number }> {
+    const now = this.clock.now();
+    for (const [ip, { said, seenMs }] of this.entries) yield { ip, said, age: Math.floor((now - seenMs) / 1000) };
   }
 
   /** False: there is no room for another backend. */
   add(ip: string, said: Heartbeat): boolean {
-    const entry = this.entries.get(ip);
-    if (entry !== undefined) entry.hear(said);
-    else {
-      if (this.entries.size >= this.limit) this.forget();
+    if (!this.entries.has(ip) && this.entries.size >= this.limit) {
+      this.forget();
       if (this.entries.size >= this.limit) return false;
-      this.entries.set(ip, new Entry(this.clock, said, this.clock.now()));
     }
+    this.set(ip, { said, seenMs: this.clock.now() });
     return true;
   }
 
   /** Drops whom nothing was heard of. */
   forget(): void {
-    for (const [ip, { lastSeen }] of this.entries) if (lastSeen > FORGET_S) this.entries.delete(ip);
+    for (const { ip, age } of this.known()) if (age >= FORGET_S) this.entries.delete(ip);
+    this.snapshot = null;
   }
 
   /** What another one knows, as old as it is. */
   takeOver(other: HeartbeatTable): void {
-    for (const [ip, { said, lastSeen }] of other.entries) {
-      if (this.entries.size >= this.limit) return;
-      this.entries.set(ip, new Entry(this.clock, said, this.clock.now() - lastSeen * 1000));
-    }
+    for (const [ip, entry] of other.entries) if (this.entries.size < this.limit) this.set(ip, entry);
   }
+
+  private set(ip: string, entry: Entry): void {
+    this.entries.set(ip, entry);
+    this.snapshot = null;
+  }
+}
+
+/** One that has nothing to do yet may have just started: it must not get all requests at once. */
+function placesOf({ ready, busy }: Heartbeat): number {
+  return busy === 0 ? Math.floor(ready / 4) : ready;
 }

@@ -24,6 +24,7 @@ function inherit(member: ProxyWorker, known: ProxyWorker): void {
   if (check === null || known.check === null || !sameQuestion(check.params, known.check.params)) return;
   check.passed = known.check.passed;
   check.failed = known.check.failed;
+  check.failing = known.check.failing;
   check.sinceMs = known.check.sinceMs;
   check.results.push(...known.check.results);
   if (known.has(HC_FAIL)) member.setStatus(HC_FAIL);

@@ -46,7 +46,7 @@ const hcheck = defineModule({
     take1("ProxyHCTPsize", "global", setProbesAtOnce, "Set size of health check thread pool"),
   ],
   registerHooks({ hook }) {
-    hook(checkConfig, checkProviders, { rank: "last" });
+    hook(checkConfig, checkMembers, { rank: "last" });
     hook(postConfig, takeOver, { rank: "last" });
     hook(watchdogNeed, needsChecks);
     hook(watchdogInit, startChecks);
@@ -106,14 +106,19 @@ function setProbesAtOnce(cmd: CommandContext, arg: string): string | undefined {
   return undefined;
 }
 
-/** check_config: hcmethod=PROVIDER:name names one that there is. @throws Error */
-function checkProviders(process: ProcessRec): void {
+/** check_config: what is asked for can be done. @throws Error */
+function checkMembers(process: ProcessRec): void {
   for (const balancer of balancersOf(process)) {
-    for (const { check, name } of balancer.members) {
-      if (check?.params.method !== "PROVIDER") continue;
-      const { provider } = check.params;
-      if (process.providers.lookup(healthCheck, provider) !== undefined) continue;
-      throw new Error(`BalancerMember ${name} hcmethod=PROVIDER:${provider}: no module provides this health check`);
+    for (const { check, name, scheme } of balancer.members) {
+      const { method, provider } = check?.params ?? defaultHealthCheck();
+      if (method === "PROVIDER" && process.providers.lookup(healthCheck, provider) === undefined) {
+        throw new Error(`BalancerMember ${name} hcmethod=PROVIDER:${provider}: no module provides this health check`);
+      }
+      if (/^(https|wss)$/.test(scheme) && !/^(NONE|TCP|PROVIDER)$/.test(method)) {
+        throw new Error(
+          `BalancerMember ${name} hcmethod=${method} is not supported yet: TLS to backends comes with mod_ssl`,
+        );
+      }
     }
   }
 }

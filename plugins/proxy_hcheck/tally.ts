@@ -31,6 +31,7 @@ export function tally(worker: ProxyWorker, result: CheckResult): VerdictChange {
 
 function changed({ check }: ProxyWorker, { atMs }: CheckResult, change: "enabled" | "disabled"): VerdictChange {
   check!.passed = check!.failed = 0;
+  check!.failing = change === "disabled";
   check!.sinceMs = atMs;
   return change;
 }

@@ -1,11 +1,17 @@
 /** Health checks under load: no client gets an error that another member could have answered. */
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { test } from "node:test";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import { freePort, ok, respond, stall, startBackend } from "../support/backend.ts";
 import { connectClient, fetchOnce } from "../support/client.ts";
 import { type Sluice, startSluice } from "../support/sluice.ts";
 
+const root = fileURLToPath(new URL("../../", import.meta.url));
 const CLIENTS = 8;
+/** These wait for checks, on machines that may be busy. */
+const SLOW = { timeout: 60_000 };
 
 /** Clients that ask one request after the other, half of them over connections that they keep. Counts what they got. */
 class Load {
@@ -47,17 +53,18 @@ class Load {
 
 const matches = (sluice: Sluice, text: string): number => sluice.errorLog.split(text).length - 1;
 
-test("members that are dead, that come and go, that are slow to answer checks, and one that is well", {
-  timeout: 60_000,
-}, async () => {
-  const dead = await freePort();
-  await using flapping = await startBackend(ok("flapping"));
-  const flaps = (verdict: string, count: number) =>
-    sluice.untilLog(new RegExp(`(${verdict} ${flapping.url}.*\\n[^]*){${count}}`));
-  await using slow = await startBackend({ "/health": [stall], "*": ok("slow") });
-  await using healthy = await startBackend(ok("healthy"));
-  const check = "hcmethod=GET hcuri=/health hcinterval=100ms";
-  await using sluice = await startSluice(`
+test(
+  "members that are dead, that come and go, that are slow to answer checks, and one that is well",
+  SLOW,
+  async () => {
+    const dead = await freePort();
+    await using flapping = await startBackend(ok("flapping"));
+    const flaps = (verdict: string, count: number) =>
+      sluice.untilLog(new RegExp(`(${verdict} ${flapping.url}.*\\n[^]*){${count}}`));
+    await using slow = await startBackend({ "/health": [stall], "*": ok("slow") });
+    await using healthy = await startBackend(ok("healthy"));
+    const check = "hcmethod=GET hcuri=/health hcinterval=100ms";
+    await using sluice = await startSluice(`
     Listen 127.0.0.1:PORT
     ServerName localhost
     LogLevel proxy_hcheck:info
@@ -72,34 +79,35 @@ test("members that are dead, that come and go, that are slow to answer checks, a
     </Proxy>
     ProxyPass "/" "balancer://app/"
   `);
-  const load = new Load(sluice.port);
-  await sluice.untilLog(`DISABLING http://127.0.0.1:${dead}: connect: (111)Connection refused`);
-  await sluice.untilLog(`DISABLING ${slow.url}: no answer in time`);
-  for (let round = 1; round <= 3; round++) {
-    flapping.routes = { "/health": respond(503, "going down"), "*": ok("flapping") };
-    await flaps("DISABLING", round);
-    // Connections that wait to be accepted would be reset, and such a request is not repeated, as in httpd: ours is behind them.
-    await fetchOnce(flapping.port, "/");
-    flapping.refuse();
-    flapping.routes = { "*": ok("flapping") };
-    await flapping.listen({});
-    await flaps("ENABLING", round);
-  }
-  slow.routes = { "*": ok("slow") };
-  await sluice.untilLog(`ENABLING ${slow.url}: status 200`);
-  await load.stop();
-  assert.deepEqual([...load.statuses.keys()], [200], `${JSON.stringify([...load.statuses])}\n${sluice.errorLog}`);
-  assert.ok(load.total > 200, String(load.total));
-  assert.equal(matches(sluice, `ENABLING http://127.0.0.1:${dead}`), 0);
-  assert.equal(matches(sluice, `DISABLING ${healthy.url}`), 0);
-  assert.equal(matches(sluice, "panic"), 0);
-});
+    const load = new Load(sluice.port);
+    await sluice.untilLog(`DISABLING http://127.0.0.1:${dead}: connect: (111)Connection refused`);
+    await sluice.untilLog(`DISABLING ${slow.url}: no answer in time`);
+    for (let round = 1; round <= 3; round++) {
+      flapping.routes = { "/health": respond(503, "going down"), "*": ok("flapping") };
+      await flaps("DISABLING", round);
+      // Connections that wait to be accepted would be reset, and such a request is not repeated, as in httpd: ours is behind them.
+      await fetchOnce(flapping.port, "/");
+      flapping.refuse();
+      flapping.routes = { "*": ok("flapping") };
+      await flapping.listen({});
+      await flaps("ENABLING", round);
+    }
+    slow.routes = { "*": ok("slow") };
+    await sluice.untilLog(`ENABLING ${slow.url}: status 200`);
+    await load.stop();
+    assert.deepEqual([...load.statuses.keys()], [200], `${JSON.stringify([...load.statuses])}\n${sluice.errorLog}`);
+    assert.ok(load.total > 200, String(load.total));
+    assert.equal(matches(sluice, `ENABLING http://127.0.0.1:${dead}`), 0);
+    assert.equal(matches(sluice, `DISABLING ${healthy.url}`), 0);
+    assert.equal(matches(sluice, "panic"), 0);
+  },
+);
 
 for (const [panic, status] of [
   ["on", 200],
   ["off", 503],
 ] as const) {
-  test(`every check fails: ${status} with panic=${panic}`, async () => {
+  test(`every check fails: ${status} with panic=${panic}`, SLOW, async () => {
     await using backend = await startBackend({ "/health": respond(500, ""), "*": ok("served") });
     await using sluice = await startSluice(`
       Listen 127.0.0.1:PORT
@@ -123,7 +131,7 @@ for (const [panic, status] of [
   });
 }
 
-test("a reload goes on checking, by the new configuration alone", async () => {
+test("a reload goes on checking, by the new configuration alone", SLOW, async () => {
   await using backend = await startBackend(ok("x"));
   const conf = (uri: string) => `
     Listen 127.0.0.1:PORT
@@ -143,4 +151,18 @@ test("a reload goes on checking, by the new configuration alone", async () => {
   const before = asked("/old");
   await backend.until(() => asked("/new") > 3);
   assert.equal(asked("/old"), before);
+});
+
+test("examples/queue_check.conf: a check by a function of a plug-in, which says why", SLOW, async () => {
+  await using short = await startBackend({ "/queue": ok('{"queued": 7}'), "*": ok("short") });
+  await using long = await startBackend({ "/queue": ok('{"queued": 700}'), "*": ok("long") });
+  const conf = readFileSync(join(root, "examples/queue_check.conf"), "utf8")
+    .replace("./queue_check.ts", pathToFileURL(join(root, "examples/queue_check.ts")).href)
+    .replace("127.0.0.1:8080", "127.0.0.1:PORT")
+    .replace("/dev/stderr", "DIR/error.log")
+    .replace(":3001", `:${short.port}`)
+    .replace(":3002", `:${long.port}`);
+  await using sluice = await startSluice(conf);
+  await sluice.untilLog(`Health check DISABLING ${long.url}: queue: 700 queued`);
+  for (let i = 0; i < 4; i++) assert.equal((await fetchOnce(sluice.port, "/")).text, "short");
 });

@@ -239,7 +239,7 @@ describe("the kit of backends", () => {
 const hasNode = spawnSync("node", ["--version"]).status === 0;
 
 describe("the kit on Node", { skip: !hasNode }, () => {
-  it("as it is packed", async () => {
+  it("as it is packed", { timeout: 20_000 }, async () => {
     await using receiver = await new Receiver().open();
     const dir = mkdtempSync(join(tmpdir(), "sluice-kit-"));
     const { prepack } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")).scripts as { prepack: string };
@@ -268,8 +268,8 @@ const HTTPD = ["/usr/sbin/apache2", "/usr/sbin/httpd"].find(existsSync);
 const MODULES = "/usr/lib/apache2/modules";
 const hasHttpd = HTTPD !== undefined && existsSync(`${MODULES}/mod_heartbeat.so`);
 
-/** httpd in the foreground, with these modules and lines. */
-async function startHttpd(modules: readonly string[], lines: string): Promise<{ dir: string; stop(): Promise<void> }> {
+/** httpd in the foreground, with these modules and lines; it does not outlive its test. */
+async function startHttpd(modules: readonly string[], lines: string): Promise<{ dir: string } & AsyncDisposable> {
   const dir = mkdtempSync(join(tmpdir(), "sluice-httpd-"));
   const port = await freePort();
   const load = ["mpm_event", "authz_core", ...modules]
@@ -280,34 +280,36 @@ async function startHttpd(modules: readonly string[], lines: string): Promise<{ 
   writeFileSync(join(dir, "httpd.conf"), conf);
   const child: ChildProcess = spawn(HTTPD!, ["-X", "-f", join(dir, "httpd.conf")], { stdio: "ignore" });
   const exited = new Promise<void>((resolve) => child.on("exit", () => resolve()));
+  const kill = () => void child.kill("SIGTERM");
+  process.on("exit", kill);
   return {
     dir,
-    async stop() {
-      child.kill("SIGTERM");
+    async [Symbol.asyncDispose]() {
+      kill();
       await exited;
+      process.off("exit", kill);
       rmSync(dir, { recursive: true, force: true });
     },
   };
 }
 
 describe("with a real httpd", { skip: !hasHttpd }, () => {
-  it("mod_heartbeat of httpd reports to sluice", async () => {
+  it("mod_heartbeat of httpd reports to sluice", { timeout: 20_000 }, async () => {
     const port = await freeUdpPort();
     const g = new TestGeneration(`HeartbeatListen 127.0.0.1:${port}`, systemClock).start();
-    const httpd = await startHttpd(["heartbeat"], `HeartbeatAddress 127.0.0.1:${port}`);
+    await using httpd = await startHttpd(["heartbeat"], `HeartbeatAddress 127.0.0.1:${port}`);
     await eventually(
       () => hostsOf(g)!.size > 0,
       () => readFileSync(join(httpd.dir, "error.log"), "utf8"),
     );
     assert.ok([...hostsOf(g)!.values()][0]!.ready > 0);
-    await httpd.stop();
     g.end();
   });
 
   it("mod_heartmonitor of httpd hears sluice, by multicast", { skip: !multicastWorks(), timeout: 20_000 }, async () => {
     const port = await freeUdpPort();
     const group = `239.0.0.1:${port}`;
-    const httpd = await startHttpd(
+    await using httpd = await startHttpd(
       ["slotmem_shm", "heartmonitor"],
       `HeartbeatListen ${group}\nHeartbeatMaxServers 0\nHeartbeatStorage DIR/hb.dat`,
     );
@@ -318,7 +320,6 @@ describe("with a real httpd", { skip: !hasHttpd }, () => {
       () => readFileSync(join(httpd.dir, "error.log"), "utf8"),
     );
     assert.match(file(), /^[\d.]+ &ready=[1-9]\d*&busy=\d+&lastseen=\d&port=80\n$/);
-    await httpd.stop();
     g.end();
   });
 });

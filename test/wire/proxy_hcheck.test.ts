@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { systemClock } from "../../modules/core/clock.ts";
-import { startProbe } from "../../plugins/proxy_hcheck/probe.ts";
+import { probeRequest, startProbe } from "../../plugins/proxy_hcheck/probe.ts";
 import {
   type Answer,
   type Backend,
@@ -64,6 +64,12 @@ describe("a probe sends", () => {
       assert.equal((await ask(respond(200, ""), settings, path)).received, line + HOST);
     });
   }
+
+  it("the address of IPv6 in brackets", () => {
+    const text = "<Proxy balancer://app>\nBalancerMember http://[::1]/a hcmethod=GET hcuri=b\n</Proxy>";
+    const worker = new TestGeneration(text, systemClock).balancer().members[0]!;
+    assert.equal(probeRequest(worker, worker.check!), "GET /a/b HTTP/1.0\r\nHost: [::1]:80\r\n\r\n");
+  });
 
   it("nothing by TCP", async () => {
     const { passed, reason, received } = await ask([stall], "hcmethod=TCP");

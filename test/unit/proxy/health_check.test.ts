@@ -54,6 +54,14 @@ describe("hc* parameters", () => {
   });
 });
 
+describe("a check over TLS", () => {
+  it("is refused, but for TCP", () => {
+    const https = (method: string) => member(`hcmethod=${method}`).replace("http:", "https:");
+    assert.throws(() => check(https("GET")), /hcmethod=GET is not supported yet: TLS to backends comes with mod_ssl/);
+    assert.equal(check(https("TCP"))!.method, "TCP");
+  });
+});
+
 describe("ProxyHCTemplate", () => {
   it("sets all, in whatever case; TCP unless it says otherwise; what comes before is lost, what comes after wins", () => {
     const before = "ProxyHCTemplate Knock hcinterval=3 hcfails=2";

@@ -69,7 +69,7 @@ describe("HeartbeatTable", () => {
     assert.equal(table.add("b", beat), true);
     assert.equal(table.add("c", beat), false);
     assert.equal(table.hosts().get("a")!.lastSeen, 20);
-    clock.advance(10_001);
+    clock.advance(10_000);
     assert.equal(table.add("c", beat), true);
     assert.deepEqual([...table.hosts().keys()], ["b", "c"]);
     table.add("b", { ...beat, ready: 1 });
@@ -87,6 +87,21 @@ describe("HeartbeatTable", () => {
         [9, 1],
       ],
     );
+  });
+
+  it("answers the same map until something is heard or a second has passed", () => {
+    const clock = new VirtualClock();
+    const table = new HeartbeatTable(clock, 2);
+    table.add("a", beat);
+    const first = table.hosts();
+    clock.advance(999);
+    assert.equal(table.hosts(), first);
+    clock.advance(1);
+    const second = table.hosts();
+    assert.notEqual(second, first);
+    assert.deepEqual([first.get("a")!.lastSeen, second.get("a")!.lastSeen], [0, 1]);
+    table.add("a", beat);
+    assert.equal(table.hosts().get("a")!.lastSeen, 0);
   });
 
   it("takes over what another one knows, as old as it is", () => {

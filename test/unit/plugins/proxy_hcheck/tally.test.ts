@@ -114,6 +114,17 @@ describe("workerState()", () => {
     assert.equal(workerState(worker).observed.error!.untilMs, null);
   });
 
+  it("an operator's HC_FAIL is not taken for the checks'", () => {
+    const worker = member("hcfails=1");
+    run(worker, "-+");
+    worker.setStatus(HC_FAIL);
+    assert.deepEqual(workerState(worker).observed.check, {
+      sinceMs: 0,
+      untilMs: null,
+      reason: "set by status=+C or an operator",
+    });
+  });
+
   it("names what an operator cleared of the configuration", () => {
     const url = parseWorkerUrl("http://m0");
     if (typeof url === "string") throw new Error(url);
