@@ -6,6 +6,7 @@ import bybusyness from "./lbmethod/mod_lbmethod_bybusyness.ts";
 import byrequests from "./lbmethod/mod_lbmethod_byrequests.ts";
 import bytraffic from "./lbmethod/mod_lbmethod_bytraffic.ts";
 import proxyHttp from "./proxy_http/mod_proxy_http.ts";
+import rewrite from "./rewrite/mod_rewrite.ts";
 import slotmemPlain from "./slotmem/mod_slotmem_plain.ts";
 import slotmemShm from "./slotmem/mod_slotmem_shm.ts";
 import stickyRoute from "./sticky/mod_sticky_route.ts";
@@ -18,4 +19,5 @@ export const standardPlugins: readonly Module[] = [
   bybusyness,
   stickyRoute,
   proxyHttp,
+  rewrite,
 ] as readonly Module[];

@@ -6,7 +6,6 @@ const NOT_YET: Readonly<Record<string, string>> = {
   mod_headers: "Header RequestHeader",
   mod_setenvif: "SetEnvIf SetEnvIfNoCase SetEnvIfExpr BrowserMatch BrowserMatchNoCase",
   mod_env: "SetEnv PassEnv UnsetEnv",
-  mod_rewrite: "Rewrite*",
   mod_alias: "Redirect RedirectMatch RedirectPermanent RedirectTemp Alias AliasMatch ScriptAlias",
   mod_log_config: "LogFormat CustomLog TransferLog GlobalLog BufferedLogs",
   mod_authz_core: "Require AuthzSendForbiddenOnFailure AuthMerging <RequireAll <RequireAny <RequireNone",

@@ -257,6 +257,8 @@ export class RequestRec {
   user: string | null = null;
   /** How `user` was proved: "Basic". */
   authType: string | null = null;
+  /** Internal redirects so far. */
+  redirects = 0;
   /** What modules keep for a request, by `Module.index`; made when first needed. */
   private config: unknown[] | null = null;
   private environment: Map<string, string> | null = null;
@@ -326,6 +328,23 @@ export class RequestRec {
   setNote(name: string, value: string): void {
     this.noteTable ??= new Map();
     this.noteTable.set(name, value);
+  }
+
+  /** Forgets what became of the request so far, for another path; the environment stays, as REDIRECT_NAME. */
+  redirectTo(target: string): void {
+    this.redirects++;
+    this.encodedUri = target;
+    this.filename = "";
+    this.handler = "";
+    this.proxyreq = "none";
+    this.perDirConfig = this.server.config;
+    this.headersOut = new HeaderTable();
+    this.config = null;
+    this.noteTable = null;
+    const before = this.environment ?? [];
+    this.environment = new Map();
+    for (const [name, value] of before) this.environment.set(`REDIRECT_${name}`, value);
+    this.environment.set("REDIRECT_STATUS", String(this.status));
   }
 
   getState<T>(module: Module<never>): T | undefined {

@@ -55,6 +55,28 @@ export function refuseRequest(r: RequestRec, status: Status): void {
   finish(r, status);
 }
 
+/** Internal redirects of one request. Source: httpd include/http_core.h, AP_DEFAULT_MAX_INTERNAL_REDIRECTS */
+const MAX_REDIRECTS = 10;
+
+/**
+ * Serves another path in the place of the one asked for: the phases run anew, the client sees nothing of it.
+ * @param target path and query, percent-encoded
+ * Source: httpd modules/http/http_request.c, ap_internal_redirect
+ */
+export function internalRedirect(r: RequestRec, target: string): Status | Promise<Status> {
+  if (r.redirects >= MAX_REDIRECTS) {
+    r.server.log.error(
+      "core",
+      "AH00124",
+      `Request exceeded the limit of ${MAX_REDIRECTS} internal redirects due to probable configuration error.`,
+      { client: clientAddress(r.conn) },
+    );
+    return 500;
+  }
+  r.redirectTo(target);
+  return processRequestInternal(r);
+}
+
 function finish(r: RequestRec, status: Status): void {
   if (status !== OK && status !== DONE) die(r, status === DECLINED ? 500 : status);
   if (!r.out.ended) r.out.end();

@@ -29,6 +29,13 @@ export function serverPort(r: RequestRec): number {
   return askedPort(r) || physical || r.server.port || usual;
 }
 
+/** scheme://host[:port] of this server. Source: httpd ap_construct_url */
+export function serverOrigin(r: RequestRec): string {
+  const scheme = requestScheme(r);
+  const port = serverPort(r);
+  return `${scheme}://${serverNameForUrl(r)}${port === defaultPort(scheme) ? "" : `:${port}`}`;
+}
+
 /** The port in Host, which was checked when the head was read; 0: none. An absolute target has replaced Host. */
 function askedPort(r: RequestRec): number {
   const port = /:(\d+)$/.exec(r.headersIn.getId(HOST) ?? "");

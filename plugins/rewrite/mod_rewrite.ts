@@ -1,0 +1,258 @@
+/**
+ * mod_rewrite: URLs rewritten by rules, before ProxyPass is asked; and in sections, after it was.
+ * Source: httpd modules/mappers/mod_rewrite.c
+ */
+import {
+  type CommandContext,
+  checkConfig,
+  clientAddress,
+  DECLINED,
+  defineModule,
+  fixups,
+  getModuleConfig,
+  handler,
+  internalRedirect,
+  OK,
+  type ProcessRec,
+  type RequestRec,
+  type Status,
+  serverOrigin,
+  translateName,
+} from "../../modules/mod.ts";
+import { parseCond } from "./cond.ts";
+import { type MergedRewrite, mergedRewrite, NO_OPTIONS, type RewriteOptions, type RewriteScope, rewriteSchema } from "./config.ts";
+import { RewriteContext } from "./context.ts";
+import { applyRules, FORCED_HANDLER, FORCED_TYPE, hasEnded } from "./engine.ts";
+import { systemHost } from "./host.ts";
+import { makeMap } from "./map.ts";
+import { conclude, localFile } from "./outcome.ts";
+import { parseRule } from "./rule.ts";
+import { absoluteScheme } from "./scheme.ts";
+import { documentRoot } from "./variables.ts";
+
+const rewrite = defineModule({
+  name: "mod_rewrite",
+  config: rewriteSchema,
+  append: ["scopes"],
+  needs: ["files"],
+  commands: ({ flag, iterate, take1, take23, raw }) => [
+    flag("RewriteEngine", "any", setEngine, "On or Off to enable or disable (default) the whole rewriting engine"),
+    iterate("RewriteOptions", "any", addOption, "List of option strings to set"),
+    take1("RewriteBase", "any", setBase, "the base URL of the per-directory context"),
+    raw("RewriteCond", "any", addCond, "an input string and a to be applied regexp-pattern"),
+    raw("RewriteRule", "any", addRule, "an URL-applied regexp-pattern and a substitution URL"),
+    take23("RewriteMap", "server", addMap, "a mapname and a filename and options"),
+  ],
+  registerHooks({ hook }) {
+    hook(checkConfig, prepare);
+    hook(translateName, translate, { rank: "first", before: ["mod_proxy"] });
+    hook(fixups, fixup, { rank: "first", before: ["mod_proxy"] });
+    hook(fixups, forceTypeAndHandler, { rank: "last" });
+    hook(handler, redirectHandler);
+  },
+});
+export default rewrite;
+
+/** What the directives of this scope have said so far. */
+function scopeOf(cmd: CommandContext): RewriteScope {
+  const known = (cmd.raw.scopes as RewriteScope[] | undefined)?.[0];
+  if (known !== undefined) return known;
+  const { kind, arg } = cmd.scope;
+  const directory = kind === "server" ? null : arg.endsWith("/") ? arg : `${arg}/`;
+  const made: RewriteScope = {
+    server: cmd.server,
+    directory,
+    engine: null,
+    options: null,
+    base: null,
+    conds: [],
+    rules: [],
+    maps: new Map(),
+  };
+  cmd.push("scopes", made);
+  return made;
+}
+
+function setEngine(cmd: CommandContext, on: boolean): void {
+  scopeOf(cmd).engine = on;
+}
+
+const OPTIONS: Readonly<Record<string, keyof RewriteOptions | null>> = {
+  __proto__: null as never,
+  inherit: "inherit",
+  inheritbefore: "inheritBefore",
+  inheritdown: "inheritDown",
+  inheritdownbefore: "inheritDownBefore",
+  ignoreinherit: "ignoreInherit",
+  allownoslash: "allowNoSlash",
+  allowanyuri: "allowAnyUri",
+  mergebase: "mergeBase",
+  // About files, and none is served.
+  ignorecontextinfo: null,
+  legacyprefixdocroot: null,
+  unsafeprefixstat: null,
+};
+
+function addOption(cmd: CommandContext, word: string): string | undefined {
+  const scope = scopeOf(cmd);
+  scope.options ??= NO_OPTIONS;
+  if (/^MaxRedirects=/i.test(word)) {
+    cmd.warn(
+      "AH00664",
+      "RewriteOptions: MaxRedirects option has been removed in favor of the global LimitInternalRecursion directive and will be ignored.",
+    );
+    return undefined;
+  }
+  const option = OPTIONS[word.toLowerCase()];
+  if (option === undefined) return `RewriteOptions: unknown option '${word}'`;
+  if (option !== null) scope.options = { ...scope.options, [option]: true };
+  return undefined;
+}
+
+function setBase(cmd: CommandContext, url: string): string | undefined {
+  if (cmd.scope.kind === "server") return "RewriteBase: only valid in per-directory config files";
+  if (url === "") return "RewriteBase: empty URL not allowed";
+  if (!url.startsWith("/")) return "RewriteBase: argument is not a valid URL";
+  scopeOf(cmd).base = url;
+  return undefined;
+}
+
+function addCond(cmd: CommandContext, line: string): string | undefined {
+  const cond = parseCond(line, cmd.scope.kind !== "server", (ah, text) => cmd.warn(ah, text));
+  if (typeof cond === "string") return cond;
+  scopeOf(cmd).conds.push(cond);
+  return undefined;
+}
+
+function addRule(cmd: CommandContext, line: string): string | undefined {
+  const scope = scopeOf(cmd);
+  const rule = parseRule(line, scope.conds, cmd.scope.kind !== "server");
+  if (typeof rule === "string") return rule;
+  scope.rules.push(rule);
+  scope.conds = [];
+  return undefined;
+}
+
+function addMap(cmd: CommandContext, name: string, source: string): string | undefined {
+  const map = makeMap(name, source, systemHost, (path) => cmd.resolvePath(path));
+  if (typeof map === "string") return map;
+  scopeOf(cmd).maps.set(name, map);
+  return undefined;
+}
+
+/** Puts the scopes of every server together before a request asks for them. */
+function prepare(process: ProcessRec): void {
+  for (const server of process.servers) mergedRewrite(getModuleConfig(server.config, rewrite));
+}
+
+/** translate_name: the rules of the server, over the path. */
+function translate(r: RequestRec): Status {
+  const sections = mergedRewrite(getModuleConfig(r.perDirConfig, rewrite));
+  if (!sections.enabled) return DECLINED;
+  const conf = mergedRewrite(getModuleConfig(r.server.config, rewrite));
+  // A virtual host without any Rewrite directive has not even the rules of the main server.
+  if (conf.server !== r.server) return DECLINED;
+  const ctx = new RewriteContext(r, systemHost, conf.maps, null, r.uri);
+  if (hasEnded(ctx)) {
+    if (ctx.traceDepth >= 8) ctx.trace(8, "Declining, no further rewriting due to END flag");
+    return DECLINED;
+  }
+  if (!sections.options.allowAnyUri && !r.uri.startsWith("/")) {
+    if (ctx.traceDepth >= 8) ctx.trace(8, `Declining, request-URI '${r.uri}' is not a URL-path.`);
+    return DECLINED;
+  }
+  const scriptUrl = r.getEnv("REDIRECT_SCRIPT_URL") ?? r.uri;
+  r.setEnv("SCRIPT_URL", scriptUrl);
+  r.setEnv("SCRIPT_URI", serverOrigin(r) + scriptUrl);
+  if (ctx.traceDepth >= 2) ctx.trace(2, `init rewrite engine with requested uri ${r.uri}`);
+  const args = r.args;
+  const outcome = applyRules(conf.serverRules, ctx);
+  if (outcome === "unchanged") {
+    if (ctx.traceDepth >= 1) ctx.trace(1, `pass through ${ctx.filename}`);
+    return DECLINED;
+  }
+  const status = conclude(ctx, outcome, args, (url) => url);
+  if (status !== null) return status;
+  if (ctx.filename.startsWith("passthrough:")) {
+    r.uri = ctx.filename.slice("passthrough:".length);
+    return r.uri.startsWith("/") ? DECLINED : 400;
+  }
+  if (ctx.traceDepth >= 2) ctx.trace(2, `local path result: ${ctx.filename}`);
+  if (!ctx.filename.startsWith("/")) return 400;
+  r.filename = ctx.filename;
+  if (ctx.traceDepth >= 1) ctx.trace(1, `go-ahead with ${ctx.filename} [OK]`);
+  return OK;
+}
+
+/** fixups: the rules of a section, over the file name or, for a proxied request, over its URL. */
+function fixup(r: RequestRec): Status {
+  const conf = mergedRewrite(getModuleConfig(r.perDirConfig, rewrite));
+  const { directory } = conf;
+  if (!conf.enabled || directory === null) return DECLINED;
+  const proxied = r.proxyreq !== "none";
+  const root = documentRoot(r);
+  const [path, rest] = proxied ? [r.filename, ""] : localFile(r, root, (dir) => systemHost.stat(dir)?.kind === "dir");
+  // A section is asked about what is below it: `/a` for <Location /a> is not, unless told so.
+  if (!proxied && !conf.options.allowNoSlash && path === directory.slice(0, -1)) return DECLINED;
+  const maps = mergedRewrite(getModuleConfig(r.server.config, rewrite)).maps;
+  const ctx = new RewriteContext(r, systemHost, maps, directory, path, rest);
+  if (hasEnded(ctx)) {
+    if (ctx.traceDepth >= 8) ctx.trace(8, "Declining, no further rewriting due to END flag");
+    return DECLINED;
+  }
+  const args = r.args;
+  const outcome = applyRules(conf.sectionRules, ctx);
+  if (outcome === "unchanged") {
+    if (ctx.traceDepth >= 1) ctx.trace(1, `pass through ${ctx.filename}`);
+    return DECLINED;
+  }
+  const status = conclude(ctx, outcome, args, (url) => rebaseUrl(url, conf));
+  if (status !== null) return status;
+  if (ctx.filename.startsWith("passthrough:")) ctx.filename = ctx.filename.slice("passthrough:".length);
+  if (!ctx.filename.startsWith("/")) return 400;
+  if (ctx.filename === path) {
+    if (ctx.traceDepth >= 1) ctx.trace(1, `initial URL equal rewritten URL: ${ctx.filename} [IGNORING REWRITE]`);
+    return OK;
+  }
+  let target = ctx.filename;
+  if (conf.base !== null) target = replacePrefix(target, directory, conf.base);
+  else if (target.startsWith(`${root}/`)) target = target.slice(root.length);
+  if (ctx.traceDepth >= 1) ctx.trace(1, `internal redirect with ${target} [INTERNAL REDIRECT]`);
+  r.filename = `redirect:${target}`;
+  r.handler = "redirect-handler";
+  r.proxyreq = "none";
+  return OK;
+}
+
+/** RewriteBase in the path of a redirect, whose first slash is the one after the host. */
+function rebaseUrl(url: string, conf: MergedRewrite): string {
+  if (conf.base === null) return url;
+  const slash = url.indexOf("/", absoluteScheme(url).length);
+  if (slash < 0 || slash + 1 === url.length) return url;
+  const from = conf.directory!.replace(/^\//, "");
+  return url.slice(0, slash + 1) + replacePrefix(url.slice(slash + 1), from, conf.base.slice(1));
+}
+
+/** `prefix`/rest becomes `base`/rest; what has another prefix stays. */
+function replacePrefix(text: string, prefix: string, base: string): string {
+  const bare = prefix.replace(/\/$/, "");
+  if (!text.startsWith(bare) || text[bare.length] !== "/") return text;
+  const rest = text.slice(bare.length + 1);
+  return base === "" || base.endsWith("/") ? base + rest : `${base}/${rest}`;
+}
+
+function forceTypeAndHandler(r: RequestRec): Status {
+  if (!mergedRewrite(getModuleConfig(r.perDirConfig, rewrite)).enabled) return DECLINED;
+  const type = r.getNote(FORCED_TYPE);
+  if (type !== undefined) r.headersOut.set("Content-Type", type);
+  const forced = r.getNote(FORCED_HANDLER);
+  if (forced !== undefined) r.handler = forced;
+  return OK;
+}
+
+function redirectHandler(r: RequestRec): Status | Promise<Status> {
+  if (r.handler !== "redirect-handler" || !r.filename.startsWith("redirect:")) return DECLINED;
+  const target = r.filename.slice("redirect:".length);
+  r.server.log.trace(3, "rewrite", `internal redirect to ${target}`, { client: clientAddress(r.conn) });
+  return internalRedirect(r, r.args === null ? target : `${target}?${r.args}`);
+}

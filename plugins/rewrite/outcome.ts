@@ -1,0 +1,82 @@
+/**
+ * What the rules made of a request, carried out: a status, a redirect, a proxied URL, or a path.
+ * Source: httpd modules/mappers/mod_rewrite.c hook_uri2file, hook_fixup
+ */
+import { clientAddress, escapeUri, hasControlOrSpace, isFieldValue, OK, proxyTo, type RequestRec, type Status } from "../../modules/mod.ts";
+import type { RewriteContext } from "./context.ts";
+import type { Outcome } from "./engine.ts";
+import { escapeAbsoluteUri } from "./escape.ts";
+import { absoluteScheme } from "./scheme.ts";
+
+/**
+ * Carries out all but a path: null then.
+ * @param args the query before the rules
+ * @param rebase puts RewriteBase into the path of a redirect
+ */
+export function conclude(
+  ctx: RewriteContext,
+  outcome: Outcome,
+  args: string | null,
+  rebase: (url: string) => string,
+): Status | null {
+  const { r } = ctx;
+  const absolute = absoluteScheme(ctx.filename).length > 0;
+  if (r.args !== null && !(absolute && outcome !== "unescaped") && hasControlOrSpace(r.args)) {
+    const ah = ctx.directory === null ? "AH10410" : "AH10411";
+    r.server.log.error("rewrite", ah, "Rewritten query string contains control characters or spaces", {
+      client: clientAddress(r.conn),
+    });
+    return 403;
+  }
+  if (outcome === "status") return ctx.status;
+  if (ctx.filename.length > 6 && ctx.filename.startsWith("proxy:")) return proxy(ctx, outcome === "unescaped");
+  return absolute ? redirect(ctx, outcome === "unescaped", args, rebase) : null;
+}
+
+function proxy(ctx: RewriteContext, raw: boolean): Status {
+  const { r } = ctx;
+  let url = ctx.filename.slice(6);
+  if (ctx.directory === null) url += ctx.pathInfo;
+  if (raw && r.args !== null) url += `?${r.args}`;
+  proxyTo(r, url, raw);
+  if (ctx.traceDepth >= 1) ctx.trace(1, `go-ahead with proxy request ${r.filename} [OK]`);
+  return OK;
+}
+
+function redirect(
+  ctx: RewriteContext,
+  raw: boolean,
+  args: string | null,
+  rebase: (url: string) => string,
+): Status {
+  const { r } = ctx;
+  let url = rebase(ctx.filename);
+  if (!raw) {
+    if (ctx.traceDepth >= 1) ctx.trace(1, `escaping ${url} for redirect`);
+    url = escapeAbsoluteUri(url);
+  }
+  if (r.args !== null) {
+    // The client's own query is encoded already.
+    const kept = raw || r.args === args;
+    url += `?${kept ? r.args : escapeUri(r.args)}`;
+    if (ctx.traceDepth >= 1)
+      ctx.trace(1, `${kept ? "copying" : "escaping"} ${r.args} to query string for redirect ${kept ? "" : url}`);
+  }
+  if (!isFieldValue(url)) {
+    const why = `Response header 'Location' value of '${url}' contains invalid characters, aborting request`;
+    r.server.log.error("http", "AH02430", why, { client: clientAddress(r.conn) });
+    return 500;
+  }
+  const status = ctx.status >= 300 && ctx.status < 400 ? ctx.status : 302;
+  r.headersOut.set("Location", url);
+  if (ctx.traceDepth >= 1) ctx.trace(1, `redirect to ${url} [REDIRECT/${status}]`);
+  return status;
+}
+
+/** The path that a request's rules see in a section, and what of it is beyond the files that are there. */
+export function localFile(r: RequestRec, root: string, isThere: (path: string) => boolean): [path: string, rest: string] {
+  const path = r.filename !== "" ? r.filename : root + r.uri;
+  let end = path.indexOf("/", 1);
+  while (end >= 0 && isThere(path.slice(0, end))) end = path.indexOf("/", end + 1);
+  return end < 0 ? [path, ""] : [path.slice(0, end), path.slice(end)];
+}
