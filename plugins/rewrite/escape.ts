@@ -49,7 +49,9 @@ function escapeLdap(rest: string): string {
   return [...parts.slice(0, 4), ...(parts.length > 4 ? [parts.slice(4).join("?")] : [])].map(escapeUri).join("?");
 }
 
-/** Every %XX decoded; what is no escape stays. */
+/** Every %XX decoded; what is no escape stays, and what follows a %00 goes. */
 export function unescapeUrl(text: string): string {
-  return text.replace(/%([0-9a-f]{2})/gi, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
+  const decoded = text.replace(/%([0-9a-f]{2})/gi, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
+  const end = decoded.indexOf("\0");
+  return end < 0 ? decoded : decoded.slice(0, end);
 }

@@ -25,10 +25,10 @@ import { RewriteContext } from "./context.ts";
 import { applyRules, FORCED_HANDLER, FORCED_TYPE, hasEnded } from "./engine.ts";
 import { systemHost } from "./host.ts";
 import { makeMap } from "./map.ts";
-import { conclude, localFile } from "./outcome.ts";
+import { conclude } from "./outcome.ts";
 import { parseRule } from "./rule.ts";
 import { absoluteScheme } from "./scheme.ts";
-import { documentRoot } from "./variables.ts";
+import { documentRoot, splitPathInfo } from "./variables.ts";
 
 const rewrite = defineModule({
   name: "mod_rewrite",
@@ -191,7 +191,7 @@ function fixup(r: RequestRec): Status {
   if (!conf.enabled || directory === null) return DECLINED;
   const proxied = r.proxyreq !== "none";
   const root = documentRoot(r);
-  const [path, rest] = proxied ? [r.filename, ""] : localFile(r, root, (dir) => systemHost.stat(dir)?.kind === "dir");
+  const [path, rest] = proxied ? [r.filename, ""] : splitPathInfo(r.filename || root + r.uri, root, systemHost);
   // A section is asked about what is below it: `/a` for <Location /a> is not, unless told so.
   if (!proxied && !conf.options.allowNoSlash && path === directory.slice(0, -1)) return DECLINED;
   const maps = mergedRewrite(getModuleConfig(r.server.config, rewrite)).maps;

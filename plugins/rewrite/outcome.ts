@@ -72,11 +72,3 @@ function redirect(
   if (ctx.traceDepth >= 1) ctx.trace(1, `redirect to ${url} [REDIRECT/${status}]`);
   return status;
 }
-
-/** The path that a request's rules see in a section, and what of it is beyond the files that are there. */
-export function localFile(r: RequestRec, root: string, isThere: (path: string) => boolean): [path: string, rest: string] {
-  const path = r.filename !== "" ? r.filename : root + r.uri;
-  let end = path.indexOf("/", 1);
-  while (end >= 0 && isThere(path.slice(0, end))) end = path.indexOf("/", end + 1);
-  return end < 0 ? [path, ""] : [path.slice(0, end), path.slice(end)];
-}

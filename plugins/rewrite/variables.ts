@@ -14,6 +14,7 @@ import {
   serverToken,
 } from "../../modules/mod.ts";
 import type { RewriteContext } from "./context.ts";
+import type { RewriteHost } from "./host.ts";
 
 type Read = (ctx: RewriteContext) => string;
 
@@ -104,7 +105,14 @@ function lookAhead(name: string, rest: string, inSection: boolean): Read | strin
 function lookAheadFile(ctx: RewriteContext): string {
   const path = ctx.subject.startsWith("/") ? ctx.subject : `${ctx.directory ?? "/"}${ctx.subject}`;
   const root = documentRoot(ctx.r);
-  return path.startsWith(`${root}/`) ? path : root + path;
+  return splitPathInfo(path.startsWith(`${root}/`) ? path : root + path, root, ctx.host)[0];
+}
+
+/** A path up to its first part that is no folder, and the rest. DocumentRoot counts as one even if it is not there. */
+export function splitPathInfo(path: string, root: string, host: RewriteHost): [filename: string, pathInfo: string] {
+  let end = path.indexOf("/", path.startsWith(`${root}/`) ? root.length + 1 : 1);
+  while (end >= 0 && host.stat(path.slice(0, end))?.kind === "dir") end = path.indexOf("/", end + 1);
+  return end < 0 ? [path, ""] : [path.slice(0, end), path.slice(end)];
 }
 
 /** DocumentRoot, or httpd's default under ServerRoot; no slash at its end. */
