@@ -34,6 +34,7 @@ export * from "./proxy/failure.ts";
 export * from "./proxy/headers.ts";
 export * from "./proxy/hooks.ts";
 export * from "./proxy/lbmethod.ts";
+export { aliasMatch, expandGroups } from "./proxy/pass.ts";
 export * from "./proxy/proxy_error.ts";
 export { reverseMapHeaders } from "./proxy/reverse.ts";
 export * from "./proxy/sticky.ts";

@@ -2,6 +2,8 @@
  * The modules that ship, in load order.
  */
 import type { Module } from "../modules/mod.ts";
+import alias from "./alias/mod_alias.ts";
+import dir from "./alias/mod_dir.ts";
 import bybusyness from "./lbmethod/mod_lbmethod_bybusyness.ts";
 import byrequests from "./lbmethod/mod_lbmethod_byrequests.ts";
 import bytraffic from "./lbmethod/mod_lbmethod_bytraffic.ts";
@@ -20,4 +22,6 @@ export const standardPlugins: readonly Module[] = [
   stickyRoute,
   proxyHttp,
   rewrite,
+  alias,
+  dir,
 ] as readonly Module[];

@@ -2,7 +2,7 @@
  * What the rules made of a request, carried out: a status, a redirect, a proxied URL, or a path.
  * Source: httpd modules/mappers/mod_rewrite.c hook_uri2file, hook_fixup
  */
-import { clientAddress, escapeUri, hasControlOrSpace, isFieldValue, OK, proxyTo, type RequestRec, type Status } from "../../modules/mod.ts";
+import { clientAddress, escapeUri, hasControlOrSpace, isFieldValue, OK, proxyTo, type Status } from "../../modules/mod.ts";
 import type { RewriteContext } from "./context.ts";
 import type { Outcome } from "./engine.ts";
 import { escapeAbsoluteUri } from "./escape.ts";
