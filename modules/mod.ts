@@ -1,7 +1,7 @@
 /**
  * What a plugin may import.
  */
-export { splitWords, type Word } from "./config/directive.ts";
+export { type Directive, errorAt, splitWords, type Word } from "./config/directive.ts";
 export { compileRegex, matchGroups, namedGroups } from "./config/regex.ts";
 export * from "./core/brigade.ts";
 export * from "./core/bytes.ts";
@@ -21,9 +21,9 @@ export * from "./http/chunked.ts";
 export * from "./http/field_value.ts";
 export * from "./http/head.ts";
 export * from "./http/host.ts";
-export * from "./http/response_head.ts";
 export { default as http } from "./http/mod_http.ts";
 export { internalRedirect } from "./http/process_request.ts";
+export * from "./http/response_head.ts";
 export * from "./net/socket.ts";
 export * from "./proxy/attempt.ts";
 export * from "./proxy/backend.ts";

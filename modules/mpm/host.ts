@@ -13,7 +13,7 @@ export const nodeHost: Host = {
       try {
         const info = follow ? statSync(path) : lstatSync(path);
         const kind = info.isFile() ? "file" : info.isDirectory() ? "dir" : info.isSymbolicLink() ? "link" : "other";
-        return { kind, size: info.size, executable: (info.mode & 0o111) !== 0 };
+        return { kind, size: info.size, modifiedMs: info.mtimeMs, executable: (info.mode & 0o111) !== 0 };
       } catch {
         return null;
       }

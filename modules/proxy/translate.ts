@@ -6,11 +6,18 @@ import { getModuleConfig } from "../core/module.ts";
 import type { RequestRec } from "../core/records.ts";
 import { DECLINED, OK, type Status } from "../core/status.ts";
 import core from "../server/mod_core.ts";
-import { authorityEnd, authorityOf, canonicalizePath, hasControlOrSpace, parseUrl, splitUnixUrl } from "../server/uri.ts";
+import {
+  authorityEnd,
+  authorityOf,
+  canonicalizePath,
+  hasControlOrSpace,
+  parseUrl,
+  splitUnixUrl,
+} from "../server/uri.ts";
 import { sectionWalk } from "../server/walk.ts";
 import { getProxyConfig, proxyModuleRef } from "./config.ts";
-import { SOCKET_PATH } from "./server_state.ts";
 import { findPass, type MappedUrl } from "./pass.ts";
+import { SOCKET_PATH } from "./server_state.ts";
 
 export function preTranslate(r: RequestRec): Status {
   return match(r, true);

@@ -23,6 +23,7 @@ import {
   type Status,
   serverOrigin,
   translateName,
+  utf8,
 } from "../../modules/mod.ts";
 import {
   escapeTarget,
@@ -73,7 +74,12 @@ const alias = defineModule({
     take2("AliasMatch", "server", addAliasMatch, "a regular expression and a filename"),
     take2("ScriptAliasMatch", "server", addAliasMatch, "a regular expression and a filename"),
     take123("Redirect", "any", addRedirect, "an optional status, then document to be redirected and destination URL"),
-    take23("RedirectMatch", "any", addRedirectMatch, "an optional status, then a regular expression and destination URL"),
+    take23(
+      "RedirectMatch",
+      "any",
+      addRedirectMatch,
+      "an optional status, then a regular expression and destination URL",
+    ),
     take2("RedirectTemp", "any", addRedirectTemp, "a document to be redirected, then the destination URL"),
     take2("RedirectPermanent", "any", addRedirectPermanent, "a document to be redirected, then the destination URL"),
     flag("RedirectRelative", "any", "relative", "Set to ON to allow relative redirect targets to be issued as-is"),
@@ -127,7 +133,7 @@ function add(
   status: number,
   isMatch: boolean,
 ): string | undefined {
-  const given = words.filter((word) => word !== undefined);
+  const given = words.filter((word) => word !== undefined).map(utf8);
   const parsed = parseRedirect(given, status, isMatch, cmd.scope.kind !== "server");
   if (typeof parsed === "string") return parsed;
   if ("section" in parsed) cmd.set("sectionRedirect", parsed.section);
@@ -146,7 +152,7 @@ function addAlias(cmd: CommandContext, first: string, real?: string): string | u
 
 function addAliasMatch(cmd: CommandContext, pattern: string, real: string): string | undefined {
   try {
-    return addEntry(cmd, pattern, compileRegex(pattern), real);
+    return addEntry(cmd, pattern, compileRegex(utf8(pattern)), real);
   } catch {
     return "Regular expression could not be compiled.";
   }
@@ -154,7 +160,7 @@ function addAliasMatch(cmd: CommandContext, pattern: string, real: string): stri
 
 function addEntry(cmd: CommandContext, fake: string, regex: RegExp | null, real: string): string | undefined {
   const { name, file, line } = cmd.directive;
-  if (cmd.scope.kind !== "server") return `${name} cannot occur within <${cmd.scope.section}> section`;
+  if (cmd.scope.kind !== "server") return `${name} cannot occur within directory context`;
   const { aliases } = scopeOf(cmd);
   const earlier = regex !== null ? undefined : aliases.find((entry) => aliasLength(entry, fake) !== null);
   if (earlier !== undefined) {
@@ -164,7 +170,7 @@ function addEntry(cmd: CommandContext, fake: string, regex: RegExp | null, real:
       `The ${name} directive in ${file} at line ${line} will probably never match because it overlaps an earlier ${kind}.`,
     );
   }
-  aliases.push({ fake, regex, real, script: /^script/i.test(name) });
+  aliases.push({ fake: utf8(fake), regex, real, script: /^script/i.test(name) });
   return undefined;
 }
 

@@ -4,20 +4,16 @@
  * Source: httpd modules/mappers/mod_dir.c
  */
 import { z } from "zod";
-import { type CommandContext, defineModule } from "../../modules/mod.ts";
+import { defineModule } from "../../modules/mod.ts";
 
 export default defineModule({
   name: "mod_dir",
   config: z.object({}),
   commands: ({ flag, raw }) => [
-    raw("DirectoryIndex", "any", directoryIndex, "a list of file names"),
+    raw("DirectoryIndex", "any", withoutEffect, "a list of file names"),
     flag("DirectorySlash", "any", withoutEffect, "On or Off"),
     flag("DirectoryCheckHandler", "any", withoutEffect, "On or Off"),
   ],
 });
-
-function directoryIndex(_cmd: CommandContext, names: string): string | undefined {
-  return names === "" ? "DirectoryIndex requires at least one argument" : undefined;
-}
 
 function withoutEffect(): void {}

@@ -2,7 +2,15 @@
  * One line of Redirect or RedirectMatch: its arguments, and what it makes of a path.
  * Source: httpd modules/mappers/mod_alias.c add_redirect_internal, try_alias_list
  */
-import { aliasMatch, compileRegex, type Expr, escapeUri, expandGroups, matchGroups, parseStringExpr } from "../../modules/mod.ts";
+import {
+  aliasMatch,
+  compileRegex,
+  type Expr,
+  escapeUri,
+  expandGroups,
+  matchGroups,
+  parseStringExpr,
+} from "../../modules/mod.ts";
 
 /** What a request for a path, or a pattern, is answered with. */
 export interface Redirect {
@@ -38,14 +46,16 @@ export function parseRedirect(
   if (third !== undefined && given === null) return "Redirect: invalid first argument (of three)";
   const answer = given ?? status;
   if (inSection) {
-    const bare = given === null ? second === undefined : isRedirect(answer) && second !== undefined && third === undefined;
+    const bare =
+      given === null ? second === undefined : isRedirect(answer) && second !== undefined && third === undefined;
     if (bare) {
       const text = given === null ? first : second!;
       const expr = parseStringExpr(text);
       if ("error" in expr) return `Cannot parse redirect expression '${text}': ${expr.error}`;
       return { section: { url: expr.expr, status: answer } };
     }
-    if (given !== null && !isRedirect(answer) && second === undefined) return { section: { url: null, status: answer } };
+    if (given !== null && !isRedirect(answer) && second === undefined)
+      return { section: { url: null, status: answer } };
   }
   const [fake, url] = given === null ? [first, second] : [second, third];
   // Without a path at all, as in `Redirect gone`; httpd ends here.

@@ -49,9 +49,7 @@ export function splitFlags(text: string): Flag[] | string {
   for (const part of text.slice(1, -1).split(",")) {
     const word = part.trim();
     const equals = word.indexOf("=");
-    flags.push(
-      equals < 0 ? { key: word, value: "" } : { key: word.slice(0, equals), value: word.slice(equals + 1) },
-    );
+    flags.push(equals < 0 ? { key: word, value: "" } : { key: word.slice(0, equals), value: word.slice(equals + 1) });
   }
   return flags;
 }

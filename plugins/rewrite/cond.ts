@@ -2,9 +2,17 @@
  * RewriteCond: one condition of a rule.
  * Source: httpd modules/mappers/mod_rewrite.c cmd_rewritecond, apply_rewrite_cond
  */
-import { compileRegex, type Expr, matchGroups, parseExpr, requestSubject } from "../../modules/mod.ts";
+import {
+  compileRegex,
+  type Expr,
+  ExprFailure,
+  type ExprSubject,
+  matchGroups,
+  parseExpr,
+  requestSubject,
+} from "../../modules/mod.ts";
 import { splitArguments, splitFlags } from "./arguments.ts";
-import { NO_GROUPS, type RewriteContext } from "./context.ts";
+import type { RewriteContext } from "./context.ts";
 import { parseTemplate, Template } from "./template.ts";
 
 type Test = (input: string, ctx: RewriteContext) => boolean;
@@ -67,7 +75,7 @@ export function parseCond(
   let input: Template | string;
   if (isExpr) {
     const expr = parseExpr(operator);
-    if ("error" in expr) return `RewriteCond: cannot compile expression "${operator}": ${expr.error}`;
+    if ("error" in expr) return `RewriteCond: cannot compile expression "${operator}" ${expr.error}`;
     match = { kind: "expr", expr: expr.expr };
     input = new Template("expr", []);
   } else {
@@ -85,7 +93,10 @@ export function parseCond(
   }
   if (noCase && (isExpr || (parsed !== null && !parsed.foldsCase))) {
     const shown = parsed?.operand ?? operator;
-    warn("AH00665", `RewriteCond: NoCase option for non-regex pattern '${shown}' is not supported and will be ignored.`);
+    warn(
+      "AH00665",
+      `RewriteCond: NoCase option for non-regex pattern '${shown}' is not supported and will be ignored.`,
+    );
     noCase = false;
   }
   return { input, match, negated, orNext, noCase, pattern };
@@ -126,20 +137,20 @@ function parseOperator(text: string, noCase: boolean): Operator | string | null 
 }
 
 const FILE_TESTS: Readonly<Record<string, Test>> = {
-  f: (path, { host }) => host.stat(path)?.kind === "file",
-  d: (path, { host }) => host.stat(path)?.kind === "dir",
+  f: (path, { host }) => host.files?.stat(path, true)?.kind === "file",
+  d: (path, { host }) => host.files?.stat(path, true)?.kind === "dir",
   s: (path, { host }) => {
-    const facts = host.stat(path);
-    return facts?.kind === "file" && facts.sizeBytes > 0;
+    const info = host.files?.stat(path, true);
+    return info?.kind === "file" && info.size > 0;
   },
-  x: (path, { host }) => host.stat(path)?.executable === true,
+  x: (path, { host }) => host.files?.stat(path, true)?.executable === true,
   h: isLink,
   l: isLink,
   L: isLink,
 };
 
 function isLink(path: string, { host }: RewriteContext): boolean {
-  return host.lstat(path)?.kind === "link";
+  return host.files?.stat(path, false)?.kind === "link";
 }
 
 const INT_TESTS: Readonly<Record<string, (a: number, b: number) => boolean>> = {
@@ -193,8 +204,8 @@ export function testCond(cond: RewriteCond, ctx: RewriteContext): boolean {
     }
     case "expr": {
       const subject = requestSubject(ctx.r);
-      matched = match.expr.evaluate(subject);
-      if (matched && !cond.negated) ctx.condGroups = subject.groups.length > 0 ? subject.groups : NO_GROUPS;
+      matched = evaluate(match.expr, subject, ctx);
+      if (matched && !cond.negated) ctx.condGroups = subject.groups;
       break;
     }
   }
@@ -204,6 +215,17 @@ export function testCond(cond: RewriteCond, ctx: RewriteContext): boolean {
     ctx.trace(4, `RewriteCond: input='${input}' pattern='${cond.pattern}'${cond.noCase ? " [NC]" : ""} => ${verdict}`);
   }
   return holds;
+}
+
+/** What cannot be evaluated does not hold. */
+function evaluate(expr: Expr<boolean>, subject: ExprSubject, ctx: RewriteContext): boolean {
+  try {
+    return expr.evaluate(subject);
+  } catch (error) {
+    if (!(error instanceof ExprFailure)) throw error;
+    if (ctx.traceDepth >= 1) ctx.trace(1, `RewriteCond: expr='${expr.text}' evaluation failed: ${error.message}`);
+    return false;
+  }
 }
 
 /** All conditions of a rule: those joined by [OR] count as one. */
@@ -219,4 +241,3 @@ export function testConds(conds: readonly RewriteCond[], ctx: RewriteContext): b
   }
   return true;
 }
-

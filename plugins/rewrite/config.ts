@@ -4,7 +4,7 @@
  * Source: httpd modules/mappers/mod_rewrite.c config_server_merge, config_perdir_merge
  */
 import { z } from "zod";
-import type { ServerRec } from "../../modules/mod.ts";
+import type { DirectiveSource, ServerRec } from "../../modules/mod.ts";
 import type { RewriteCond } from "./cond.ts";
 import type { RewriteMap } from "./map.ts";
 import type { RewriteRule } from "./rule.ts";
@@ -19,6 +19,8 @@ export interface RewriteOptions {
   readonly allowNoSlash: boolean;
   readonly allowAnyUri: boolean;
   readonly mergeBase: boolean;
+  readonly legacyPrefixDocRoot: boolean;
+  readonly unsafePrefixStat: boolean;
 }
 
 export const NO_OPTIONS: RewriteOptions = {
@@ -30,6 +32,8 @@ export const NO_OPTIONS: RewriteOptions = {
   allowNoSlash: false,
   allowAnyUri: false,
   mergeBase: false,
+  legacyPrefixDocRoot: false,
+  unsafePrefixStat: false,
 };
 
 /** The directives of one server, virtual host or section. */
@@ -44,6 +48,8 @@ export interface RewriteScope {
   conds: RewriteCond[];
   readonly rules: RewriteRule[];
   readonly maps: Map<string, RewriteMap>;
+  /** The lines that define the maps. */
+  readonly mapLines: { readonly at: DirectiveSource; readonly name: string; readonly path: string }[];
 }
 
 export const rewriteSchema = z.object({
@@ -64,6 +70,7 @@ export interface MergedRewrite {
   readonly sectionRules: readonly RewriteRule[];
   /** Whose rules these are; null: nobody's. */
   readonly server: ServerRec | null;
+  readonly serverOptions: RewriteOptions;
   readonly serverRules: readonly RewriteRule[];
   readonly maps: ReadonlyMap<string, RewriteMap>;
 }
@@ -110,7 +117,7 @@ function merge(scopes: readonly RewriteScope[]): MergedRewrite {
     serverRules = inherited(outerOptions, serverOptions, serverRules, scope.rules);
     server = scope.server;
   }
-  return { enabled, options, base, directory, sectionRules, server, serverRules, maps };
+  return { enabled, options, base, directory, sectionRules, server, serverOptions, serverRules, maps };
 }
 
 function inherited(

@@ -2,15 +2,15 @@
  * One run of a list of rules over one request: what the rules read and change.
  * Source: httpd modules/mappers/mod_rewrite.c rewrite_ctx, do_rewritelog
  */
-import { clientAddress, type RequestRec, serverNameForUrl } from "../../modules/mod.ts";
-import type { RewriteHost } from "./host.ts";
+import { clientAddress, type Host, type RequestRec, serverNameForUrl } from "../../modules/mod.ts";
 import type { RewriteMap } from "./map.ts";
+import type { RewriteRule } from "./rule.ts";
 
 const TRACE1 = 8;
 
 export class RewriteContext {
   readonly r: RequestRec;
-  readonly host: RewriteHost;
+  readonly host: Host;
   readonly maps: ReadonlyMap<string, RewriteMap>;
   /** The section's path with a slash at its end; null: rules of a server. */
   readonly directory: string | null;
@@ -26,19 +26,22 @@ export class RewriteContext {
   condGroups: readonly string[] = NO_GROUPS;
   /** The status of a redirect, or the one to end with; 0: none. */
   status = 0;
+  /** The last rule that changed `filename`. */
+  lastRule: RewriteRule | null = null;
+  /** `filename` was a URL of this server. */
+  reduced = false;
   /** The deepest trace level that is written, 1 to 8; 0: none. */
   readonly traceDepth: number;
 
   constructor(
     r: RequestRec,
-    host: RewriteHost,
     maps: ReadonlyMap<string, RewriteMap>,
     directory: string | null,
     filename: string,
     pathInfo = "",
   ) {
     this.r = r;
-    this.host = host;
+    this.host = r.server.process.host;
     this.maps = maps;
     this.directory = directory;
     this.filename = filename;
@@ -53,12 +56,13 @@ export class RewriteContext {
   trace(depth: number, text: string): void {
     const { r } = this;
     const { process } = r.server;
+    const redirects = r.redirects === 0 ? "" : `/redir#${r.redirects}`;
     const perDir = this.directory === null ? "" : `[perdir ${this.directory}] `;
     r.server.log.trace(
       depth,
       "rewrite",
       `${r.useragentIp || "UNKNOWN-HOST"} - ${r.user ?? "-"} ` +
-        `[${serverNameForUrl(r)}/sid#${process.servers.indexOf(r.server)}][rid#${r.conn.id}/initial] ${perDir}${text}`,
+        `[${serverNameForUrl(r)}/sid#${process.servers.indexOf(r.server)}][rid#${r.conn.id}/initial${redirects}] ${perDir}${text}`,
       { client: clientAddress(r.conn) },
     );
   }

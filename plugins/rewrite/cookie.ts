@@ -28,7 +28,8 @@ export function setCookie(text: string, ctx: RewriteContext): boolean {
   if (minutes !== 0) cookie += `; expires=${expiry(r.requestTimeUs / 1000 + minutes * 60_000)}`;
   if (says(secure, "secure")) cookie += "; secure";
   if (says(httpOnly, "httponly")) cookie += "; HttpOnly";
-  if (sameSite !== undefined && sameSite !== "0" && sameSite.toLowerCase() !== "false") cookie += `; SameSite=${sameSite}`;
+  if (sameSite !== undefined && sameSite !== "0" && sameSite.toLowerCase() !== "false")
+    cookie += `; SameSite=${sameSite}`;
   if (!isFieldValue(cookie)) return false;
   r.errHeadersOut ??= new HeaderTable();
   r.errHeadersOut.add("Set-Cookie", cookie);

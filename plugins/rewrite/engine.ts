@@ -33,6 +33,10 @@ export function applyRules(rules: readonly RewriteRule[], ctx: RewriteContext): 
       while (i < rules.length && rules[i]!.chain) i++;
       continue;
     }
+    if (!rule.noSubstitution) {
+      if (ctx.traceDepth >= 2) ctx.trace(2, `setting lastsub to rule with output ${rule.output.source}`);
+      ctx.lastRule = rule;
+    }
     // What grows beyond this grows without end.
     const most = 2 * getModuleConfig(ctx.r.server.config, http).limitRequestLine;
     if (ctx.filename.length > most) {
@@ -155,7 +159,7 @@ function applyRule(rule: RewriteRule, ctx: RewriteContext): Applied {
   }
   reduce(ctx);
   if (absoluteScheme(ctx.filename).length > 0) {
-    if (trace >= 2) ctx.trace(2, `implicitly forcing redirect (rc=${rule.status}) with ${ctx.filename}`);
+    if (trace >= 2) ctx.trace(2, `implicitly forcing redirect (rc=${rule.status} with ${ctx.filename}`);
     ctx.status = rule.status;
     return "match";
   }
@@ -227,6 +231,7 @@ function reduce(ctx: RewriteContext): void {
   const path = match[4] ?? "/";
   if (ctx.traceDepth >= 3) ctx.trace(3, `reduce ${ctx.filename} -> ${path}`);
   ctx.filename = path;
+  ctx.reduced = true;
 }
 
 /** [H] and [T] wait for the end of fixups, where they win over SetHandler. */

@@ -22,7 +22,8 @@ export function escapeBackref(text: string, how: BackrefEscape): string {
   for (let i = 0; i < text.length; i++) {
     const c = text[i]!;
     const code = text.charCodeAt(i);
-    const chosen = (how.controls ? code <= 0x20 || code === 0x7f : how.only === null) || (how.only?.includes(c) ?? false);
+    const chosen =
+      (how.controls ? code <= 0x20 || code === 0x7f : how.only === null) || (how.only?.includes(c) ?? false);
     if (!chosen || how.never.includes(c) || /\w/.test(c)) out += c;
     else if (c === " " && !how.noPlus) out += "+";
     else out += `%${(code < 16 ? "0" : "") + code.toString(16)}`;

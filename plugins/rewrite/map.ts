@@ -5,11 +5,12 @@
 import { clientAddress, escapeUri } from "../../modules/mod.ts";
 import type { RewriteContext } from "./context.ts";
 import { unescapeUrl } from "./escape.ts";
-import type { RewriteHost } from "./host.ts";
 
 export interface RewriteMap {
   /** null: the key is not there. */
   lookup(ctx: RewriteContext, key: string): string | null;
+  /** The file that it reads; null: none. */
+  readonly path: string | null;
 }
 
 const FUNCTIONS: Readonly<Record<string, (key: string) => string>> = {
@@ -21,32 +22,25 @@ const FUNCTIONS: Readonly<Record<string, (key: string) => string>> = {
 };
 
 /** The map that a RewriteMap line describes, or an error text. */
-export function makeMap(
-  name: string,
-  source: string,
-  host: RewriteHost,
-  resolvePath: (path: string) => string,
-): RewriteMap | string {
+export function makeMap(name: string, source: string, resolvePath: (path: string) => string): RewriteMap | string {
   const match = /^(txt|rnd|int|prg|dbd|fastdbd):(.*)$/is.exec(source);
-  const type = match?.[1]!.toLowerCase() ?? (/^dbm/i.test(source) ? "dbm" : "txt");
-  const rest = match?.[2] ?? source;
+  const [, prefix = /^dbm/i.test(source) ? "dbm" : "txt", rest = source] = match ?? [];
+  const type = prefix.toLowerCase();
   switch (type) {
     case "int": {
       const call = FUNCTIONS[rest];
       return call === undefined ? `RewriteMap: internal map not found:${rest}` : new FunctionMap(name, call);
     }
     case "txt":
-    case "rnd": {
-      const path = resolvePath(rest);
-      if (host.stat(path) === null) return `RewriteMap: file for map ${name} not found:${path}`;
-      return new FileMap(name, path, type === "rnd", host);
-    }
+    case "rnd":
+      return new FileMap(name, resolvePath(rest), type === "rnd");
     default:
       return `RewriteMap: maps of type ${type} are not supported: use txt:, rnd: or int:`;
   }
 }
 
 class FunctionMap implements RewriteMap {
+  readonly path = null;
   private readonly name: string;
   private readonly call: (key: string) => string;
 
@@ -65,17 +59,15 @@ class FunctionMap implements RewriteMap {
 /** A file of lines `key value`, read again when its time has changed. */
 class FileMap implements RewriteMap {
   private readonly name: string;
-  private readonly path: string;
+  readonly path: string;
   private readonly random: boolean;
-  private readonly host: RewriteHost;
   private values: ReadonlyMap<string, string> = new Map();
   private readMs = -1;
 
-  constructor(name: string, path: string, random: boolean, host: RewriteHost) {
+  constructor(name: string, path: string, random: boolean) {
     this.name = name;
     this.path = path;
     this.random = random;
-    this.host = host;
   }
 
   lookup(ctx: RewriteContext, key: string): string | null {
@@ -94,12 +86,13 @@ class FileMap implements RewriteMap {
   }
 
   private refresh(ctx: RewriteContext): boolean {
-    const facts = this.host.stat(this.path);
-    if (facts !== null && facts.modifiedMs === this.readMs) return true;
+    const { files } = ctx.host;
+    const info = files?.stat(this.path, true) ?? null;
+    if (info !== null && info.modifiedMs === this.readMs) return true;
     try {
-      if (facts === null) throw new Error("No such file or directory");
-      this.values = parseMap(this.host.read(this.path));
-      this.readMs = facts.modifiedMs;
+      if (files === null || info === null) throw new Error("No such file or directory");
+      this.values = parseMap(files.read(this.path));
+      this.readMs = info.modifiedMs;
       return true;
     } catch (error) {
       ctx.r.server.log.error("rewrite", "AH00661", `mod_rewrite: can't access text RewriteMap file ${this.path}`, {

@@ -5,9 +5,10 @@
 import {
   type CommandContext,
   checkConfig,
-  clientAddress,
   DECLINED,
+  type Directive,
   defineModule,
+  errorAt,
   fixups,
   getModuleConfig,
   handler,
@@ -18,12 +19,19 @@ import {
   type Status,
   serverOrigin,
   translateName,
+  utf8,
 } from "../../modules/mod.ts";
 import { parseCond } from "./cond.ts";
-import { type MergedRewrite, mergedRewrite, NO_OPTIONS, type RewriteOptions, type RewriteScope, rewriteSchema } from "./config.ts";
+import {
+  type MergedRewrite,
+  mergedRewrite,
+  NO_OPTIONS,
+  type RewriteOptions,
+  type RewriteScope,
+  rewriteSchema,
+} from "./config.ts";
 import { RewriteContext } from "./context.ts";
 import { applyRules, FORCED_HANDLER, FORCED_TYPE, hasEnded } from "./engine.ts";
-import { systemHost } from "./host.ts";
 import { makeMap } from "./map.ts";
 import { conclude } from "./outcome.ts";
 import { parseRule } from "./rule.ts";
@@ -68,6 +76,7 @@ function scopeOf(cmd: CommandContext): RewriteScope {
     conds: [],
     rules: [],
     maps: new Map(),
+    mapLines: [],
   };
   cmd.push("scopes", made);
   return made;
@@ -87,10 +96,9 @@ const OPTIONS: Readonly<Record<string, keyof RewriteOptions | null>> = {
   allownoslash: "allowNoSlash",
   allowanyuri: "allowAnyUri",
   mergebase: "mergeBase",
-  // About files, and none is served.
-  ignorecontextinfo: null,
-  legacyprefixdocroot: null,
-  unsafeprefixstat: null,
+  legacyprefixdocroot: "legacyPrefixDocRoot",
+  unsafeprefixstat: "unsafePrefixStat",
+  ignorecontextinfo: null, // about Alias, which leads to no file here
 };
 
 function addOption(cmd: CommandContext, word: string): string | undefined {
@@ -113,12 +121,12 @@ function setBase(cmd: CommandContext, url: string): string | undefined {
   if (cmd.scope.kind === "server") return "RewriteBase: only valid in per-directory config files";
   if (url === "") return "RewriteBase: empty URL not allowed";
   if (!url.startsWith("/")) return "RewriteBase: argument is not a valid URL";
-  scopeOf(cmd).base = url;
+  scopeOf(cmd).base = utf8(url);
   return undefined;
 }
 
 function addCond(cmd: CommandContext, line: string): string | undefined {
-  const cond = parseCond(line, cmd.scope.kind !== "server", (ah, text) => cmd.warn(ah, text));
+  const cond = parseCond(utf8(line), cmd.scope.kind !== "server", (ah, text) => cmd.warn(ah, text));
   if (typeof cond === "string") return cond;
   scopeOf(cmd).conds.push(cond);
   return undefined;
@@ -126,7 +134,7 @@ function addCond(cmd: CommandContext, line: string): string | undefined {
 
 function addRule(cmd: CommandContext, line: string): string | undefined {
   const scope = scopeOf(cmd);
-  const rule = parseRule(line, scope.conds, cmd.scope.kind !== "server");
+  const rule = parseRule(utf8(line), scope.conds, cmd.scope.kind !== "server");
   if (typeof rule === "string") return rule;
   scope.rules.push(rule);
   scope.conds = [];
@@ -134,15 +142,27 @@ function addRule(cmd: CommandContext, line: string): string | undefined {
 }
 
 function addMap(cmd: CommandContext, name: string, source: string): string | undefined {
-  const map = makeMap(name, source, systemHost, (path) => cmd.resolvePath(path));
+  const map = makeMap(name, source, (path) => cmd.resolvePath(path));
   if (typeof map === "string") return map;
-  scopeOf(cmd).maps.set(name, map);
+  const scope = scopeOf(cmd);
+  scope.maps.set(name, map);
+  if (map.path !== null) scope.mapLines.push({ at: cmd.directive, name, path: map.path });
   return undefined;
 }
 
-/** Puts the scopes of every server together before a request asks for them. */
+/** check_config: puts the scopes of every server together; the files of maps must be there. @throws ConfigError */
 function prepare(process: ProcessRec): void {
-  for (const server of process.servers) mergedRewrite(getModuleConfig(server.config, rewrite));
+  const { files } = process.host;
+  for (const server of process.servers) {
+    const conf = getModuleConfig(server.config, rewrite);
+    mergedRewrite(conf);
+    for (const { mapLines } of conf.scopes) {
+      for (const { at, name, path } of mapLines) {
+        if (files === null || files.stat(path, true) === null)
+          throw errorAt(at as Directive, `RewriteMap: file for map ${name} not found:${path}`);
+      }
+    }
+  }
 }
 
 /** translate_name: the rules of the server, over the path. */
@@ -152,7 +172,7 @@ function translate(r: RequestRec): Status {
   const conf = mergedRewrite(getModuleConfig(r.server.config, rewrite));
   // A virtual host without any Rewrite directive has not even the rules of the main server.
   if (conf.server !== r.server) return DECLINED;
-  const ctx = new RewriteContext(r, systemHost, conf.maps, null, r.uri);
+  const ctx = new RewriteContext(r, conf.maps, null, r.uri);
   if (hasEnded(ctx)) {
     if (ctx.traceDepth >= 8) ctx.trace(8, "Declining, no further rewriting due to END flag");
     return DECLINED;
@@ -180,8 +200,23 @@ function translate(r: RequestRec): Status {
   if (ctx.traceDepth >= 2) ctx.trace(2, `local path result: ${ctx.filename}`);
   if (!ctx.filename.startsWith("/")) return 400;
   r.filename = ctx.filename;
-  if (ctx.traceDepth >= 1) ctx.trace(1, `go-ahead with ${ctx.filename} [OK]`);
+  if (!isFileName(ctx, conf.serverOptions)) {
+    r.filename = documentRoot(r) + ctx.filename;
+    if (ctx.traceDepth >= 2) ctx.trace(2, `prefixed with document_root to ${r.filename}`);
+  }
+  if (ctx.traceDepth >= 1) ctx.trace(1, `go-ahead with ${r.filename} [OK]`);
   return OK;
+}
+
+/** Whether a path names a file rather than something below DocumentRoot: its first folder is there, and the rule says it. */
+function isFileName(ctx: RewriteContext, options: RewriteOptions): boolean {
+  if (ctx.reduced && !options.legacyPrefixDocRoot) return false;
+  const { filename, lastRule } = ctx;
+  const slash = filename.indexOf("/", 1);
+  const first = slash < 0 ? filename : filename.slice(0, slash);
+  if (!ctx.host.files?.stat(first, true)) return false;
+  if (options.unsafePrefixStat || lastRule === null || lastRule.unsafePrefixStat) return true;
+  return lastRule.output.source.startsWith(first) || filename.startsWith(documentRoot(ctx.r));
 }
 
 /** fixups: the rules of a section, over the file name or, for a proxied request, over its URL. */
@@ -191,11 +226,13 @@ function fixup(r: RequestRec): Status {
   if (!conf.enabled || directory === null) return DECLINED;
   const proxied = r.proxyreq !== "none";
   const root = documentRoot(r);
-  const [path, rest] = proxied ? [r.filename, ""] : splitPathInfo(r.filename || root + r.uri, root, systemHost);
+  const [path, rest] = proxied
+    ? [r.filename, ""]
+    : splitPathInfo(r.filename || root + r.uri, root, r.server.process.host);
   // A section is asked about what is below it: `/a` for <Location /a> is not, unless told so.
   if (!proxied && !conf.options.allowNoSlash && path === directory.slice(0, -1)) return DECLINED;
   const maps = mergedRewrite(getModuleConfig(r.server.config, rewrite)).maps;
-  const ctx = new RewriteContext(r, systemHost, maps, directory, path, rest);
+  const ctx = new RewriteContext(r, maps, directory, path, rest);
   if (hasEnded(ctx)) {
     if (ctx.traceDepth >= 8) ctx.trace(8, "Declining, no further rewriting due to END flag");
     return DECLINED;
@@ -215,8 +252,13 @@ function fixup(r: RequestRec): Status {
     return OK;
   }
   let target = ctx.filename;
-  if (conf.base !== null) target = replacePrefix(target, directory, conf.base);
-  else if (target.startsWith(`${root}/`)) target = target.slice(root.length);
+  if (conf.base !== null) {
+    if (ctx.traceDepth >= 2) ctx.trace(2, `trying to replace prefix ${directory} with ${conf.base}`);
+    target = replacePrefix(target, directory, conf.base);
+  } else if (target.startsWith(`${root}/`)) {
+    target = target.slice(root.length);
+    if (ctx.traceDepth >= 2) ctx.trace(2, `strip document_root prefix: ${ctx.filename} -> ${target}`);
+  }
   if (ctx.traceDepth >= 1) ctx.trace(1, `internal redirect with ${target} [INTERNAL REDIRECT]`);
   r.filename = `redirect:${target}`;
   r.handler = "redirect-handler";
@@ -253,6 +295,5 @@ function forceTypeAndHandler(r: RequestRec): Status {
 function redirectHandler(r: RequestRec): Status | Promise<Status> {
   if (r.handler !== "redirect-handler" || !r.filename.startsWith("redirect:")) return DECLINED;
   const target = r.filename.slice("redirect:".length);
-  r.server.log.trace(3, "rewrite", `internal redirect to ${target}`, { client: clientAddress(r.conn) });
   return internalRedirect(r, r.args === null ? target : `${target}?${r.args}`);
 }

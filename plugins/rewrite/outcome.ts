@@ -2,7 +2,15 @@
  * What the rules made of a request, carried out: a status, a redirect, a proxied URL, or a path.
  * Source: httpd modules/mappers/mod_rewrite.c hook_uri2file, hook_fixup
  */
-import { clientAddress, escapeUri, hasControlOrSpace, isFieldValue, OK, proxyTo, type Status } from "../../modules/mod.ts";
+import {
+  clientAddress,
+  escapeUri,
+  hasControlOrSpace,
+  isFieldValue,
+  OK,
+  proxyTo,
+  type Status,
+} from "../../modules/mod.ts";
 import type { RewriteContext } from "./context.ts";
 import type { Outcome } from "./engine.ts";
 import { escapeAbsoluteUri } from "./escape.ts";
@@ -43,12 +51,7 @@ function proxy(ctx: RewriteContext, raw: boolean): Status {
   return OK;
 }
 
-function redirect(
-  ctx: RewriteContext,
-  raw: boolean,
-  args: string | null,
-  rebase: (url: string) => string,
-): Status {
+function redirect(ctx: RewriteContext, raw: boolean, args: string | null, rebase: (url: string) => string): Status {
   const { r } = ctx;
   let url = rebase(ctx.filename);
   if (!raw) {
@@ -58,9 +61,10 @@ function redirect(
   if (r.args !== null) {
     // The client's own query is encoded already.
     const kept = raw || r.args === args;
-    url += `?${kept ? r.args : escapeUri(r.args)}`;
+    const query = kept ? r.args : escapeUri(r.args);
+    url += `?${query}`;
     if (ctx.traceDepth >= 1)
-      ctx.trace(1, `${kept ? "copying" : "escaping"} ${r.args} to query string for redirect ${kept ? "" : url}`);
+      ctx.trace(1, `${kept ? "copying" : "escaping"} ${r.args} to query string for redirect ${kept ? "" : query}`);
   }
   if (!isFieldValue(url)) {
     const why = `Response header 'Location' value of '${url}' contains invalid characters, aborting request`;

@@ -40,6 +40,8 @@ export interface RuleFlags {
   endsWithStatus: boolean;
   mimeType: Template | null;
   unsafeAllow3F: boolean;
+  /** UnsafePrefixStat: a result whose first folder is there is a file name, wherever the folder came from. */
+  unsafePrefixStat: boolean;
   /** UNC: leading slashes of the result stay as they are. */
   keepSlashes: boolean;
 }
@@ -112,28 +114,23 @@ function parseFlags(text: string | null, inSection: boolean): RuleFlags | string
     endsWithStatus: false,
     mimeType: null,
     unsafeAllow3F: false,
+    unsafePrefixStat: false,
     keepSlashes: false,
   };
   const words = text === null ? [] : splitFlags(text);
   if (typeof words === "string") return words;
-  const escape = { on: false, only: null as string | null, never: "", noPlus: false, controls: false };
+  const encode = { on: false, only: null as string | null, never: "", noPlus: false, controls: false };
   for (const { key, value } of words) {
-    const error = setFlag(flags, escape, key, value, inSection);
+    const error = setFlag(flags, encode, key, value, inSection);
     if (error !== null) return error;
   }
-  if (escape.on) flags.escape = escape;
+  if (encode.on) flags.escape = encode;
   return flags;
 }
 
 type EscapeFlags = { on: boolean; only: string | null; never: string; noPlus: boolean; controls: boolean };
 
-function setFlag(
-  flags: RuleFlags,
-  escape: EscapeFlags,
-  key: string,
-  value: string,
-  inSection: boolean,
-): string | null {
+function setFlag(flags: RuleFlags, encode: EscapeFlags, key: string, value: string, inSection: boolean): string | null {
   const template = (set: (made: Template) => void): string | null => {
     const made = parseTemplate(value, inSection);
     if (typeof made === "string") return made;
@@ -143,19 +140,19 @@ function setFlag(
   switch (key.toLowerCase()) {
     case "b":
     case "backrefescaping":
-      escape.on = true;
-      if (value !== "") escape.only = value;
+      encode.on = true;
+      if (value !== "") encode.only = value;
       return null;
     case "bne":
       if (value === "") return "flag 'BNE' wants a list of characters (i.e. [BNE=...])";
-      escape.never = value;
+      encode.never = value;
       return null;
     case "bnp":
     case "backrefernoplus":
-      escape.noPlus = true;
+      encode.noPlus = true;
       return null;
     case "bctls":
-      escape.on = escape.controls = true;
+      encode.on = encode.controls = true;
       return null;
     case "c":
     case "chain":
@@ -244,7 +241,8 @@ function setFlag(
     case "unsafeallow3f":
       flags.unsafeAllow3F = true;
       return null;
-    case "unsafeprefixstat": // about files, and none is served
+    case "unsafeprefixstat":
+      flags.unsafePrefixStat = true;
       return null;
     case "unc":
       flags.keepSlashes = true;

@@ -24,10 +24,10 @@ export class Template {
     this.tokens = tokens;
   }
 
-  /** @param escape of back-references; null: as they are */
-  expand(ctx: RewriteContext, escape: BackrefEscape | null = null): string {
+  /** @param encode of back-references; null: as they are */
+  expand(ctx: RewriteContext, encode: BackrefEscape | null = null): string {
     let out = "";
-    for (const token of this.tokens) out += expandToken(token, ctx, escape);
+    for (const token of this.tokens) out += expandToken(token, ctx, encode);
     return out;
   }
 
@@ -36,12 +36,12 @@ export class Template {
    * hide where it ends. null: no "?" at all.
    * @param last the query begins at the last "?", not the first
    */
-  expandChecked(ctx: RewriteContext, escape: BackrefEscape | null, last: boolean): { text: string; unsafe: boolean } {
+  expandChecked(ctx: RewriteContext, encode: BackrefEscape | null, last: boolean): { text: string; unsafe: boolean } {
     let text = "";
     let decided = false;
     let unsafe = false;
     for (const token of this.tokens) {
-      const piece = expandToken(token, ctx, escape);
+      const piece = expandToken(token, ctx, encode);
       text += piece;
       if ((decided && !last) || token.kind === "quoted" || !piece.includes("?")) continue;
       decided = true;
@@ -51,7 +51,7 @@ export class Template {
   }
 }
 
-function expandToken(token: Token, ctx: RewriteContext, escape: BackrefEscape | null): string {
+function expandToken(token: Token, ctx: RewriteContext, encode: BackrefEscape | null): string {
   switch (token.kind) {
     case "text":
     case "quoted":
@@ -59,16 +59,16 @@ function expandToken(token: Token, ctx: RewriteContext, escape: BackrefEscape | 
     case "rule":
     case "cond": {
       const value = (token.kind === "rule" ? ctx.ruleGroups : ctx.condGroups)[token.group] ?? "";
-      if (escape === null || value === "") return value;
-      const escaped = escapeBackref(value, escape);
+      if (encode === null || value === "") return value;
+      const escaped = escapeBackref(value, encode);
       if (ctx.traceDepth >= 5) ctx.trace(5, `escaping backreference '${value}' to '${escaped}'`);
       return escaped;
     }
     case "variable":
       return token.read(ctx);
     case "map": {
-      const found = ctx.maps.get(token.name)?.lookup(ctx, token.key.expand(ctx, escape)) ?? null;
-      return found ?? token.fallback?.expand(ctx, escape) ?? "";
+      const found = ctx.maps.get(token.name)?.lookup(ctx, token.key.expand(ctx, encode)) ?? null;
+      return found ?? token.fallback?.expand(ctx, encode) ?? "";
     }
   }
 }

@@ -6,6 +6,7 @@ import {
   core,
   getModuleConfig,
   HOST,
+  type Host,
   type RequestRec,
   requestScheme,
   requestSubject,
@@ -14,7 +15,6 @@ import {
   serverToken,
 } from "../../modules/mod.ts";
 import type { RewriteContext } from "./context.ts";
-import type { RewriteHost } from "./host.ts";
 
 type Read = (ctx: RewriteContext) => string;
 
@@ -59,7 +59,10 @@ const VARIABLES: Readonly<Record<string, Read>> = {
   CONTEXT_PREFIX: EMPTY,
   SCRIPT_USER: () => "<unknown>",
   SCRIPT_GROUP: () => "<unknown>",
-  TIME: time((t) => `${t.getFullYear()}${[t.getMonth() + 1, t.getDate(), t.getHours(), t.getMinutes(), t.getSeconds()].map(two).join("")}`),
+  TIME: time(
+    (t) =>
+      `${t.getFullYear()}${[t.getMonth() + 1, t.getDate(), t.getHours(), t.getMinutes(), t.getSeconds()].map(two).join("")}`,
+  ),
   TIME_YEAR: time((t) => String(t.getFullYear())),
   TIME_MON: time((t) => two(t.getMonth() + 1)),
   TIME_DAY: time((t) => two(t.getDate())),
@@ -109,9 +112,9 @@ function lookAheadFile(ctx: RewriteContext): string {
 }
 
 /** A path up to its first part that is no folder, and the rest. DocumentRoot counts as one even if it is not there. */
-export function splitPathInfo(path: string, root: string, host: RewriteHost): [filename: string, pathInfo: string] {
+export function splitPathInfo(path: string, root: string, host: Host): [filename: string, pathInfo: string] {
   let end = path.indexOf("/", path.startsWith(`${root}/`) ? root.length + 1 : 1);
-  while (end >= 0 && host.stat(path.slice(0, end))?.kind === "dir") end = path.indexOf("/", end + 1);
+  while (end >= 0 && host.files?.stat(path.slice(0, end), true)?.kind === "dir") end = path.indexOf("/", end + 1);
   return end < 0 ? [path, ""] : [path.slice(0, end), path.slice(end)];
 }
 
