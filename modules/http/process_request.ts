@@ -63,7 +63,7 @@ const MAX_REDIRECTS = 10;
  * @param target path and query, percent-encoded
  * Source: httpd modules/http/http_request.c, ap_internal_redirect
  */
-export function internalRedirect(r: RequestRec, target: string): Status | Promise<Status> {
+export function internalRedirect(target: string, r: RequestRec): Status | Promise<Status> {
   if (r.redirects >= MAX_REDIRECTS) {
     r.server.log.error(
       "core",

@@ -2,7 +2,15 @@
  * The rules, one after the other, over one request.
  * Source: httpd modules/mappers/mod_rewrite.c apply_rewrite_list, apply_rewrite_rule
  */
-import { clientAddress, getModuleConfig, http, matchGroups, requestScheme, serverOrigin } from "../../modules/mod.ts";
+import {
+  clientAddress,
+  getModuleConfig,
+  type HeaderTable,
+  http,
+  matchGroups,
+  requestScheme,
+  serverOrigin,
+} from "../../modules/mod.ts";
 import { testConds } from "./cond.ts";
 import { NO_GROUPS, type RewriteContext } from "./context.ts";
 import { setCookie } from "./cookie.ts";
@@ -16,11 +24,14 @@ export type Outcome = "unchanged" | "changed" | "unescaped" | "status";
 /** What one rule did. */
 type Applied = "no match" | "match" | "no substitution" | "status";
 
-/** Requests that a rule with [END] has seen: no rule sees them again, not even after an internal redirect. */
-const ended = new WeakSet<object>();
+/**
+ * Requests that a rule with [END] has seen: no rule sees them again, not even after an internal redirect. By the client's
+ * fields, which are one table whatever is made of the request inside.
+ */
+const ended = new WeakSet<HeaderTable>();
 
 export function hasEnded(ctx: RewriteContext): boolean {
-  return ended.has(ctx.r);
+  return ended.has(ctx.r.headersIn);
 }
 
 export function applyRules(rules: readonly RewriteRule[], ctx: RewriteContext): Outcome {
@@ -52,7 +63,7 @@ export function applyRules(rules: readonly RewriteRule[], ctx: RewriteContext): 
     }
     if (rule.end) {
       if (ctx.traceDepth >= 8) ctx.trace(8, "Rule has END flag, no further rewriting for this request");
-      ended.add(ctx.r);
+      ended.add(ctx.r.headersIn);
       return outcome;
     }
     if (rule.proxy || rule.last) return outcome;

@@ -295,5 +295,5 @@ function forceTypeAndHandler(r: RequestRec): Status {
 function redirectHandler(r: RequestRec): Status | Promise<Status> {
   if (r.handler !== "redirect-handler" || !r.filename.startsWith("redirect:")) return DECLINED;
   const target = r.filename.slice("redirect:".length);
-  return internalRedirect(r, r.args === null ? target : `${target}?${r.args}`);
+  return internalRedirect(r.args === null ? target : `${target}?${r.args}`, r);
 }
