@@ -47,7 +47,7 @@ function proxy(ctx: RewriteContext, raw: boolean): Status {
   if (ctx.directory === null) url += ctx.pathInfo;
   if (raw && r.args !== null) url += `?${r.args}`;
   proxyTo(r, url, raw);
-  if (ctx.traceDepth >= 1) ctx.trace(1, `go-ahead with proxy request ${r.filename} [OK]`);
+  if (ctx.traceDepth >= 1) ctx.trace(1, `go-ahead with proxy request proxy:${url} [OK]`);
   return OK;
 }
 
