@@ -165,10 +165,16 @@ function prepare(process: ProcessRec): void {
   }
 }
 
+/** What holds in the sections of a request; null: no Rewrite directive anywhere. */
+function sectionsOf(r: RequestRec): MergedRewrite | null {
+  const conf = getModuleConfig(r.perDirConfig, rewrite);
+  return conf.scopes.length === 0 ? null : mergedRewrite(conf);
+}
+
 /** translate_name: the rules of the server, over the path. */
 function translate(r: RequestRec): Status {
-  const sections = mergedRewrite(getModuleConfig(r.perDirConfig, rewrite));
-  if (!sections.enabled) return DECLINED;
+  const sections = sectionsOf(r);
+  if (!sections?.enabled) return DECLINED;
   const conf = mergedRewrite(getModuleConfig(r.server.config, rewrite));
   // A virtual host without any Rewrite directive has not even the rules of the main server.
   if (conf.server !== r.server) return DECLINED;
@@ -221,9 +227,9 @@ function isFileName(ctx: RewriteContext, options: RewriteOptions): boolean {
 
 /** fixups: the rules of a section, over the file name or, for a proxied request, over its URL. */
 function fixup(r: RequestRec): Status {
-  const conf = mergedRewrite(getModuleConfig(r.perDirConfig, rewrite));
+  const conf = sectionsOf(r);
+  if (!conf?.enabled || conf.directory === null) return DECLINED;
   const { directory } = conf;
-  if (!conf.enabled || directory === null) return DECLINED;
   const proxied = r.proxyreq !== "none";
   const root = documentRoot(r);
   const [path, rest] = proxied
@@ -284,7 +290,7 @@ function replacePrefix(text: string, prefix: string, base: string): string {
 }
 
 function forceTypeAndHandler(r: RequestRec): Status {
-  if (!mergedRewrite(getModuleConfig(r.perDirConfig, rewrite)).enabled) return DECLINED;
+  if (!sectionsOf(r)?.enabled) return DECLINED;
   const type = r.getNote(FORCED_TYPE);
   if (type !== undefined) r.headersOut.set("Content-Type", type);
   const forced = r.getNote(FORCED_HANDLER);

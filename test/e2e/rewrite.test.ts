@@ -1,6 +1,5 @@
 /** Rewriting by the whole program: what the phases alone do not show. */
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { type BackendRequest, body, ok, startBackend } from "../support/backend.ts";
@@ -40,8 +39,7 @@ test("a section's rule asks for another path, with body, environment and END kep
   assert.equal((await fetchOnce(sluice.port, "/again/a")).text, "one GET /ended/x");
   assert.equal((await fetchOnce(sluice.port, "/end/x")).status, 403);
   assert.equal((await fetchOnce(sluice.port, "/loop/a")).status, 500);
-  await sluice.stop();
-  assert.match(sluice.stderr, /AH00124: Request exceeded the limit of 10 internal redirects/);
+  assert.match(sluice.errorLog, /AH00124: Request exceeded the limit of 10 internal redirects/);
 });
 
 test("[P] to a socket that no worker has, and to a balancer; trace lines", async () => {
@@ -50,7 +48,6 @@ test("[P] to a socket that no worker has, and to a balancer; trace lines", async
     Listen 127.0.0.1:PORT
     ServerName localhost
     DefaultRuntimeDir DIR
-    ErrorLog DIR/error.log
     LogLevel warn rewrite:trace3
     RewriteEngine On
     RewriteCond %{HTTP:Upgrade} =websocket [NC]
@@ -65,7 +62,7 @@ test("[P] to a socket that no worker has, and to a balancer; trace lines", async
   assert.equal((await fetchOnce(sluice.port, "/s/a?q")).text, "unix GET /u/a?q");
   assert.equal(socket.requests.at(-1)!.field("host"), "app.test");
   assert.equal((await fetchOnce(sluice.port, "/b/a")).text, "tcp GET /m/a");
-  const log = readFileSync(join(sluice.dir, "error.log"), "utf8");
+  const log = sluice.errorLog;
   for (const line of [
     "init rewrite engine with requested uri /s/a",
     "applying pattern '^/s/(.*)' to uri '/s/a'",
