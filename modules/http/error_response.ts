@@ -10,12 +10,18 @@ import { insertErrorFilter } from "../server/hooks.ts";
 import core, { serverToken } from "../server/mod_core.ts";
 
 const TEXTS: Readonly<Record<number, string>> = {
+  301: "What you asked for is at another place now: the one that the Location field names.",
+  302: "What you asked for is at another place for the time being: the one that the Location field names.",
+  303: "The answer to your request is at another place: the one that the Location field names.",
+  307: "What you asked for is at another place for the time being: the one that the Location field names.",
+  308: "What you asked for is at another place now: the one that the Location field names.",
   400: "The server could not make sense of this request.",
   401: "The server could not verify that you may have what you asked for.",
   403: "You may not have what you asked for.",
   404: "What you asked for was not found on this server.",
   405: "This method is not allowed for what you asked for.",
   408: "The request was not complete within the time that the server waits.",
+  410: "What you asked for is no longer here, and nobody knows where it is.",
   411: "This request needs a Content-Length.",
   413: "The request is larger than the server takes.",
   414: "The request line is longer than the server takes.",

@@ -33,9 +33,8 @@ import {
 import { RewriteContext } from "./context.ts";
 import { applyRules, FORCED_HANDLER, FORCED_TYPE, hasEnded } from "./engine.ts";
 import { makeMap } from "./map.ts";
-import { conclude } from "./outcome.ts";
+import { conclude, replacePrefix } from "./outcome.ts";
 import { parseRule } from "./rule.ts";
-import { absoluteScheme } from "./scheme.ts";
 import { documentRoot, splitPathInfo } from "./variables.ts";
 
 const rewrite = defineModule({
@@ -197,7 +196,7 @@ function translate(r: RequestRec): Status {
     if (ctx.traceDepth >= 1) ctx.trace(1, `pass through ${ctx.filename}`);
     return DECLINED;
   }
-  const status = conclude(ctx, outcome, args, (url) => url);
+  const status = conclude(ctx, outcome, args, null);
   if (status !== null) return status;
   if (ctx.filename.startsWith("passthrough:")) {
     r.uri = ctx.filename.slice("passthrough:".length);
@@ -249,7 +248,7 @@ function fixup(r: RequestRec): Status {
     if (ctx.traceDepth >= 1) ctx.trace(1, `pass through ${ctx.filename}`);
     return DECLINED;
   }
-  const status = conclude(ctx, outcome, args, (url) => rebaseUrl(url, conf));
+  const status = conclude(ctx, outcome, args, conf.base);
   if (status !== null) return status;
   if (ctx.filename.startsWith("passthrough:")) ctx.filename = ctx.filename.slice("passthrough:".length);
   if (!ctx.filename.startsWith("/")) return 400;
@@ -270,23 +269,6 @@ function fixup(r: RequestRec): Status {
   r.handler = "redirect-handler";
   r.proxyreq = "none";
   return OK;
-}
-
-/** RewriteBase in the path of a redirect, whose first slash is the one after the host. */
-function rebaseUrl(url: string, conf: MergedRewrite): string {
-  if (conf.base === null) return url;
-  const slash = url.indexOf("/", absoluteScheme(url).length);
-  if (slash < 0 || slash + 1 === url.length) return url;
-  const from = conf.directory!.replace(/^\//, "");
-  return url.slice(0, slash + 1) + replacePrefix(url.slice(slash + 1), from, conf.base.slice(1));
-}
-
-/** `prefix`/rest becomes `base`/rest; what has another prefix stays. */
-function replacePrefix(text: string, prefix: string, base: string): string {
-  const bare = prefix.replace(/\/$/, "");
-  if (!text.startsWith(bare) || text[bare.length] !== "/") return text;
-  const rest = text.slice(bare.length + 1);
-  return base === "" || base.endsWith("/") ? base + rest : `${base}/${rest}`;
 }
 
 function forceTypeAndHandler(r: RequestRec): Status {

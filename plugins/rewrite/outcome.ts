@@ -19,13 +19,13 @@ import { absoluteScheme } from "./scheme.ts";
 /**
  * Carries out all but a path: null then.
  * @param args the query before the rules
- * @param rebase puts RewriteBase into the path of a redirect
+ * @param base of the section, for the path of a redirect
  */
 export function conclude(
   ctx: RewriteContext,
   outcome: Outcome,
   args: string | null,
-  rebase: (url: string) => string,
+  base: string | null,
 ): Status | null {
   const { r } = ctx;
   const absolute = absoluteScheme(ctx.filename).length > 0;
@@ -38,7 +38,7 @@ export function conclude(
   }
   if (outcome === "status") return ctx.status;
   if (ctx.filename.length > 6 && ctx.filename.startsWith("proxy:")) return proxy(ctx, outcome === "unescaped");
-  return absolute ? redirect(ctx, outcome === "unescaped", args, rebase) : null;
+  return absolute ? redirect(ctx, outcome === "unescaped", args, base) : null;
 }
 
 function proxy(ctx: RewriteContext, raw: boolean): Status {
@@ -51,9 +51,9 @@ function proxy(ctx: RewriteContext, raw: boolean): Status {
   return OK;
 }
 
-function redirect(ctx: RewriteContext, raw: boolean, args: string | null, rebase: (url: string) => string): Status {
+function redirect(ctx: RewriteContext, raw: boolean, args: string | null, base: string | null): Status {
   const { r } = ctx;
-  let url = rebase(ctx.filename);
+  let url = base === null ? ctx.filename : rebase(ctx.filename, ctx.directory!, base);
   if (!raw) {
     if (ctx.traceDepth >= 1) ctx.trace(1, `escaping ${url} for redirect`);
     url = escapeAbsoluteUri(url);
@@ -75,4 +75,20 @@ function redirect(ctx: RewriteContext, raw: boolean, args: string | null, rebase
   r.headersOut.set("Location", url);
   if (ctx.traceDepth >= 1) ctx.trace(1, `redirect to ${url} [REDIRECT/${status}]`);
   return status;
+}
+
+/** RewriteBase in the place of the section's path in a URL, whose first slash is the one after the host. */
+function rebase(url: string, directory: string, base: string): string {
+  const slash = url.indexOf("/", absoluteScheme(url).length);
+  if (slash < 0 || slash + 1 === url.length) return url;
+  const from = directory.startsWith("/") ? directory.slice(1) : directory;
+  return url.slice(0, slash + 1) + replacePrefix(url.slice(slash + 1), from, base.slice(1));
+}
+
+/** `prefix`/rest becomes `base`/rest; what has another prefix stays. */
+export function replacePrefix(text: string, prefix: string, base: string): string {
+  const bare = prefix.replace(/\/$/, "");
+  if (!text.startsWith(bare) || text[bare.length] !== "/") return text;
+  const rest = text.slice(bare.length + 1);
+  return base === "" || base.endsWith("/") ? base + rest : `${base}/${rest}`;
 }
