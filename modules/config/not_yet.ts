@@ -6,7 +6,7 @@ const NOT_YET: Readonly<Record<string, string>> = {
   mod_headers: "Header RequestHeader",
   mod_setenvif: "SetEnvIf SetEnvIfNoCase SetEnvIfExpr BrowserMatch BrowserMatchNoCase",
   mod_env: "SetEnv PassEnv UnsetEnv",
-  mod_dir: "FallbackResource DirectoryIndexRedirect",
+  mod_dir: "DirectoryIndexRedirect",
   mod_log_config: "LogFormat CustomLog TransferLog GlobalLog BufferedLogs",
   mod_authz_core: "Require AuthzSendForbiddenOnFailure AuthMerging <RequireAll <RequireAny <RequireNone",
   mod_access_compat: "Order Allow Deny Satisfy",

@@ -42,6 +42,28 @@ test("a section's rule asks for another path, with body, environment and END kep
   assert.match(sluice.errorLog, /AH00124: Request exceeded the limit of 10 internal redirects/);
 });
 
+test("FallbackResource: what nobody serves is asked for there, with query and body", async () => {
+  await using backend = await startBackend(echo("one"));
+  await using sluice = await startSluice(`
+    Listen 127.0.0.1:PORT
+    ServerName localhost
+    FallbackResource /app
+    ProxyPass /app ${backend.url}/app
+    <Location /none>
+      FallbackResource disabled
+    </Location>
+    <Location /nowhere>
+      FallbackResource /none/x
+    </Location>
+  `);
+  await using client = await connectClient(sluice.port);
+  assert.equal((await client.request("PUT", "/a/b?q", [], "body")).text, "one PUT /app?q");
+  assert.equal(backend.requests.at(-1)!.text, "body");
+  assert.equal((await client.get("/app/x")).text, "one GET /app/x");
+  assert.equal((await client.get("/none/x")).status, 404);
+  assert.equal((await client.get("/nowhere/x")).status, 404);
+});
+
 test("[P] to a socket that no worker has, and to a balancer; trace lines", async () => {
   await using backend = await startBackend(echo("tcp"));
   await using sluice = await startSluice(`
