@@ -2,7 +2,7 @@
  * What a plugin may import.
  */
 export { z } from "zod";
-export { ConfigError, splitWords, takeWord, type Word } from "./config/directive.ts";
+export { ConfigError, type Directive, errorAt, splitWords, takeWord, type Word } from "./config/directive.ts";
 export { compileRegex, matchGroups, namedGroups } from "./config/regex.ts";
 export * from "./core/brigade.ts";
 export * from "./core/bytes.ts";
@@ -26,6 +26,7 @@ export { connectionCount } from "./http/connection.ts";
 export * from "./http/field_value.ts";
 export * from "./http/head.ts";
 export * from "./http/host.ts";
+export { default as http } from "./http/mod_http.ts";
 export { internalRedirect } from "./http/process_request.ts";
 export * from "./http/response_head.ts";
 export * from "./net/datagram.ts";
@@ -42,11 +43,12 @@ export * from "./proxy/health_check.ts";
 export * from "./proxy/hooks.ts";
 export * from "./proxy/lbmethod.ts";
 export * from "./proxy/load_table.ts";
-export { expandGroups } from "./proxy/pass.ts";
+export { aliasMatch, expandGroups } from "./proxy/pass.ts";
 export * from "./proxy/proxy_error.ts";
 export { reverseMapHeaders } from "./proxy/reverse.ts";
 export * from "./proxy/server_state.ts";
 export * from "./proxy/sticky.ts";
+export { proxyTo } from "./proxy/translate.ts";
 export * from "./proxy/url.ts";
 export * from "./proxy/worker.ts";
 export * from "./proxy/worker_state.ts";
@@ -54,6 +56,7 @@ export * from "./proxy/worker_url.ts";
 export * from "./server/auth.ts";
 export * from "./server/expr.ts";
 export * from "./server/expr_subject.ts";
+export { compileGlob } from "./server/glob.ts";
 export * from "./server/hooks.ts";
 export { logFolderError } from "./server/lifecycle.ts";
 export { authNameOf, authTypeOf } from "./server/mod_authn_core.ts";
@@ -61,7 +64,7 @@ export { type CoreConfig, default as core, serverToken } from "./server/mod_core
 export * from "./server/remote_host.ts";
 export * from "./server/server_name.ts";
 export * from "./server/timeouts.ts";
-export { defaultPort } from "./server/uri.ts";
+export { defaultPort, escapeUri, hasControlOrSpace } from "./server/uri.ts";
 export * from "./slotmem/slotmem.ts";
 export * from "./slotmem/struct.ts";
 export * from "./watchdog/hooks.ts";

@@ -9,6 +9,8 @@ import authzCore from "./aaa/mod_authz_core.ts";
 import authzGroupfile from "./aaa/mod_authz_groupfile.ts";
 import authzHost from "./aaa/mod_authz_host.ts";
 import authzUser from "./aaa/mod_authz_user.ts";
+import alias from "./alias/mod_alias.ts";
+import dir from "./alias/mod_dir.ts";
 import authForward from "./auth_forward/mod_auth_forward.ts";
 import env from "./env/mod_env.ts";
 import headers from "./headers/mod_headers.ts";
@@ -27,6 +29,7 @@ import mime from "./mime/mod_mime.ts";
 import proxyHcheck from "./proxy_hcheck/mod_proxy_hcheck.ts";
 import proxyHttp from "./proxy_http/mod_proxy_http.ts";
 import remoteip from "./remoteip/mod_remoteip.ts";
+import rewrite from "./rewrite/mod_rewrite.ts";
 import setenvif from "./setenvif/mod_setenvif.ts";
 import slotmemPlain from "./slotmem/mod_slotmem_plain.ts";
 import slotmemShm from "./slotmem/mod_slotmem_shm.ts";
@@ -66,4 +69,7 @@ export const standardPlugins: readonly Module[] = [
   remoteip,
   authForward,
   logConfig,
+  rewrite,
+  alias,
+  dir,
 ] as readonly Module[];

@@ -3,8 +3,6 @@
  */
 const NOT_YET: Readonly<Record<string, string>> = {
   mod_ssl: "SSL* SSLProxy*",
-  mod_rewrite: "Rewrite*",
-  mod_alias: "Redirect RedirectMatch RedirectPermanent RedirectTemp Alias AliasMatch ScriptAlias",
   mod_authz_core: "<AuthzProviderAlias",
   mod_authn_core: "<AuthnProviderAlias",
   mod_auth_digest: "AuthDigest*",
@@ -17,7 +15,7 @@ const NOT_YET: Readonly<Record<string, string>> = {
   mod_filter:
     "AddOutputFilterByType FilterDeclare FilterProvider FilterChain FilterProtocol FilterTrace SetOutputFilter SetInputFilter",
   mod_deflate: "Deflate*",
-  mod_dir: "FallbackResource",
+  mod_dir: "DirectoryIndexRedirect",
   "the children":
     "StartServers ServerLimit ThreadsPerChild ThreadLimit MinSpareThreads MaxSpareThreads MaxRequestWorkers MaxConnectionsPerChild GracefulShutdownTimeout ListenBacklog ScoreBoardFile",
   "mod_proxy as a forward proxy": "ProxyRemote ProxyRemoteMatch ProxyBlock NoProxy ProxyDomain ProxySourceAddress",

@@ -7,10 +7,10 @@ export interface FileInfo {
   readonly kind: "file" | "dir" | "link" | "other";
   /** Bytes. */
   readonly size: number;
+  /** When its content changed last: milliseconds since 1970. */
+  readonly modifiedMs: number;
   /** Owner, group or others may execute it. */
   readonly executable: boolean;
-  /** Milliseconds since 1970. */
-  readonly modifiedMs: number;
 }
 
 export interface HostFiles {

@@ -10,6 +10,11 @@ import core, { serverToken } from "../server/mod_core.ts";
 import { serverName, serverPort } from "../server/server_name.ts";
 
 const TEXTS: Readonly<Record<number, string>> = {
+  301: "What you asked for is at another place now: the one that the Location field names.",
+  302: "What you asked for is at another place for the time being: the one that the Location field names.",
+  303: "The answer to your request is at another place: the one that the Location field names.",
+  307: "What you asked for is at another place for the time being: the one that the Location field names.",
+  308: "What you asked for is at another place now: the one that the Location field names.",
   400: "The server could not make sense of this request.",
   401: "The server could not verify that you may have what you asked for.",
   402: "What you asked for has to be paid for.",

@@ -18,6 +18,12 @@ for (let c = 0; c < 256; c++) {
   if (c === 9 || (c >= 32 && c !== 127)) FIELD_VALUE[c] = 1;
 }
 
+/** Whether a text of ours may be sent as a field's value: no control byte but HTAB. */
+export function isFieldValue(text: string): boolean {
+  for (let i = 0; i < text.length; i++) if (FIELD_VALUE[text.charCodeAt(i) & 0xff] === 0) return false;
+  return true;
+}
+
 /** HTTP/1.1 as httpd's proto_num: major × 1000 + minor. */
 export const HTTP_09 = 9;
 export const HTTP_10 = 1000;

@@ -20,8 +20,8 @@ export interface ProxyPassRule {
   mapping: "none" | "encoded" | "servlet";
 }
 
-export interface PassMatch {
-  rule: ProxyPassRule;
+/** The backend URL that a request was mapped to. */
+export interface MappedUrl {
   /** The mapped URL, not canonical yet. The query is in it only if `raw`. */
   url: string;
   /** Index in `url` of the path, which may be empty. */
@@ -30,6 +30,10 @@ export interface PassMatch {
   raw: boolean;
   /** mapping=: the path is encoded already; the query is still to be added. */
   encoded: boolean;
+}
+
+export interface PassMatch extends MappedUrl {
+  rule: ProxyPassRule;
   /** nocanon was asked for, but the raw target does not match alike: AH01136, worth a warning. */
   unsafeNocanon: boolean;
   /** mapping=servlet: the path without parameters and dot segments, for `<Location>` to see. */

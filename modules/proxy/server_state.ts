@@ -7,7 +7,7 @@ import { OK, type Status } from "../core/status.ts";
 import type { ProxyAttempt } from "./attempt.ts";
 import type { ProxyBalancer } from "./balancer.ts";
 import { balancerName } from "./balancer.ts";
-import type { ProxyWorker } from "./worker.ts";
+import { genericWorker, type ProxyWorker } from "./worker.ts";
 
 export interface ProxyServerState {
   /** Outside of balancers, the inherited ones included. */
@@ -80,12 +80,23 @@ export function matchWorker(workers: readonly ProxyWorker[], url: string): Proxy
 export function electWorker(r: RequestRec, attempt: ProxyAttempt): Status {
   const found = findWorker(r.server, attempt.url);
   const log = r.log;
-  attempt.worker = found ?? states.get(r.server)?.state.reverse ?? null;
+  attempt.worker = found ?? socketWorker(r) ?? states.get(r.server)?.state.reverse ?? null;
   if (attempt.worker === null) return 500;
   if (log.enabled("proxy", 10)) {
     log.trace(3, "proxy", `found ${found ? `worker ${found.name}` : "reverse worker"} for ${attempt.url}`);
   }
   return OK;
+}
+
+/** Note of a request: the path of the unix socket that its URL named. Source: httpd, the note uds_path */
+export const SOCKET_PATH = "uds_path";
+
+/** A worker for this request alone, if it goes to a socket that no worker of the configuration has. */
+function socketWorker(r: RequestRec): ProxyWorker | undefined {
+  const path = r.getNote(SOCKET_PATH);
+  if (path === undefined) return undefined;
+  const { runtimeDir } = r.server.process;
+  return genericWorker(path.startsWith("/") ? path : `${runtimeDir.replace(/\/$/, "")}/${path}`);
 }
 
 function longest(

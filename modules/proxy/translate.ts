@@ -6,10 +6,18 @@ import { getModuleConfig } from "../core/module.ts";
 import type { RequestRec } from "../core/records.ts";
 import { DECLINED, OK, type Status } from "../core/status.ts";
 import core from "../server/mod_core.ts";
-import { authorityOf, canonicalizePath, hasControlOrSpace, parseUrl } from "../server/uri.ts";
+import {
+  authorityEnd,
+  authorityOf,
+  canonicalizePath,
+  hasControlOrSpace,
+  parseUrl,
+  splitUnixUrl,
+} from "../server/uri.ts";
 import { sectionWalk } from "../server/walk.ts";
 import { getProxyConfig, proxyModuleRef } from "./config.ts";
-import { findPass, type PassMatch } from "./pass.ts";
+import { findPass, type MappedUrl } from "./pass.ts";
+import { SOCKET_PATH } from "./server_state.ts";
 
 export function preTranslate(r: RequestRec): Status {
   return match(r, true);
@@ -35,11 +43,30 @@ function match(r: RequestRec, early: boolean): Status {
     r.log.warn("proxy", "AH01136", `Unescaped URL path matched ProxyPass; ignoring unsafe nocanon: ${found.rule.fake}`);
   }
   if (found.servletPath !== null) r.uri = found.servletPath;
-  r.filename = `proxy:${found.url}`;
+  mapTo(r, found);
+  return OK;
+}
+
+/**
+ * Has the proxy serve a request, as a ProxyPass rule would.
+ * @param target the backend's URL, not canonical yet; or unix:PATH|URL
+ * @param raw path and query are sent as they stand in the URL; else the path is encoded and `r.args` added
+ */
+export function proxyTo(r: RequestRec, target: string, raw: boolean): void {
+  let url = target;
+  const unix = splitUnixUrl(target);
+  if (unix !== null && "url" in unix) {
+    url = unix.url;
+    r.setNote(SOCKET_PATH, unix.socketPath);
+  }
+  mapTo(r, { url, pathStart: authorityEnd(url, url.indexOf("://") + 3), raw, encoded: false });
+}
+
+function mapTo(r: RequestRec, mapped: MappedUrl): void {
+  r.filename = `proxy:${mapped.url}`;
   r.handler = "proxy-server";
   r.proxyreq = "reverse";
-  r.setState(proxyModuleRef.module as never, found);
-  return OK;
+  r.setState(proxyModuleRef.module as never, mapped);
 }
 
 function envOf(r: RequestRec): (name: string) => string | undefined {
@@ -67,10 +94,10 @@ const MAX_ORIGINS = 1000;
 
 /** fixups: the URL as it goes to the backend. Answers OK or 400, 403. */
 export function canonicalize(r: RequestRec): Status {
-  const found = r.getState<PassMatch>(proxyModuleRef.module as never);
+  const found = r.getState<MappedUrl>(proxyModuleRef.module as never);
   if (found === undefined) return OK;
   const origin = normalOrigin(found.url.slice(0, found.pathStart));
-  if (origin === null) return 400;
+  if (typeof origin === "number") return origin;
   let path = found.url.slice(found.pathStart);
   if (path === "") path = "/";
   else if (path.charCodeAt(0) !== 0x2f) return 400;
@@ -90,7 +117,8 @@ export function canonicalize(r: RequestRec): Status {
   return OK;
 }
 
-function normalOrigin(origin: string): string | null {
+/** Or 400; 500 for a port that is none: httpd takes it for a part of the name, which is then unknown. */
+function normalOrigin(origin: string): string | Status {
   const known = origins.get(origin);
   if (known !== undefined) return known;
   let normal: string;
@@ -98,7 +126,7 @@ function normalOrigin(origin: string): string | null {
     normal = origin.toLowerCase();
   } else {
     const url = parseUrl(origin.replace(/^unix:[^|]*\|/i, ""));
-    if ("error" in url) return null;
+    if ("error" in url) return url.error === "no host" ? 400 : 500;
     normal = `${url.scheme}://${authorityOf(url)}`;
   }
   if (origins.size < MAX_ORIGINS) origins.set(origin, normal);

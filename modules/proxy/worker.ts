@@ -313,10 +313,13 @@ export class ProxyWorker {
   }
 }
 
-/** The generic worker of a server, for URLs that no other worker serves. */
-export function genericWorker(): ProxyWorker {
+/**
+ * The generic worker of a server, for URLs that no other worker serves.
+ * @param unixPath it connects to this socket, whatever the URL
+ */
+export function genericWorker(unixPath: string | null = null): ProxyWorker {
   const name = "http://www.apache.org"; // httpd's name of it, too
-  const url = { name, displayName: name, scheme: "http", host: "*", port: 0, path: "", unixPath: null };
+  const url = { name, displayName: name, scheme: "http", host: "*", port: 0, path: "", unixPath };
   const worker = new ProxyWorker(url, "generic");
   worker.initialize();
   return worker;

@@ -79,7 +79,8 @@ function attempt<T>(
   }
 }
 
-function utf8(text: string): string {
+/** The bytes of a text of the configuration, one character each, as everything that comes from a request is. */
+export function utf8(text: string): string {
   if (/^[\0-\x7f]*$/.test(text)) return text;
   let bytes = "";
   for (const byte of new TextEncoder().encode(text)) bytes += String.fromCharCode(byte);

@@ -26,7 +26,7 @@ const PHASES: readonly Phase[] = [
   mapToStorage,
   (r) => hooks.headerParser.run(r.server.process.hooks, r),
   checkAccess,
-  (r) => hooks.fixups.run(r.server.process.hooks, r),
+  fixups,
   serve,
 ];
 
@@ -118,7 +118,19 @@ function decodeUri(r: RequestRec): Status {
 function translate(r: RequestRec): Status | Promise<Status> {
   if (r.filename !== "") return OK;
   if (r.uri !== r.encodedUri) sectionWalk(r, null);
-  return hooks.translateName.run(r.server.process.hooks, r);
+  const { uri } = r;
+  const answer = hooks.translateName.run(r.server.process.hooks, r);
+  return typeof answer === "number" ? translated(r, uri, answer) : translatedLater(r, uri, answer);
+}
+
+function translatedLater(r: RequestRec, before: string, answer: Promise<Status>): Promise<Status> {
+  return answer.then((status) => translated(r, before, status));
+}
+
+/** A path that was mapped to another one is in the sections of that one. */
+function translated(r: RequestRec, before: string, status: Status): Status {
+  if (r.uri !== before) sectionWalk(r, null);
+  return status;
 }
 
 function mapToStorage(r: RequestRec): Status | Promise<Status> {
@@ -128,9 +140,14 @@ function mapToStorage(r: RequestRec): Status | Promise<Status> {
   return hooks.mapToStorage.isEmpty(chains) ? OK : hooks.mapToStorage.run(chains, r);
 }
 
-function serve(r: RequestRec): Status | Promise<Status> {
+/** SetHandler wins over what the path was mapped to, and what fixups say over SetHandler. */
+function fixups(r: RequestRec): Status | Promise<Status> {
   const { handler } = getModuleConfig(r.perDirConfig, core);
   if (handler !== "") r.handler = handler;
+  return hooks.fixups.run(r.server.process.hooks, r);
+}
+
+function serve(r: RequestRec): Status | Promise<Status> {
   const answer = hooks.handler.run(r.server.process.hooks, r);
   return answer === DECLINED ? unhandled(r) : answer;
 }

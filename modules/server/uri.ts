@@ -180,6 +180,11 @@ export function canonicalizePath(path: string, keepEncodedSlashes: boolean): str
   return out;
 }
 
+/** A path encoded for a Location field, lower-case hex; "%" too. Source: httpd ap_escape_uri */
+export function escapeUri(path: string): string {
+  return path.replace(/[^\w$\-.+!*'(),:;@&=/~]/g, (c) => `%${c.charCodeAt(0).toString(16).padStart(2, "0")}`);
+}
+
 /** Whether a raw path or query holds what may not stand in a request line: a blank, a control byte, DEL. A 403. */
 export function hasControlOrSpace(s: string): boolean {
   for (let i = 0; i < s.length; i++) {
