@@ -64,7 +64,7 @@ function ask(r: RequestRec, attempt: ProxyAttempt, elected: Status): Status | Pr
   const worker = attempt.worker!;
   if (attempt.balancer !== null) r.filename = `proxy:${attempt.url}`;
   const generation = r.server.process;
-  worker.pool ??= new ConnPool(worker, generation.sockets, generation);
+  worker.pool ??= new ConnPool(worker, generation.sockets, worker.home ?? generation);
   const url = splitProxyUrl(attempt.url);
   const log = r.log;
   if (log.enabled("proxy", 7)) {

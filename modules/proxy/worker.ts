@@ -3,7 +3,7 @@
  * Source: httpd modules/proxy/mod_proxy.h, struct proxy_worker; proxy_util.c ap_proxy_define_worker, ap_proxy_retry_worker
  */
 import type { ErrorLog } from "../core/error_log.ts";
-import type { SlotmemProvider } from "../slotmem/slotmem.ts";
+import type { ProcessRec } from "../core/records.ts";
 import { type Slot, Struct } from "../slotmem/struct.ts";
 import type { ConnPool } from "./conn_pool.ts";
 import type { HealthCheck } from "./health_check.ts";
@@ -128,11 +128,14 @@ export const workerStruct = new Struct({
   busy: "i32",
   /** Of a balancer's first member: counts what changed who may be elected. */
   changes: "i32",
+  /** Of a balancer's first member: the child that elects, counted from 1; 0: none. */
+  election: "i32",
 });
 export type WorkerSlot = typeof workerStruct extends Struct<infer L> ? Slot<L> : never;
 const STATUS = workerStruct.index("status");
 const BUSY = workerStruct.index("busy");
 const CHANGES = workerStruct.index("changes");
+export const ELECTION = workerStruct.index("election");
 /** In `backSinceMs`. */
 export const NOT_YET = -1;
 
@@ -166,6 +169,14 @@ export class ProxyWorker {
   configuredStatus = 0;
   /** Why traffic put it in error, last; as this child saw it. */
   errorReason = "";
+  /** Another one for each worker of a configuration, and for each change of its settings; "": made while running. */
+  key = "";
+  /** The generation that it serves, the newest of those that have it; null: made for one request. */
+  home: ProcessRec | null = null;
+  /** What of `s.busy` is of which child; null: there is one only. */
+  shares: Int32Array | null = null;
+  /** The place of this child in `shares`. */
+  child = 0;
 
   constructor(url: WorkerUrl, kind: "plain" | "member" | "match" | "generic" = "plain") {
     this.name = url.name;
@@ -278,17 +289,31 @@ export class ProxyWorker {
   }
 
   incrementBusy(): void {
+    if (this.shares !== null) Atomics.add(this.shares, this.child, 1);
     Atomics.add(this.s.i32, BUSY, 1);
   }
 
   /** Never below 0: a reset may have come in between. Source: httpd ap_proxy_decrement_busy_count */
   decrementBusy(): void {
-    const i32 = this.s.i32;
+    this.lowerBusy(1);
+    if (this.shares !== null) Atomics.sub(this.shares, this.child, 1);
+  }
+
+  private lowerBusy(by: number): void {
+    const { i32 } = this.s;
     for (let busy = Atomics.load(i32, BUSY); busy > 0; ) {
-      const found = Atomics.compareExchange(i32, BUSY, busy, busy - 1);
+      const found = Atomics.compareExchange(i32, BUSY, busy, Math.max(0, busy - by));
       if (found === busy) return;
       busy = found;
     }
+  }
+
+  /** A child died: its requests at hand are over, and its election. Answers how many requests. */
+  forgetChild(child: number): number {
+    Atomics.compareExchange(this.s.i32, ELECTION, child + 1, 0);
+    const lost = this.shares === null ? 0 : Atomics.exchange(this.shares, child, 0);
+    this.lowerBusy(lost);
+    return lost;
   }
 
   /** "Init Ok ", "Init Err "... with the trailing blank of httpd. */
@@ -337,21 +362,6 @@ export function retryWorker(worker: ProxyWorker, nowMs: number, log: ErrorLog, s
     } else log.debug("proxy", "AH00932", `${scheme}: worker for (${worker.hostPort}) has been marked for retry`);
   }
   return verdict === "marked for retry";
-}
-
-/**
- * Puts the slots of workers into one piece of memory that children share, in this order.
- * @param spare slots for workers that come while the server runs
- */
-export function shareWorkers(
-  name: string,
-  workers: readonly ProxyWorker[],
-  provider: SlotmemProvider,
-  spare = 0,
-): { readonly buffer: ArrayBufferLike; readonly spare: WorkerSlot[] } {
-  const { buffer, slots } = provider.create(name, workerStruct, workers.length + spare);
-  for (let i = 0; i < workers.length; i++) workers[i]!.moveTo(slots[i]!);
-  return { buffer, spare: slots.slice(workers.length) };
 }
 
 /** Bits that a `status=` sets and clears. */

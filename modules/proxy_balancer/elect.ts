@@ -12,6 +12,7 @@ import type { Candidates } from "../proxy/lbmethod.ts";
 import { findBalancer } from "../proxy/server_state.ts";
 import type { SessionRoute } from "../proxy/sticky.ts";
 import { HOT_STANDBY, type ProxyWorker, retryWorker } from "../proxy/worker.ts";
+import { beginElection, endElection } from "./turn.ts";
 import { afterSlowStart, findCandidates, lookAtMembers, whyNot } from "./candidates.ts";
 
 const SERVICE_UNAVAILABLE: Status = 503;
@@ -87,7 +88,10 @@ function electAmong(
   }
   if (elected === null) return electFreely(balancer, r, tried, again);
 
+  const { siblings } = r.conn.process;
+  const lead = siblings.count === 1 ? null : beginElection(balancer, siblings.index);
   accountForRoute(balancer, elected);
+  if (lead !== null) endElection(lead);
   if (elected.route !== session!.route) {
     r.setEnv("BALANCER_ROUTE_CHANGED", "1");
     r.log.debug(LOG, "AH01162", `Route changed from ${session!.route} to ${elected.route}`);
@@ -110,9 +114,16 @@ function electFreely(
   const found = candidatesFor(balancer, r, tried);
   if (log.enabled(LOG, TRACE5) || log.enabled("proxy", TRACE5)) tellElection(balancer, r, found, tried);
   if (found.length === 0 || lbmethod === null) return null;
-  const elected = lbmethod.finder(found as unknown as Candidates, r) ?? null;
+  const { siblings } = r.conn.process;
+  const lead = siblings.count === 1 ? null : beginElection(balancer, siblings.index);
+  let elected: ProxyWorker | null = null;
+  try {
+    elected = lbmethod.finder(found as unknown as Candidates, r) ?? null;
+    if (elected !== null) elected.s.elected++;
+  } finally {
+    if (lead !== null) endElection(lead);
+  }
   if (elected === null) return null;
-  elected.s.elected++;
   if (debug) {
     const { busy, lbstatus } = elected.s;
     log.debug(

@@ -17,6 +17,9 @@ export const childInit = runVoid<[generation: ProcessRec, main: ServerRec]>("chi
 /** This configuration serves nothing any more; let go of what it holds. */
 export const childExit = runVoid<[generation: ProcessRec]>("child_exit");
 
+/** A child ended without its leave: put right what it left behind. Where children are started, not in a child. */
+export const childDied = runVoid<[generation: ProcessRec, child: number]>("child_died");
+
 // Once for each connection
 
 /** Speaks the connection's protocol; it owns the socket from here on. */

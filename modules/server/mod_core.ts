@@ -4,6 +4,7 @@
  */
 import { z } from "zod";
 import { splitWords } from "../config/directive.ts";
+import { parseInterval } from "../config/units.ts";
 import type { CommandContext } from "../core/command.ts";
 import { LEVELS, levelRank } from "../core/error_log.ts";
 import { defineModule } from "../core/module.ts";
@@ -55,6 +56,8 @@ const schema = z.object({
   serverAdmin: z.string().default("[no address given]"),
   documentRoot: z.string().default(""),
   errorDocuments: z.array(z.custom<ErrorDocument>()).default([]),
+  /** GracefulShutdownTimeout; 0: no limit. */
+  gracefulShutdownTimeoutMs: z.number().default(0),
   /** LimitRequestBody, bytes; 0: no limit. Of proxied requests the backend is the judge, as in httpd 2.4. */
   limitRequestBody: z.number().default(1_073_741_824),
   /** LimitInternalRecursion: how many redirects inside of the server a request may go through. */
@@ -109,6 +112,12 @@ const core = defineModule({
     ),
     iterate("LogLevel", "any", addLogLevel, "Level of verbosity in error logging, for all modules or for single ones"),
     take1("Timeout", "server", setTimeoutSeconds, "Timeout duration (sec)"),
+    take1(
+      "GracefulShutdownTimeout",
+      "global",
+      setGracefulTimeout,
+      "Seconds that requests of a server that stops, or of members taken out, may go on; 0: as long as they take",
+    ),
     take1("AllowEncodedSlashes", "server", setEncodedSlashes, "Allow URLs containing '/' encoded as '%2F'"),
     flag("MergeSlashes", "server", "mergeSlashes", "Controls whether consecutive slashes in the URI path are merged"),
     take1("TraceEnable", "server", setTraceEnable, "'on' (default), 'off' or 'extended' to trace request body content"),
@@ -271,6 +280,11 @@ function setTimeoutSeconds(cmd: CommandContext, arg: string): string | undefined
   const factor = { ms: 1, s: 1000, min: 60_000, h: 3_600_000 }[(match[2] ?? "s").toLowerCase()]!;
   cmd.set("timeoutMs", Number(match[1]) * factor);
   return undefined;
+}
+
+/** Seconds; what is no number is 0, as in httpd. */
+function setGracefulTimeout(cmd: CommandContext, arg: string): void {
+  cmd.set("gracefulShutdownTimeoutMs", Math.max(0, parseInterval(arg, "s") ?? 0));
 }
 
 function setEncodedSlashes(cmd: CommandContext, arg: string): string | undefined {

@@ -1,4 +1,5 @@
 /** A server of one balancer on a virtual clock, and requests to elect a member for. */
+import { OnlyChild } from "../../modules/core/only_child.ts";
 import { TimerWheel } from "../../modules/core/clock.ts";
 import { ErrorLog, levelRank } from "../../modules/core/error_log.ts";
 import { Hooks } from "../../modules/core/hooks.ts";
@@ -58,6 +59,8 @@ export class BalancerFixture {
       isAccessible: () => false,
       serverRoot: "/",
       runtimeDir: "/",
+      siblings: new OnlyChild(new Uint8Array(32)),
+      drainLimitMs: 0,
       generation: 0,
       stopping: false,
     };
@@ -87,6 +90,7 @@ export class BalancerFixture {
     const error = this.balancer.initialize(this.process.providers);
     if (error !== null) throw new Error(error);
     setProxyServerState(this.server, {
+      place: "main",
       workers: [],
       balancers: new Map([[this.balancer.name, this.balancer]]),
       reverse: genericWorker(),
