@@ -9,6 +9,8 @@ import http from "./modules/http/mod_http.ts";
 import { main } from "./modules/main.ts";
 import type { Module } from "./modules/mod.ts";
 import unixd from "./modules/mpm/mod_unixd.ts";
+import mpm from "./modules/mpm/mpm.ts";
+import { isChildThread, runChildThread } from "./modules/mpm/thread.ts";
 import proxy from "./modules/proxy/mod_proxy.ts";
 import proxyBalancer from "./modules/proxy_balancer/mod_proxy_balancer.ts";
 import authnCore from "./modules/server/mod_authn_core.ts";
@@ -22,6 +24,7 @@ export * from "./modules/mod.ts";
 export const standardModules: readonly Module[] = [
   core,
   http,
+  mpm,
   unixd,
   watchdog,
   authnCore,
@@ -32,6 +35,7 @@ export const standardModules: readonly Module[] = [
 
 // In a worker of Deno 2.9.6 import.meta.main is true, too. Nothing is awaited here: a plug-in that imports this file must not
 // wait for the program's end.
-if (import.meta.main && isMainThread) {
-  main(process.argv.slice(2), standardModules).then((code) => process.exit(code));
+if (isChildThread()) void runChildThread(standardModules);
+else if (import.meta.main && isMainThread) {
+  main(process.argv.slice(2), standardModules, import.meta.url).then((code) => process.exit(code));
 }

@@ -11,9 +11,9 @@ import { getModuleConfig, type Module } from "./core/module.ts";
 import { demo } from "./demo.ts";
 import { describeModules, describeVhosts, listDirectives, listIncludes, VERSION_TEXT } from "./dump.ts";
 import * as sluice from "./mod.ts";
-import { type Loaded, type LoadOptions, loadConfig } from "./mpm/load.ts";
+import type { Loaded } from "./mpm/load.ts";
 import { describeUser } from "./mpm/mod_unixd.ts";
-import { pidFileOf, readPid, SingleChild } from "./mpm/single.ts";
+import { loadFirst, Parent, pidFileOf, readPid, type StartOptions } from "./mpm/parent.ts";
 import core from "./server/mod_core.ts";
 import { convertFile, printSchema } from "./tools.ts";
 
@@ -46,7 +46,11 @@ Options:
   -t -D DUMP_INCLUDES: show all included configuration files
   -t                 : run syntax check for config files
   -T                 : start without DocumentRoot(s) check
-  -X                 : debug mode (only one worker, do not detach)`;
+  -X                 : debug mode (only one worker, do not detach)
+  --watch            : read the configuration anew whenever a file of it changes`;
+
+/** A configuration that may serve. */
+type Start = Awaited<ReturnType<typeof loadFirst>>;
 
 interface CommandLine {
   file: string | null;
@@ -60,8 +64,11 @@ interface CommandLine {
   startLog: string | null;
 }
 
-/** Runs the program on a command line; resolves with its exit code. */
-export async function main(args: readonly string[], modules: readonly Module[]): Promise<number> {
+/**
+ * Runs the program on a command line; resolves with its exit code.
+ * @param program what a thread runs to become a child of it; without it there is one child
+ */
+export async function main(args: readonly string[], modules: readonly Module[], program?: string): Promise<number> {
   if (args[0] === "schema" && args.length === 1) return printSchema(modules);
   if (args[0] === "convert") return args.length === 2 ? convertFile(args[1]!, modules) : usage();
   const line = parse(args);
@@ -77,20 +84,20 @@ export async function main(args: readonly string[], modules: readonly Module[]):
     console.error(`${PROGRAM}: -f FILE is needed: there is no configuration at a fixed place`);
     return 1;
   }
-  const options = optionsOf(line, line.file, modules);
+  const options = optionsOf(line, line.file, modules, program);
   nameOurselves();
-  let loaded: Loaded;
+  let first: Start;
   try {
-    loaded = await loadConfig(options, 0);
+    first = await loadFirst(options);
   } catch (error) {
     return configFailure(error);
   }
-  if (dumps(line, loaded, options)) return 0;
+  if (dumps(line, first.loaded, options)) return 0;
   if (line.flags.has("t")) {
     console.error("Syntax OK");
     return 0;
   }
-  return line.signal === null ? serve(loaded, options, args) : control(line.signal, loaded, options, args, line);
+  return line.signal === null ? serve(first, options, args) : control(line.signal, first, options, args, line);
 }
 
 /** Plug-ins import "sluice", wherever they are: Deno finds it by the import map in deno.json, Bun so. */
@@ -103,10 +110,10 @@ function nameOurselves(): void {
 }
 
 /** Serves until it is told to end. */
-async function serve(loaded: Loaded, options: LoadOptions, args: readonly string[]): Promise<number> {
-  const child = new SingleChild(loaded, options, [PROGRAM, ...args].join(" "));
-  if (!(await child.start())) return 1;
-  return child.ended;
+async function serve(first: Start, options: StartOptions, args: readonly string[]): Promise<number> {
+  const parent = new Parent(first, options, [PROGRAM, ...args].join(" "));
+  if (!(await parent.start())) return 1;
+  return parent.ended;
 }
 
 /** Null: no such option, or one without its value. Options may be joined, as in -tf FILE. */
@@ -124,6 +131,10 @@ function parse(args: readonly string[]): CommandLine | null {
   };
   for (let i = 0; i < args.length; i++) {
     const arg = args[i]!;
+    if (arg === "--watch") {
+      line.flags.add("watch");
+      continue;
+    }
     if (!/^-./.test(arg)) return null;
     for (let at = 1; at < arg.length; at++) {
       const option = arg[at]!;
@@ -170,7 +181,12 @@ function setOption(line: CommandLine, option: string, value: string): boolean {
   }
 }
 
-function optionsOf(line: CommandLine, name: string, modules: readonly Module[]): LoadOptions {
+function optionsOf(
+  line: CommandLine,
+  name: string,
+  modules: readonly Module[],
+  program: string | undefined,
+): StartOptions {
   const root = line.serverRoot === null ? null : resolve(line.serverRoot);
   const file = isAbsolute(name) ? name : resolve(root ?? process.cwd(), name);
   return {
@@ -182,6 +198,8 @@ function optionsOf(line: CommandLine, name: string, modules: readonly Module[]):
     modules,
     startLog: line.startLog ?? undefined,
     startRank: line.startLevel === null ? undefined : levelRank(line.startLevel),
+    program: line.flags.has("X") ? undefined : program,
+    watch: line.flags.has("watch"),
   };
 }
 
@@ -198,7 +216,7 @@ function configFailure(error: unknown): number {
 }
 
 /** -L, -S, -M, -t -D DUMP_...: prints what was asked for; false if nothing was. */
-function dumps(line: CommandLine, loaded: Loaded, options: LoadOptions): boolean {
+function dumps(line: CommandLine, loaded: Loaded, options: StartOptions): boolean {
   const asked = (name: string, flag: string) => line.flags.has(flag) || line.defines.includes(name);
   const texts: string[] = [];
   if (line.flags.has("L")) texts.push(listDirectives(loaded.process.modules));
@@ -228,12 +246,12 @@ function describeRun(loaded: Loaded, line: CommandLine): string {
 /** -k: speaks to a running server through its pid file. The configuration was read, so a broken one sends no signal. */
 async function control(
   action: string,
-  loaded: Loaded,
-  options: LoadOptions,
+  first: Start,
+  options: StartOptions,
   args: readonly string[],
   line: CommandLine,
 ): Promise<number> {
-  const path = pidFileOf(loaded.process);
+  const path = pidFileOf(first.loaded.process);
   if (path === null) {
     console.error(`${PROGRAM}: -k needs a PidFile or a ServerRoot in the configuration`);
     return 1;
@@ -242,14 +260,14 @@ async function control(
   const running = pid !== null && isAlive(pid);
   if (action === "start") {
     if (running) return print(`${PROGRAM} (pid ${pid}) already running`);
-    return start(loaded, options, args, line);
+    return start(first, options, args, line);
   }
   if (!running) {
     if (action === "stop" || action === "graceful-stop") {
       return print(pid === null ? `${PROGRAM} (no pid file) not running` : `${PROGRAM} (pid ${pid}?) not running`);
     }
     console.log(`${PROGRAM} not running, trying to start`);
-    return start(loaded, options, args, line);
+    return start(first, options, args, line);
   }
   const signals = { stop: "SIGTERM", restart: "SIGHUP", graceful: "SIGUSR1", "graceful-stop": "SIGWINCH" } as const;
   process.kill(pid, signals[action as keyof typeof signals]);
@@ -257,15 +275,10 @@ async function control(
 }
 
 /** -k start goes to the background, unless -X or -D FOREGROUND. */
-async function start(
-  loaded: Loaded,
-  options: LoadOptions,
-  args: readonly string[],
-  line: CommandLine,
-): Promise<number> {
+async function start(first: Start, options: StartOptions, args: readonly string[], line: CommandLine): Promise<number> {
   const foreground =
     line.flags.has("X") || ["FOREGROUND", "NO_DETACH", "ONE_PROCESS", "DEBUG"].some((d) => line.defines.includes(d));
-  if (foreground) return serve(loaded, options, args);
+  if (foreground) return serve(first, options, args);
   const sink = openSync("/dev/null", "r+");
   const runtime = "Deno" in globalThis ? ["run", "-A", "--quiet", process.argv[1]!] : [process.argv[1]!];
   const child = spawn(process.execPath, [...runtime, ...args, "-D", "FOREGROUND"], {
@@ -274,7 +287,7 @@ async function start(
   });
   // What keeps it from starting is shown here; later it must not hold the terminal, or the pipe, that we were given.
   child.stderr!.pipe(process.stderr, { end: false });
-  const path = pidFileOf(loaded.process)!;
+  const path = pidFileOf(first.loaded.process)!;
   return new Promise((done) => {
     const look = setInterval(() => {
       if (readPid(path) !== child.pid) return;

@@ -4,8 +4,8 @@
  */
 import type { ProcessRec } from "../core/records.ts";
 import type { Listener, SocketError, SocketHost } from "../net/socket.ts";
-import { acceptConnection } from "../server/connection.ts";
 import type { ListenSpec } from "../server/mod_core.ts";
+import { Gate } from "./gate.ts";
 
 /** A listening socket that could not be opened. */
 export interface ListenFailure {
@@ -15,14 +15,19 @@ export interface ListenFailure {
 
 /** The listening sockets of a program. They outlive a generation whose successor wants them, too. */
 export class NetFront {
+  readonly gate: Gate;
   private readonly sockets: SocketHost;
-  private readonly current: () => ProcessRec;
+  private readonly reusePort: boolean;
   private readonly listeners = new Map<string, Listener>();
 
-  /** @param current the generation that new connections belong to */
-  constructor(sockets: SocketHost, current: () => ProcessRec) {
+  /**
+   * @param current the generation that new connections belong to
+   * @param reusePort others listen on the same ports
+   */
+  constructor(sockets: SocketHost, current: () => ProcessRec, reusePort = false) {
     this.sockets = sockets;
-    this.current = current;
+    this.gate = new Gate(current);
+    this.reusePort = reusePort;
   }
 
   /** Opens what is wanted and not open. What fails is answered; what succeeded stays open. */
@@ -32,8 +37,14 @@ export class NetFront {
       const key = listenKey(spec);
       if (this.listeners.has(key)) continue;
       try {
-        const options = { address: spec.address, port: spec.port, ...(spec.unix === "" ? {} : { unix: spec.unix }) };
-        const listener = await this.sockets.listen(options, (socket) => acceptConnection(this.current(), socket));
+        const options = {
+          address: spec.address,
+          port: spec.port,
+          backlog: this.gate.backlog,
+          reusePort: this.reusePort,
+          ...(spec.unix === "" ? {} : { unix: spec.unix }),
+        };
+        const listener = await this.sockets.listen(options, (socket) => this.gate.accept(socket));
         this.listeners.set(key, listener);
       } catch (error) {
         failures.push({ spec, error: error as SocketError });
@@ -47,7 +58,7 @@ export class NetFront {
     const wanted = new Set(specs.map(listenKey));
     for (const [key, listener] of this.listeners) {
       if (wanted.has(key)) continue;
-      listener.close();
+      void listener.close();
       this.listeners.delete(key);
     }
   }

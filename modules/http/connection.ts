@@ -46,6 +46,17 @@ export function connectionCount(): number {
   return open.size;
 }
 
+/** Where connections are limited: how many wait for one of those that are open to end. */
+export const room = {
+  wanted: 0,
+  /** Called when one has ended, while one is wanted. */
+  freed: null as (() => void) | null,
+  /** Ends the idle connection that is open longest, if there is one. */
+  make(): void {
+    for (const connection of open) if (connection.giveWay()) return;
+  },
+};
+
 const drains = new Map<ProcessRec, () => void>();
 
 /** Calls `call` once no connection of a stopping generation is left. */
@@ -129,6 +140,13 @@ export class HttpConnection implements SocketOwner, Timeout, BodySource, Respons
     else this.conn.process.wheel.arm(this, LINGER_MS);
   }
 
+  /** Whether it was kept alive and idle: it ends. */
+  giveWay(): boolean {
+    if (this.phase !== "waiting" || this.conn.keepalives === 0) return false;
+    this.linger();
+    return true;
+  }
+
   destroy(): void {
     this.socket.destroy();
   }
@@ -171,6 +189,7 @@ export class HttpConnection implements SocketOwner, Timeout, BodySource, Respons
     this.phase = "closed";
     this.conn.process.wheel.disarm(this);
     open.delete(this);
+    if (room.wanted > 0) room.freed?.();
     checkDrained(this.conn.process);
     this.inbox.clear();
     if (was !== "busy") return;
@@ -319,7 +338,7 @@ export class HttpConnection implements SocketOwner, Timeout, BodySource, Respons
       this.parseInbox();
       if (this.phase !== "waiting" && this.phase !== "head") return true;
     }
-    if (this.inputEnded) {
+    if (this.inputEnded || room.wanted > 0) {
       this.linger();
       return false;
     }

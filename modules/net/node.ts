@@ -234,7 +234,7 @@ function bind(options: net.ListenOptions, accept: (socket: Socket) => void): Pro
       const address = server.address();
       resolve({
         port: address !== null && typeof address === "object" ? address.port : 0,
-        close: () => void server.close(),
+        close: () => new Promise((closed) => server.close(() => closed())),
       });
     });
   });

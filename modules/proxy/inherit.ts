@@ -110,7 +110,11 @@ function drain(process: ProcessRec, removed: readonly ProxyWorker[]): void {
     for (const worker of removed) {
       const cut = worker.pool?.cut() ?? 0;
       if (cut === 0) continue;
-      process.log.warn("proxy", "", `${worker.displayName}: ${cut} connections cut, GracefulShutdownTimeout has passed`);
+      process.log.warn(
+        "proxy",
+        "",
+        `${worker.displayName}: ${cut} connections cut, GracefulShutdownTimeout has passed`,
+      );
     }
   }, drainLimitMs);
 }

@@ -12,8 +12,8 @@ import type { Candidates } from "../proxy/lbmethod.ts";
 import { findBalancer } from "../proxy/server_state.ts";
 import type { SessionRoute } from "../proxy/sticky.ts";
 import { HOT_STANDBY, type ProxyWorker, retryWorker } from "../proxy/worker.ts";
-import { beginElection, endElection } from "./turn.ts";
 import { afterSlowStart, findCandidates, lookAtMembers, whyNot } from "./candidates.ts";
+import { beginElection, endElection } from "./turn.ts";
 
 const SERVICE_UNAVAILABLE: Status = 503;
 const NONE: readonly ProxyWorker[] = [];

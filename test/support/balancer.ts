@@ -1,10 +1,11 @@
 /** A server of one balancer on a virtual clock, and requests to elect a member for. */
-import { OnlyChild } from "../../modules/core/only_child.ts";
+
 import { TimerWheel } from "../../modules/core/clock.ts";
 import { ErrorLog, levelRank } from "../../modules/core/error_log.ts";
 import { Hooks } from "../../modules/core/hooks.ts";
 import type { HostFiles } from "../../modules/core/host.ts";
 import { Registrar } from "../../modules/core/module.ts";
+import { OnlyChild } from "../../modules/core/only_child.ts";
 import { Providers } from "../../modules/core/providers.ts";
 import { ConnRec, type ProcessRec, RequestRec, ServerRec } from "../../modules/core/records.ts";
 import { HeaderTable } from "../../modules/core/table.ts";

@@ -25,7 +25,7 @@ const ORDER: Record<string, readonly string[]> = {
   server: ["core", "config"],
   http: ["core", "config", "server"],
   front: ["core", "net", "server", "http"],
-  mpm: ["core", "config", "slotmem", "net", "server", "http", "front"],
+  mpm: ["core", "config", "slotmem", "net", "server", "http", "front", "watchdog"],
   watchdog: ["core", "config", "slotmem", "server"],
   proxy: ["core", "config", "slotmem", "net", "server", "http"],
   proxy_balancer: ["core", "config", "slotmem", "net", "server", "http", "proxy"],

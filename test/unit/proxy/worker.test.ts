@@ -1,12 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import {
-  IGNORE_ERRORS,
-  IN_ERROR,
-  ProxyWorker,
-  parseStatus,
-  STOPPED,
-} from "../../../modules/proxy/worker.ts";
+import { IGNORE_ERRORS, IN_ERROR, ProxyWorker, parseStatus, STOPPED } from "../../../modules/proxy/worker.ts";
 import { parseWorkerUrl, type WorkerUrl } from "../../../modules/proxy/worker_url.ts";
 
 const member = (url = "http://h") => {
