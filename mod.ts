@@ -6,7 +6,7 @@
  */
 import { isMainThread } from "node:worker_threads";
 import http from "./modules/http/mod_http.ts";
-import { main } from "./modules/main.ts";
+import { main, nameOurselves } from "./modules/main.ts";
 import type { Module } from "./modules/mod.ts";
 import unixd from "./modules/mpm/mod_unixd.ts";
 import mpm from "./modules/mpm/mpm.ts";
@@ -35,7 +35,9 @@ export const standardModules: readonly Module[] = [
 
 // In a worker of Deno 2.9.6 import.meta.main is true, too. Nothing is awaited here: a plug-in that imports this file must not
 // wait for the program's end.
-if (isChildThread()) void runChildThread(standardModules);
-else if (import.meta.main && isMainThread) {
+if (isChildThread()) {
+  nameOurselves();
+  void runChildThread(standardModules);
+} else if (import.meta.main && isMainThread) {
   main(process.argv.slice(2), standardModules, import.meta.url).then((code) => process.exit(code));
 }

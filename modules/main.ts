@@ -101,7 +101,7 @@ export async function main(args: readonly string[], modules: readonly Module[], 
 }
 
 /** Plug-ins import "sluice", wherever they are: Deno finds it by the import map in deno.json, Bun so. */
-function nameOurselves(): void {
+export function nameOurselves(): void {
   if (!("Bun" in globalThis)) return;
   Bun.plugin({
     name: "sluice",

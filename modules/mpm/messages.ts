@@ -28,8 +28,10 @@ export interface ChildStart {
 }
 
 export type ToChild =
-  /** Build this and open its listeners; the answer is "ready". */
+  /** Build this; the answer is "ready". */
   | { readonly kind: "prepare"; readonly config: ChildConfig }
+  /** Open the listeners of what was prepared; the answer is "ready". */
+  | { readonly kind: "listen" }
   /** Serve what was prepared. @param first of all children: its log is not silent */
   | { readonly kind: "commit"; readonly first: boolean }
   | { readonly kind: "abandon" }
@@ -40,7 +42,7 @@ export type ToChild =
   | { readonly kind: "told"; readonly topic: string; readonly message: unknown };
 
 export type FromChild =
-  /** What was prepared is; or why it could not be. */
+  /** It is done; or why it could not be. */
   | { readonly kind: "ready"; readonly failures: readonly string[] }
   | { readonly kind: "committed" }
   /** A generation has ended here. */

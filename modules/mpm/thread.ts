@@ -108,6 +108,9 @@ class ThreadChild {
       case "prepare":
         await this.prepare(message.config);
         break;
+      case "listen":
+        send({ kind: "ready", failures: await this.child!.open(this.next!) });
+        break;
       case "commit":
         this.commit(message.first);
         break;
@@ -156,7 +159,7 @@ class ThreadChild {
         const ended = (generation: number) => send({ kind: "ended", generation });
         this.child = new Child(loaded, true, ended, () => send({ kind: "full" }));
       }
-      send({ kind: "ready", failures: await this.child.open(loaded) });
+      send({ kind: "ready", failures: [] });
     } catch (error) {
       send({ kind: "ready", failures: [String((error as Error).stack ?? error)] });
     }

@@ -9,6 +9,7 @@ import { MOST_CHILDREN } from "../core/siblings.ts";
 import { childDied } from "../server/hooks.ts";
 import { ChildThread } from "./child_thread.ts";
 import type { Loaded } from "./load.ts";
+import { closeListeners, listeningInodes } from "./listeners.ts";
 import { closeLogs, reopenLogs } from "./logs.ts";
 import type { ChildConfig, FromChild, SharedMemory, ToChild } from "./messages.ts";
 import { planOf } from "./mpm.ts";
@@ -44,6 +45,7 @@ export class Threads implements Children {
   private readonly beats = new Int32Array(new SharedArrayBuffer(4 * MOST_CHILDREN));
   private leader: ChildThread | null = null;
   private ending = false;
+  private opening: Promise<void> = Promise.resolve();
   private look: ReturnType<typeof setInterval> | null = null;
 
   /** @param onFailed no child is left, and none can be started */
@@ -60,7 +62,7 @@ export class Threads implements Children {
     if (taken.length > 0) return taken;
     const { children } = planOf(this.loaded.process);
     const threads = Array.from({ length: children }, () => this.startThread());
-    return distinct((await Promise.all(threads.map((thread) => thread.ready()))).flat());
+    return this.readyToServe(threads);
   }
 
   begin(): void {
@@ -76,7 +78,7 @@ export class Threads implements Children {
     const config = this.configOf(next);
     const asked = this.serving();
     for (const thread of asked) thread.send({ kind: "prepare", config });
-    const failures = distinct((await Promise.all(asked.map((thread) => thread.ready()))).flat());
+    const failures = await this.readyToServe(asked);
     if (this.ending) return ["the server is ending"];
     if (failures.length > 0) {
       for (const thread of asked) thread.send({ kind: "abandon" });
@@ -108,6 +110,24 @@ export class Threads implements Children {
     this.look = null;
     await closeLogs();
     return whole.every((all) => all);
+  }
+
+  /** Waits until they have built what they were told to, and lets them open their listeners. Answers what went wrong. */
+  private async readyToServe(threads: readonly ChildThread[]): Promise<string[]> {
+    const failures = (await Promise.all(threads.map((thread) => thread.ready()))).flat();
+    if (failures.length > 0) return distinct(failures);
+    // One after the other: so it is known which sockets are whose.
+    const opened = this.opening.then(async () => {
+      for (const thread of threads) {
+        const before = listeningInodes();
+        thread.send({ kind: "listen" });
+        failures.push(...(await thread.ready()));
+        for (const inode of listeningInodes()) if (!before.has(inode)) thread.listeners.add(inode);
+      }
+    });
+    this.opening = opened;
+    await opened;
+    return distinct(failures);
   }
 
   /** More children, or fewer, where the new configuration says so. */
@@ -154,7 +174,7 @@ export class Threads implements Children {
     for (;;) {
       const { generation } = this.loaded.process;
       const thread = this.startThread();
-      const failures = await thread.ready();
+      const failures = await this.readyToServe([thread]);
       if (failures.length > 0 || this.ending) {
         for (const failure of failures) this.log("error", `a child cannot start: ${failure}`);
         this.threads.delete(thread);
@@ -228,8 +248,10 @@ export class Threads implements Children {
   /** @param reason "" if it was told to */
   private left(thread: ChildThread, reason: string): void {
     this.threads.delete(thread);
+    if (reason !== "" && !this.ending) void closeListeners(thread.listeners);
     if (reason === "" || !thread.serving) {
       this.endedIn(thread);
+      if (thread.retiring) this.log("info", `child ${thread.seat} has ended, its connections are closed`);
       return;
     }
     this.log("error", `child ${thread.seat} ${reason}${this.ending ? "" : ", another takes its place"}`);

@@ -47,7 +47,7 @@ class Heartbeat implements LbMethod {
   readonly wholeBalancer = true;
   private readonly balancer: ProxyBalancer;
   /** The generation that it knows the tables of. */
-  private process: ProcessRec | null = null;
+  private generation: ProcessRec | null = null;
   /** A heart monitor here; its table changes in place. */
   private monitor: LoadTable | null = null;
   private storage: LoadTable | null = null;
@@ -110,10 +110,10 @@ class Heartbeat implements LbMethod {
   }
 
   private tableOf(r: RequestRec): LoadTable {
-    const { process } = r.server;
-    const { providers, host } = process;
-    if (process !== this.process) {
-      this.process = process;
+    const generation = r.server.process;
+    const { providers, host } = generation;
+    if (generation !== this.generation) {
+      this.generation = generation;
       this.monitor = this.storage = null;
     }
     this.monitor ??= providers.lookup(loadTable, "slotmem") ?? null;
