@@ -18,6 +18,8 @@ export class ChildThread {
   /** What it counted when it was last looked at, and for how many looks it has not counted. */
   beat = 0;
   missed = 0;
+  /** Names of the shared memory that it has. */
+  readonly memories = new Set<string>();
   /** Its listening sockets, where who started it must know them. */
   readonly listeners = new Set<string>();
   /** Generations that it has connections of. */

@@ -3,30 +3,47 @@
  * connections to its listeners, which nobody accepts. Nothing but the system knows which sockets those are: a listener is told
  * by its inode, and closed by its descriptor, by way of a server that takes it over. Can go when the thread's end closes them.
  */
-import { readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { closeSync, openSync, readdirSync, readlinkSync, readSync } from "node:fs";
 import { createServer } from "node:net";
 
 const LISTEN = "0A";
 const STATE = 3;
 const INODE = 9;
+const PIECE_BYTES = 4096;
 
 /** The inodes of the machine's listening sockets; none where they cannot be told, or need not. */
 export function listeningInodes(): Set<string> {
   const found = new Set<string>();
   if (!("Deno" in globalThis)) return found;
   for (const table of ["/proc/net/tcp", "/proc/net/tcp6"]) {
-    let text: string;
     try {
-      text = readFileSync(table, "utf8");
+      readTable(table, found);
     } catch {
-      continue; // not Linux, or no IPv6
-    }
-    for (const line of text.split("\n")) {
-      const fields = line.trim().split(/\s+/);
-      if (fields[STATE] === LISTEN) found.add(fields[INODE]!);
+      // not Linux, or no IPv6
     }
   }
   return found;
+}
+
+/** Listening sockets come first: what follows may be tens of thousands of closed ones. */
+function readTable(table: string, found: Set<string>): void {
+  const fd = openSync(table, "r");
+  const buffer = new Uint8Array(PIECE_BYTES);
+  const decoder = new TextDecoder("latin1");
+  try {
+    let rest = "";
+    for (let read = readSync(fd, buffer); read > 0; read = readSync(fd, buffer)) {
+      const lines = (rest + decoder.decode(buffer.subarray(0, read))).split("\n");
+      rest = lines.pop()!;
+      for (const line of lines) {
+        const fields = line.trim().split(/\s+/);
+        if (fields[STATE] === LISTEN) found.add(fields[INODE]!);
+        else if (fields[0] !== "sl") return;
+      }
+    }
+  } finally {
+    closeSync(fd);
+  }
 }
 
 /** Closes those of these sockets that this program still has. */

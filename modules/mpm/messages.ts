@@ -12,7 +12,8 @@ export interface ChildConfig {
 
 export interface SharedMemory {
   readonly name: string;
-  readonly buffer: SharedArrayBuffer;
+  /** Sent to each child once: Deno 2.9.5 holds something for each time. undefined: it has it. */
+  readonly buffer: SharedArrayBuffer | undefined;
   /** Key → bytes from the beginning. */
   readonly places: ReadonlyMap<string, number>;
 }

@@ -37,6 +37,7 @@ class ThreadSiblings implements Siblings {
   /** Others may come with a reload: it never counts as alone. */
   readonly count = MOST_CHILDREN;
   readonly secret: Uint8Array;
+  private readonly buffers = new Map<string, SharedArrayBuffer>();
   private memories = new Map<string, SharedMemory>();
   private readonly listeners = new Map<string, (message: unknown) => void>();
 
@@ -47,11 +48,11 @@ class ThreadSiblings implements Siblings {
 
   give(memories: readonly SharedMemory[]): void {
     this.memories = new Map(memories.map((memory) => [memory.name, memory]));
+    for (const { name, buffer } of memories) if (buffer !== undefined) this.buffers.set(name, buffer);
   }
 
   memory(name: string): Places {
-    const { buffer, places } = this.memories.get(name)!;
-    return new KnownPlaces(buffer, places);
+    return new KnownPlaces(this.buffers.get(name)!, this.memories.get(name)!.places);
   }
 
   tell(topic: string, message: unknown): void {

@@ -28,9 +28,13 @@ export class ThreadParent extends OnlyChild {
   override readonly index = -1;
   override readonly count = MOST_CHILDREN;
 
-  /** For a child. */
-  snapshot(): SharedMemory[] {
-    return [...this.keepers].map(([name, keeper]) => ({ name, buffer: keeper.buffer, places: keeper.map() }));
+  /** For a child. @param known the memory that it has; what it gets is added */
+  snapshot(known: Set<string>): SharedMemory[] {
+    return [...this.keepers].map(([name, keeper]) => {
+      const buffer = known.has(name) ? undefined : keeper.buffer;
+      known.add(name);
+      return { name, buffer, places: keeper.map() };
+    });
   }
 }
 
@@ -75,9 +79,8 @@ export class Threads implements Children {
     const previous = this.loaded;
     const taken = await probePorts(next.process, previous.process);
     if (taken.length > 0) return taken;
-    const config = this.configOf(next);
     const asked = this.serving();
-    for (const thread of asked) thread.send({ kind: "prepare", config });
+    for (const thread of asked) thread.send({ kind: "prepare", config: this.configOf(next, thread.memories) });
     const failures = await this.readyToServe(asked);
     if (this.ending) return ["the server is ending"];
     if (failures.length > 0) {
@@ -152,18 +155,20 @@ export class Threads implements Children {
       startLog,
       ...(text === undefined ? {} : { text }),
     };
+    const known = new Set<string>();
     const thread = new ChildThread(
       this.options.program!,
       {
         sluiceChild: seat,
         options,
-        config: this.configOf(this.loaded),
+        config: this.configOf(this.loaded, known),
         secret: this.siblings.secret,
         beats: this.beats,
       },
       (message) => this.told(thread, message),
       (reason) => this.left(thread, reason),
     );
+    for (const name of known) thread.memories.add(name);
     thread.generations.add(this.loaded.process.generation);
     this.threads.add(thread);
     return thread;
@@ -300,8 +305,8 @@ export class Threads implements Children {
     return [...this.threads].filter((thread) => thread.serving && !thread.retiring);
   }
 
-  private configOf({ process, read }: Loaded): ChildConfig {
-    return { generation: process.generation, read, memory: this.siblings.snapshot() };
+  private configOf({ process, read }: Loaded, known: Set<string>): ChildConfig {
+    return { generation: process.generation, read, memory: this.siblings.snapshot(known) };
   }
 
   private freeSeat(): number {

@@ -84,6 +84,7 @@ for (const children of [1, 2]) {
       await reload(sluice);
     }
     const late = use(sluice.pid);
+    if (process.env.SHOW) console.log(early, late, served);
     stop = true;
     await Promise.all(load);
     assert.deepEqual(failed, []);
