@@ -141,7 +141,9 @@ test("a port that another server has is refused, although children share theirs"
 });
 
 test("one log program for all children", async () => {
-  await using sluice = await start('StartServers 2\nCustomLog "|/bin/cat >>DIR/access.log" "%U"'.replace("|/bin", "|$/bin"));
+  await using sluice = await start(
+    'StartServers 2\nCustomLog "|/bin/cat >>DIR/access.log" "%U"'.replace("|/bin", "|$/bin"),
+  );
   await sluice.untilLog("children serve");
   await ask(sluice, 10);
   await sluice.untilFile("access.log", /^(\/\n){10}/);
