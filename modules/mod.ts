@@ -49,6 +49,7 @@ export { reverseMapHeaders } from "./proxy/reverse.ts";
 export * from "./proxy/server_state.ts";
 export * from "./proxy/sticky.ts";
 export { proxyTo } from "./proxy/translate.ts";
+export * from "./proxy/tunnel.ts";
 export * from "./proxy/url.ts";
 export * from "./proxy/worker.ts";
 export * from "./proxy/worker_state.ts";

@@ -28,6 +28,7 @@ import logConfig from "./log_config/mod_log_config.ts";
 import mime from "./mime/mod_mime.ts";
 import proxyHcheck from "./proxy_hcheck/mod_proxy_hcheck.ts";
 import proxyHttp from "./proxy_http/mod_proxy_http.ts";
+import proxyWstunnel from "./proxy_wstunnel/mod_proxy_wstunnel.ts";
 import remoteip from "./remoteip/mod_remoteip.ts";
 import rewrite from "./rewrite/mod_rewrite.ts";
 import setenvif from "./setenvif/mod_setenvif.ts";
@@ -55,6 +56,7 @@ export const standardPlugins: readonly Module[] = [
   setenvif,
   headers,
   proxyHttp,
+  proxyWstunnel,
   mime,
   proxyHcheck,
   heartbeat,

@@ -10,7 +10,6 @@ const NOT_YET: Readonly<Record<string, string>> = {
   mod_status: "ExtendedStatus ProxyStatus SeeRequestTail",
   mod_http2: "H2*",
   mod_proxy_connect: "AllowCONNECT",
-  mod_proxy_wstunnel: "ProxyWebsocket*",
   "the core": "RLimit* RegexDefaultOptions MaxRanges MaxRangeOverlaps MaxRangeReversals",
   mod_filter:
     "AddOutputFilterByType FilterDeclare FilterProvider FilterChain FilterProtocol FilterTrace SetOutputFilter SetInputFilter",

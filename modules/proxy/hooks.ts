@@ -8,6 +8,9 @@ import type { ProxyAttempt } from "./attempt.ts";
 import type { ProxyUrl } from "./url.ts";
 import type { ProxyWorker } from "./worker.ts";
 
+/** Whether a ProxyPass rule that matches takes the request: OK or DECLINED if so. Answers at once, no promise. */
+export const checkTrans = runFirst<[r: RequestRec, url: string]>("check_trans");
+
 /** Makes `filename` canonical: "proxy:SCHEME://..." with the path encoded for the backend. Answers OK, DECLINED or a status. */
 export const canonHandler = runFirst<[r: RequestRec, url: string]>("canon_handler");
 

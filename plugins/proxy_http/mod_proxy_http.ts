@@ -32,8 +32,9 @@ function proxyHttpHandler(
   url: ProxyUrl,
   attempt: ProxyAttempt,
 ): Status | Promise<Status> {
-  if (url.scheme === "http") return new Exchange(r, worker, url, attempt).run();
-  if (url.scheme !== "https") return DECLINED;
+  const { scheme } = url;
+  if (scheme === "http" || scheme === "ws") return new Exchange(r, worker, url, attempt).run();
+  if (scheme !== "https" && scheme !== "wss") return DECLINED;
   const client = clientAddress(r.conn);
   const log = r.log;
   log.error("ssl", "AH01961", `SSL Proxy requested for ${r.server.hostname} but not enabled [Hint: SSLProxyEngine]`);
