@@ -34,6 +34,7 @@ import rewrite from "./rewrite/mod_rewrite.ts";
 import setenvif from "./setenvif/mod_setenvif.ts";
 import slotmemPlain from "./slotmem/mod_slotmem_plain.ts";
 import slotmemShm from "./slotmem/mod_slotmem_shm.ts";
+import ssl from "./ssl/mod_ssl.ts";
 import stickyCookie from "./sticky/mod_sticky_cookie.ts";
 import stickyRoute from "./sticky/mod_sticky_route.ts";
 import uniqueId from "./unique_id/mod_unique_id.ts";
@@ -50,6 +51,7 @@ export const standardPlugins: readonly Module[] = [
   ewma,
   hash,
   stickyRoute,
+  ssl,
   stickyCookie,
   env,
   uniqueId,

@@ -133,7 +133,8 @@ export class ConnRec {
   readonly localPort: number;
   /** The virtual hosts of the local address, the default first; never empty. */
   readonly vhosts: readonly ServerRec[];
-  readonly secure: boolean;
+  /** TLS is spoken on it. */
+  secure: boolean;
   /** Requests read so far. */
   keepalives = 0;
   /** The client left. */

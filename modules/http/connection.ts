@@ -21,7 +21,7 @@ import { BodyOut, type ResponseSink } from "./body_out.ts";
 import { connectionTokens } from "./field_value.ts";
 import { HTTP_10, HTTP_11 } from "./head.ts";
 import { dropsConnection, ownConnection, type ResponseProtocol } from "./header_out.ts";
-import { type HttpConfig, type HttpSettings, type ReadTimeout, settingsOf } from "./http_config.ts";
+import { type HttpConfig, type HttpSettings, settingsOf, timeLeft } from "./http_config.ts";
 import { Inbox } from "./inbox.ts";
 import { processRequest, type RequestEnd, refuseRequest } from "./process_request.ts";
 import { readRequest } from "./read_request.ts";
@@ -521,7 +521,7 @@ export class HttpConnection implements SocketOwner, Timeout, BodySource, Respons
     const { headerTimeout, timeoutMs } = this.settings;
     if (this.headStartMs === 0) this.headStartMs = clock.now();
     const used = clock.now() - this.headStartMs;
-    this.armFor(Math.min(timeoutMs, remaining(headerTimeout, used, this.inbox.size)));
+    this.armFor(Math.min(timeoutMs, timeLeft(headerTimeout, used, this.inbox.size)));
   }
 
   /** Time that is used up is not given anew: a client that drips bytes would move its deadline before every tick. */
@@ -538,7 +538,7 @@ export class HttpConnection implements SocketOwner, Timeout, BodySource, Respons
     }
     if (this.bodyStartMs === 0) this.bodyStartMs = clock.now();
     const used = clock.now() - this.bodyStartMs;
-    this.armFor(Math.min(this.settings.timeoutMs, remaining(this.settings.bodyTimeout, used, body.received)));
+    this.armFor(Math.min(this.settings.timeoutMs, timeLeft(this.settings.bodyTimeout, used, body.received)));
   }
 }
 
@@ -563,15 +563,6 @@ class Discard implements BodyConsumer {
   onBodyError(): void {
     this.connection.discarded(false);
   }
-}
-
-/** Milliseconds left of a read time-out after `used`, with `bytes` read; 0 or less: it is used up. */
-function remaining(limit: ReadTimeout, used: number, bytes: number): number {
-  if (limit.initialMs === 0) return Number.MAX_SAFE_INTEGER;
-  let whole = limit.initialMs;
-  if (limit.bytesPerSecond > 0) whole += (bytes / limit.bytesPerSecond) * 1000;
-  if (limit.mostMs > 0) whole = Math.min(whole, limit.mostMs);
-  return whole - used;
 }
 
 /** @param own what the response's own fields say of the connection */

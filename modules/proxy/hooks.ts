@@ -17,6 +17,9 @@ export const canonHandler = runFirst<[r: RequestRec, url: string]>("canon_handle
 /** Chooses balancer and worker for an attempt and fixes its URL. */
 export const preRequest = runFirst<[r: RequestRec, attempt: ProxyAttempt]>("pre_request");
 
+/** Says how to speak TLS to the backend: sets `attempt.tls`. Answers OK, DECLINED (nobody can) or a status. No promise. */
+export const sslBindOutgoing = runFirst<[r: RequestRec, url: ProxyUrl, attempt: ProxyAttempt]>("ssl_bind_outgoing");
+
 /** Speaks to the backend: sends the request and passes the response on. */
 export const schemeHandler = runFirst<[r: RequestRec, worker: ProxyWorker, url: ProxyUrl, attempt: ProxyAttempt]>(
   "scheme_handler",

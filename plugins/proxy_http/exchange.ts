@@ -162,7 +162,7 @@ export class Exchange implements BodyOwner, ResponseWatcher {
 
   private ready(): void {
     const first = this.r.conn.keepalives <= 1 && this.r.getEnv("proxy-initial-not-pooled") !== undefined;
-    const idle = first || this.retried ? null : this.pool.take();
+    const idle = first || this.retried ? null : this.pool.take(this.attempt.tls);
     if (idle !== null) this.send(idle);
     else this.connect();
   }
@@ -172,7 +172,7 @@ export class Exchange implements BodyOwner, ResponseWatcher {
     const timeoutMs = worker.params.connectionTimeoutMs ?? this.timeoutMs;
     const port = url.port || (url.host === worker.host && worker.port) || (defaultPort(url.scheme) ?? 0);
     const buffer = worker.params.receiveBufferSize || this.conf.receiveBufferSize;
-    this.pool.connect(url.host, port, timeoutMs, buffer).then(
+    this.pool.connect(url.host, port, timeoutMs, buffer, this.attempt.tls, this.timeoutMs).then(
       (result) => this.connected(result),
       () => {
         if (this.result !== null) return;
@@ -197,6 +197,11 @@ export class Exchange implements BodyOwner, ResponseWatcher {
       return;
     }
     if (this.result !== null) return;
+    if (result.inHandshake) {
+      this.attempt.failure = failure("tls", "backend", "never", result.cause, result.timedOut);
+      this.finish(proxyError(r, 500, "Error during SSL Handshake with remote server"));
+      return;
+    }
     const { process } = r.conn;
     disableWorker(worker, process.clock.wallUs() / 1000, process.log, result.cause);
     r.log.error(MODULE, "AH01114", `HTTP: failed to make connection to backend: ${worker.host}`, this.r);

@@ -12,12 +12,14 @@ import {
   defineModule,
   getModuleConfig,
   HeaderTable,
+  OK,
   type ProxyAttempt,
   type ProxyUrl,
   type ProxyWorker,
   type RequestRec,
   type Status,
   schemeHandler,
+  sslBindOutgoing,
   UPGRADE,
 } from "../../modules/mod.ts";
 import { tunnelTo } from "./ws_tunnel.ts";
@@ -68,8 +70,11 @@ function wstunnelHandler(
   }
   const protocol = worker.params.upgrade || WEBSOCKET;
   const wanted = r.headersIn.getId(UPGRADE);
-  if (wanted !== undefined && canUpgrade(worker, wanted, protocol)) return tunnelTo(r, worker, url, attempt);
-  r.server.log.info(
+  if (wanted !== undefined && canUpgrade(worker, wanted, protocol)) {
+    const bound = url.scheme === "ws" ? OK : sslBindOutgoing.run(r.server.process.hooks, r, url, attempt);
+    return bound === OK ? tunnelTo(r, worker, url, attempt) : 500;
+  }
+  r.log.info(
     "proxy_wstunnel",
     "AH02900",
     `require upgrade for URL ${url.target} (Upgrade header is ${wanted ?? "missing"}, expecting ${protocol})`,

@@ -98,10 +98,12 @@ async function switchOver(
   const conf = getProxyConfig(r.perDirConfig);
   const { connectionTimeoutMs, timeoutMs, receiveBufferSize } = worker.params;
   const port = url.port || (url.host === worker.host && worker.port) || (defaultPort(url.scheme) ?? 0);
-  const limit = connectionTimeoutMs ?? timeoutMs ?? conf.timeoutMs ?? serverTimeoutMs(r);
+  const ioLimit = timeoutMs ?? conf.timeoutMs ?? serverTimeoutMs(r);
+  const limit = connectionTimeoutMs ?? ioLimit;
   let backend: Awaited<ReturnType<ConnPool["connect"]>>;
   try {
-    backend = await pool.connect(url.host, port, limit, receiveBufferSize || conf.receiveBufferSize);
+    const buffer = receiveBufferSize || conf.receiveBufferSize;
+    backend = await pool.connect(url.host, port, limit, buffer, attempt.tls, ioLimit);
   } catch {
     if (client.gone) return left(attempt);
     attempt.failure = {
@@ -115,8 +117,13 @@ async function switchOver(
   }
   if (!("pool" in backend)) {
     if (client.gone) return left(attempt);
+    if (backend.inHandshake) {
+      const { cause, timedOut } = backend;
+      attempt.failure = { stage: "tls", source: "backend", retry: "never", cause, timedOut };
+      return proxyError(r, 500, "Error during SSL Handshake with remote server");
+    }
     disableWorker(worker, wallMs(r), r.conn.process.log, backend.cause);
-    r.server.log.error("proxy_wstunnel", "AH02452", `failed to make connection to backend: ${worker.host}`, {
+    r.log.error("proxy_wstunnel", "AH02452", `failed to make connection to backend: ${worker.host}`, {
       client: clientAddress(r.conn),
     });
     const { cause, timedOut } = backend;
