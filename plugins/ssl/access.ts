@@ -2,18 +2,9 @@
  * What mod_ssl has to say of each request: whether this connection may ask this host, and what others learn of it.
  * Source: httpd modules/ssl/ssl_engine_kernel.c ssl_hook_ReadReq, ssl_hook_Access, ssl_hook_UserCheck, ssl_hook_Fixup
  */
-import {
-  AUTHORIZATION,
-  clientAddress,
-  DECLINED,
-  OK,
-  type RequestRec,
-  type ServerRec,
-  type Status,
-} from "../../modules/mod.ts";
+import { clientAddress, DECLINED, OK, type RequestRec, type ServerRec, type Status } from "../../modules/mod.ts";
 import type { SslConfig } from "./config.ts";
 import { type SslConn, sslConnOf } from "./connection.ts";
-import { oneLine } from "./names.ts";
 import { sslServerOf } from "./server.ts";
 import { setSslEnv, sslVariable } from "./vars.ts";
 
@@ -89,37 +80,6 @@ export function checkAccess(r: RequestRec, conf: SslConfig): Status {
     client: clientAddress(r.conn),
   });
   return 403;
-}
-
-/** header_parser: FakeBasicAuth, before anybody looks at Authorization. */
-export function fakeBasicAuth(r: RequestRec, conf: SslConfig): Status {
-  if (!conf.options.has("FakeBasicAuth")) return DECLINED;
-  const given = r.headersIn.getId(AUTHORIZATION);
-  if (given !== undefined && /^basic\s/i.test(given)) {
-    const user = decode(given.slice(5).trim()).split(":", 1)[0]!;
-    // Only certificates make such names.
-    if (user.startsWith("/")) {
-      r.log.error("ssl", "AH02035", `Encountered FakeBasicAuth spoof: ${user}`, {
-        client: clientAddress(r.conn),
-      });
-      return 403;
-    }
-    return DECLINED;
-  }
-  const client = sslConnOf(r.conn)?.client;
-  if (client === undefined || client === null) return DECLINED;
-  // The password that htpasswd files for this have. It proves nothing: the certificate did.
-  const value = `Basic ${btoa(`${oneLine(client.fields.subject)}:password`)}`;
-  r.headersIn.setId(AUTHORIZATION, "Authorization", value);
-  return DECLINED;
-}
-
-function decode(text: string): string {
-  try {
-    return atob(text);
-  } catch {
-    return "";
-  }
 }
 
 /** fixups */

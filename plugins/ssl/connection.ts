@@ -34,8 +34,8 @@ export interface SslConn {
   readonly certificate: Certificate;
   /** The client's; null: it has shown none. */
   readonly client: Certificate | null;
-  /** As SSL_CLIENT_VERIFY has it. */
-  readonly verified: "NONE" | "SUCCESS" | "GENEROUS";
+  /** As SSL_CLIENT_VERIFY has it: NONE, SUCCESS, or "FAILED:" and why (optional_no_ca). */
+  readonly verified: string;
 }
 
 const connections = new WeakMap<ConnRec, SslConn>();
@@ -119,7 +119,7 @@ class Handshake implements TlsAcceptor, Timeout {
   }
 
   /** SSLVerifyClient; null: the client may not go on. */
-  private verify(tls: TlsInfo): SslConn["verified"] | null {
+  private verify(tls: TlsInfo): string | null {
     const { verifyClient, verifyDepth } = this.ssl.conf;
     if (verifyClient === "none") return "NONE";
     if (tls.peerChain.length === 0) {
@@ -130,7 +130,7 @@ class Handshake implements TlsAcceptor, Timeout {
     const nowMs = this.conn.process.clock.wallUs() / 1000;
     const wrong = verifyChain(tls.peerChain, this.ssl.roots, verifyDepth, CLIENT_AUTH, nowMs);
     if (wrong === null) return "SUCCESS";
-    if (verifyClient === "optional_no_ca" && wrong.untrustedOnly) return "GENEROUS";
+    if (verifyClient === "optional_no_ca" && wrong.untrustedOnly) return `FAILED:${wrong.text}`;
     this.log("AH02276", `Certificate Verification: Error (${wrong.code}): ${wrong.text}`);
     this.failed("certificate verify failed");
     return null;

@@ -7,15 +7,15 @@ import {
   type CommandContext,
   checkConfig,
   defineModule,
+  exprLookup,
   fixups,
   getModuleConfig,
-  headerParser,
   postReadRequest,
   preConnection,
   splitWords,
   sslBindOutgoing,
 } from "../../modules/mod.ts";
-import { checkAccess, fakeBasicAuth, readRequest, setVariables } from "./access.ts";
+import { checkAccess, readRequest, setVariables } from "./access.ts";
 import { TLS13_SUITES } from "./ciphers.ts";
 import { OPTION_NAMES, type PemAt, type SslConfig, sslSchema, VERIFY_MODES } from "./config.ts";
 import { preConnection as secureConnection } from "./connection.ts";
@@ -23,6 +23,7 @@ import { bindOutgoing, checkOutgoing } from "./outgoing.ts";
 import { certificateTexts, keyText, type PemFile, readPem, readPemDirectory } from "./pem.ts";
 import { parseProtocols } from "./protocols.ts";
 import { buildSslServers } from "./server.ts";
+import { sslVariable } from "./vars.ts";
 
 const NO_EFFECT = "accepted, without effect: ";
 
@@ -88,14 +89,16 @@ const ssl = defineModule({
       "SSL Proxy: CA certificates of the client certificate",
     ),
   ],
-  registerHooks({ hook }) {
+  registerHooks(hooks) {
+    const { hook } = hooks;
+    hooks.provider(exprLookup, "SSL_", (r, rest) => sslVariable(r, `SSL_${rest}`));
+    hooks.provider(exprLookup, "ssl", sslVariable);
     hook(checkConfig, (process) => {
       buildSslServers(process, ssl);
       checkOutgoing(process, ssl);
     });
     hook(preConnection, secureConnection);
     hook(postReadRequest, readRequest, { rank: "reallyFirst" });
-    hook(headerParser, (r) => fakeBasicAuth(r, getModuleConfig(r.perDirConfig, ssl)), { rank: "first" });
     hook(accessChecker, (r) => checkAccess(r, getModuleConfig(r.perDirConfig, ssl)));
     hook(fixups, (r) => setVariables(r, getModuleConfig(r.perDirConfig, ssl)));
     hook(sslBindOutgoing, (r, url, attempt) => bindOutgoing(r, getModuleConfig(r.perDirConfig, ssl), url, attempt));
@@ -250,6 +253,7 @@ function addOption(cmd: CommandContext, word: string): Answer {
   const name = word.slice(sign.length);
   const known = OPTION_NAMES.find((option) => option.toLowerCase() === name.toLowerCase());
   if (known === undefined) return `SSLOptions: Illegal option '${name}'`;
+  if (known === "FakeBasicAuth" && sign !== "-") return "SSLOptions FakeBasicAuth is not supported yet";
   // Words without a sign begin anew once a line.
   const before = (cmd.raw.options as { sign: string }[] | undefined)?.at(-1);
   const goesOn = before !== undefined && cmd.raw.optionsLine === cmd.directive.line;

@@ -57,7 +57,7 @@ function escapeValue(value: string): string {
   return text.replace(/ $/, "\\ ").replace(/[\x00-\x1f\x7f]/g, (c) => `\\${hexByte(c)}`);
 }
 
-/** "/C=DE/O=Org/CN=client" (SSLOptions LegacyDNStringFormat, FakeBasicAuth). */
+/** "/C=DE/O=Org/CN=client" (SSLOptions LegacyDNStringFormat). */
 export function oneLine(name: readonly NameAttribute[]): string {
   const plain = (text: string): string => text.replace(/[^\x20-\x7e]/g, (c) => `\\x${hexByte(c)}`);
   return name.map(({ oid, value }) => `/${SHORT[oid] ?? oid}=${plain(value)}`).join("");

@@ -92,7 +92,7 @@ function variable(conn: SslConn, name: string, legacy: boolean, now: number): st
   if (!name.startsWith("SSL_CLIENT_") || conn.client === null) return null;
   const chain = /^SSL_CLIENT_CERT_CHAIN_(\d+)$/.exec(name);
   if (chain !== null) {
-    const der = tls.peerChain[Number(chain[1])];
+    const der = tls.peerChain[Number(chain[1]) + 1]; // above the client's own
     return der === undefined ? null : pem(der);
   }
   return ofCertificate(conn.client, name.slice(11), legacy, now);
@@ -126,12 +126,13 @@ function ofCertificate({ fields, x509 }: Certificate, part: string, legacy: bool
   }
   const name = /^([SI])_DN_([A-Za-z]+?)(?:_(\d+))?(?:_RAW)?$/.exec(part);
   if (name !== null) return attribute(name[1] === "S" ? fields.subject : fields.issuer, name[2]!, Number(name[3] ?? 0));
-  const san = /^SAN_(Email|DNS)_(\d+)$/.exec(part);
+  const san = /^SAN_(EMAIL|DNS)_(\d+)$/.exec(part.toUpperCase());
   return san === null ? null : (altNames(fields, san[1] === "DNS" ? 2 : 1)[Number(san[2])] ?? null);
 }
 
 function attribute(name: readonly NameAttribute[], part: string, index: number): string | null {
-  const oid = NAME_PARTS[part];
+  // %{...}s and expressions know names in capitals alone.
+  const oid = NAME_PARTS[part === "EMAIL" ? "Email" : part];
   return oid === undefined ? null : (name.filter((entry) => entry.oid === oid)[index]?.value ?? null);
 }
 
@@ -157,7 +158,7 @@ export function setSslEnv(r: RequestRec, conn: SslConn, standard: boolean, certi
   if (!certificates) return;
   set("SSL_SERVER_CERT");
   set("SSL_CLIENT_CERT");
-  if (conn.client !== null) for (let i = 0; i < conn.tls!.peerChain.length; i++) set(`SSL_CLIENT_CERT_CHAIN_${i}`);
+  if (conn.client !== null) for (let i = 0; i + 1 < conn.tls!.peerChain.length; i++) set(`SSL_CLIENT_CERT_CHAIN_${i}`);
 }
 
 /** SSL_CLIENT_S_DN_CN and its like; a second one of a kind has _1 behind it. */

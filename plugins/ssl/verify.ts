@@ -26,6 +26,7 @@ export interface VerifyError {
 }
 
 const NO_ISSUER = error(20, "unable to get local issuer certificate", true);
+const NO_ISSUER_OF_FIRST = error(21, "unable to verify the first certificate", true);
 const NOT_YET_VALID = error(9, "certificate is not yet valid");
 const EXPIRED = error(10, "certificate has expired");
 const SELF_SIGNED = error(18, "self-signed certificate", true);
@@ -85,7 +86,7 @@ function walk(
     if (isIssuer(at, at)) return trusted ? null : above === 0 ? SELF_SIGNED : SELF_SIGNED_IN_CHAIN;
     if (above >= depth) return TOO_LONG;
     const issuer: Certificate | undefined = findIssuer(at, roots) ?? findIssuer(at, sent);
-    if (issuer === undefined) return NO_ISSUER;
+    if (issuer === undefined) return sent.length === 1 ? NO_ISSUER_OF_FIRST : NO_ISSUER;
     // A root of version 1 has no extensions to say that it is an authority; that it is trusted says so.
     const below = issuer.fields.version < 3 && contains(roots, issuer) ? above : authorityDepth(issuer.fields);
     if (below === null) return NO_AUTHORITY;

@@ -330,23 +330,24 @@ test("a reload reads certificates anew; a broken pair changes nothing", async ()
   assert.equal(await shown(), "b.test");
 });
 
-test("what is wrong with certificates, keys and lists is an error of its line, also under -t", async () => {
-  for (const [lines, line, text] of [
-    ["SSLCertificateFile /nowhere.pem", 4, /SSLCertificateFile: file '\/nowhere.pem' does not exist or is empty/],
-    [pair("a", "b"), 5, /AH02565: Certificate and private key from .*a.pem and .*b.key do not match/],
-    [`SSLCertificateFile ${CERTS}/a.pem\nSSLCertificateKeyFile ${CERTS}/encrypted.key`, 5, /AH02564: .*encrypted/],
-    [`SSLCertificateFile ${CERTS}/a.pem`, 4, /Private key not found/],
-    [`SSLCertificateFile ${CERTS}/a.key`, 4, /no certificate in it/],
-    ["", 3, /AH02572: Failed to configure at least one certificate and key/],
-    [`${pair("a")}\nSSLProtocol SSLv4`, 6, /SSLProtocol: Illegal protocol 'SSLv4'/],
-    [`${pair("a")}\nSSLProtocol TLSv1.1 +TLSv1.3`, 6, /leaves one out/],
-    [`${pair("a")}\nSSLCipherSuite NOPE`, 6, /AH01898: Unable to configure permitted SSL ciphers/],
-    [`${pair("a")}\nSSLCipherSuite TLSv1.3 TLS_AES_128_GCM_SHA256`, 6, /leaves out TLS_AES_256_GCM_SHA384/],
-    [`${pair("a")}\nSSLOptions +Nope`, 6, /SSLOptions: Illegal option 'Nope'/],
-    [`${pair("a")}\nSSLUseStapling on`, 6, /SSLUseStapling on is not supported/],
-    [`${pair("a")}\nSSLCARevocationFile /x`, 6, /Invalid command 'SSLCARevocationFile'/],
-    [`SSLProxyEngine on\nSSLProxyMachineCertificateFile ${CERTS}/client.pem`, 5, /there is no private key/],
-  ] as const) {
+// What is wrong with certificates, keys and lists is an error of its line.
+for (const [lines, line, text] of [
+  ["SSLCertificateFile /nowhere.pem", 4, /SSLCertificateFile: file '\/nowhere.pem' does not exist or is empty/],
+  [pair("a", "b"), 5, /AH02565: Certificate and private key from .*a.pem and .*b.key do not match/],
+  [`SSLCertificateFile ${CERTS}/a.pem\nSSLCertificateKeyFile ${CERTS}/encrypted.key`, 5, /AH02564: .*encrypted/],
+  [`SSLCertificateFile ${CERTS}/a.pem`, 4, /Private key not found/],
+  [`SSLCertificateFile ${CERTS}/a.key`, 4, /no certificate in it/],
+  ["", 3, /AH02572: Failed to configure at least one certificate and key/],
+  [`${pair("a")}\nSSLProtocol SSLv4`, 6, /SSLProtocol: Illegal protocol 'SSLv4'/],
+  [`${pair("a")}\nSSLProtocol TLSv1.1 +TLSv1.3`, 6, /leaves one out/],
+  [`${pair("a")}\nSSLCipherSuite NOPE`, 6, /AH01898: Unable to configure permitted SSL ciphers/],
+  [`${pair("a")}\nSSLCipherSuite TLSv1.3 TLS_AES_128_GCM_SHA256`, 6, /leaves out TLS_AES_256_GCM_SHA384/],
+  [`${pair("a")}\nSSLOptions +Nope`, 6, /SSLOptions: Illegal option 'Nope'/],
+  [`${pair("a")}\nSSLUseStapling on`, 6, /SSLUseStapling on is not supported/],
+  [`${pair("a")}\nSSLCARevocationFile /x`, 6, /Invalid command 'SSLCARevocationFile'/],
+  [`SSLProxyEngine on\nSSLProxyMachineCertificateFile ${CERTS}/client.pem`, 5, /there is no private key/],
+] as const) {
+  test(`-t: ${text.source}`, async () => {
     const own = await runSluice(`Listen 127.0.0.1:PORT\n<VirtualHost *:PORT>\nSSLEngine on\n${lines}\n</VirtualHost>`, {
       args: ["-t"],
     });
@@ -355,5 +356,5 @@ test("what is wrong with certificates, keys and lists is an error of its line, a
     // One line more: ErrorLog, in front.
     assert.match(own.stderr, new RegExp(`on line ${line + 1} of|:${line + 1}:`), String(text));
     await own.stop();
-  }
-});
+  });
+}

@@ -105,7 +105,7 @@ test("SSLProxyVerify require wants a chain to an authority that is named", async
   const port = sluice.ports[1]!;
   assert.equal((await fetchOnce(port, "/good/x")).status, 200);
   assert.equal((await fetchOnce(port, "/stranger/x")).status, 500);
-  await sluice.untilLog("AH02039: Certificate Verification: Error (20): unable to get local issuer certificate");
+  await sluice.untilLog("AH02039: Certificate Verification: Error (21): unable to verify the first certificate");
 });
 
 test("in a balancer a member whose handshake fails is 500, and in error from then on", async () => {
