@@ -14,12 +14,13 @@ import {
   preConnection,
   splitWords,
   sslBindOutgoing,
+  workerTls,
 } from "../../modules/mod.ts";
 import { checkAccess, readRequest, setVariables } from "./access.ts";
 import { TLS13_SUITES } from "./ciphers.ts";
 import { OPTION_NAMES, type PemAt, type SslConfig, sslSchema, VERIFY_MODES } from "./config.ts";
 import { preConnection as secureConnection } from "./connection.ts";
-import { bindOutgoing, checkOutgoing } from "./outgoing.ts";
+import { bindOutgoing, checkOutgoing, tlsOfWorker } from "./outgoing.ts";
 import { certificateTexts, keyText, type PemFile, readPem, readPemDirectory } from "./pem.ts";
 import { parseProtocols } from "./protocols.ts";
 import { buildSslServers } from "./server.ts";
@@ -93,6 +94,9 @@ const ssl = defineModule({
     const { hook } = hooks;
     hooks.provider(exprLookup, "SSL_", (r, rest) => sslVariable(r, `SSL_${rest}`));
     hooks.provider(exprLookup, "ssl", sslVariable);
+    hooks.provider(workerTls, "ssl", (server, worker) =>
+      tlsOfWorker(server, getModuleConfig(server.config, ssl), worker),
+    );
     hook(checkConfig, (process) => {
       buildSslServers(process, ssl);
       checkOutgoing(process, ssl);

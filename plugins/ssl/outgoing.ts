@@ -18,7 +18,9 @@ import {
   type ProcessRec,
   type ProxyAttempt,
   type ProxyUrl,
+  type ProxyWorker,
   type RequestRec,
+  type ServerRec,
   type Status,
   type TlsClientOptions,
   type TlsInfo,
@@ -57,15 +59,24 @@ export function bindOutgoing(r: RequestRec, conf: SslConfig, url: ProxyUrl, atte
     );
     return 500;
   }
-  let scope = scopes.get(conf);
-  if (scope === undefined) {
-    scope = makeScope(r.server.process, conf);
-    scopes.set(conf, scope);
-  }
+  const scope = scopeOf(r.server.process, conf);
   const clientHost = getProxyConfig(r.perDirConfig).preserveHost ? r.headersIn.getId(HOST) : undefined;
   const name = (clientHost === undefined ? url.host : hostName(clientHost)).toLowerCase();
   attempt.tls = identity(scope, name);
   return OK;
+}
+
+/** For `worker_tls`. */
+export function tlsOfWorker(server: ServerRec, conf: SslConfig, worker: ProxyWorker): BackendTls | null {
+  return conf.proxyEngine ? identity(scopeOf(server.process, conf), worker.host.toLowerCase()) : null;
+}
+
+function scopeOf(process: ProcessRec, conf: SslConfig): Scope {
+  const known = scopes.get(conf);
+  if (known !== undefined) return known;
+  const scope = makeScope(process, conf);
+  scopes.set(conf, scope);
+  return scope;
 }
 
 function identity(scope: Scope, name: string): Identity {

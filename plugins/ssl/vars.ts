@@ -92,10 +92,17 @@ function variable(conn: SslConn, name: string, legacy: boolean, now: number): st
   if (!name.startsWith("SSL_CLIENT_") || conn.client === null) return null;
   const chain = /^SSL_CLIENT_CERT_CHAIN_(\d+)$/.exec(name);
   if (chain !== null) {
-    const der = tls.peerChain[Number(chain[1]) + 1]; // above the client's own
+    const der = sentChain(conn)[Number(chain[1])];
     return der === undefined ? null : pem(der);
   }
   return ofCertificate(conn.client, name.slice(11), legacy, now);
+}
+
+/** What the client sent behind its own certificate. Bun shows the trusted authority, too, that it found behind that. */
+function sentChain(conn: SslConn): readonly Uint8Array[] {
+  const chain = conn.tls!.peerChain.slice(1);
+  const isRoot = (der: Uint8Array) => conn.ssl.roots.some(({ x509 }) => pem(x509.raw) === pem(der));
+  return chain.filter((der) => !isRoot(der));
 }
 
 /** @param part what follows SSL_CLIENT_ or SSL_SERVER_ */
@@ -158,7 +165,7 @@ export function setSslEnv(r: RequestRec, conn: SslConn, standard: boolean, certi
   if (!certificates) return;
   set("SSL_SERVER_CERT");
   set("SSL_CLIENT_CERT");
-  if (conn.client !== null) for (let i = 0; i + 1 < conn.tls!.peerChain.length; i++) set(`SSL_CLIENT_CERT_CHAIN_${i}`);
+  if (conn.client !== null) for (let i = 0; i < sentChain(conn).length; i++) set(`SSL_CLIENT_CERT_CHAIN_${i}`);
 }
 
 /** SSL_CLIENT_S_DN_CN and its like; a second one of a kind has _1 behind it. */

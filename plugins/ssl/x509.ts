@@ -55,15 +55,12 @@ export function parseCertificate(der: Uint8Array): CertificateFields {
     version = single(fields[0].body).body[0]! + 1;
     fields.shift();
   }
-  const [serial, , issuer, validity, subject, spki, ...rest] = fields as [
-    Element,
-    Element,
-    Element,
-    Element,
-    Element,
-    Element,
-    ...Element[],
-  ];
+  const [serial, signature, issuer, validity, subject, spki] = fields;
+  if (serial === undefined || signature === undefined || issuer === undefined) throw new Error("DER: cut short");
+  if (validity === undefined || subject === undefined || spki === undefined) throw new Error("DER: cut short");
+  // RFC 5280 section 4.1.1.2: what is signed says how, too. Deno does not compare.
+  if (hex(signature.whole) !== hex(algorithm.whole)) throw new Error("two signature algorithms");
+  const rest = fields.slice(6);
   const [notBefore, notAfter] = children(validity.body) as [Element, Element];
   const extensions = new Map<string, Extension>();
   const list = rest.find((element) => element.tag === EXTENSIONS);

@@ -1,11 +1,12 @@
 /** TLS to backends, through the whole program: what is checked, what is shown, and which connections are shared. */
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
+import { readFileSync } from "node:fs";
 import { after, before, test } from "node:test";
 import { freePort } from "../support/backend.ts";
 import { connectClient, fetchOnce } from "../support/client.ts";
 import { type Sluice, startSluice } from "../support/sluice.ts";
-import { CERTS, pem, startTlsBackend, type TlsBackend } from "../support/tls.ts";
+import { askTls, CERTS, pem, startTlsBackend, type TlsBackend } from "../support/tls.ts";
 
 let good: TlsBackend;
 let asking: TlsBackend;
@@ -210,3 +211,36 @@ for (const path of ["/echo/", "/raw/"]) {
     await client.untilClosed();
   });
 }
+
+test("the tutorial's configuration (test/conf/6-tls.conf) serves, with certificates and backends that are there", async () => {
+  const text = readFileSync(new URL("../conf/6-tls.conf", import.meta.url), "utf8")
+    .replaceAll("443", "PORT")
+    .replace(/8PORT/g, "8443")
+    .replace(/\/etc\/ssl\/certs\/example.com.chain.crt/, `${CERTS}/ca.pem`)
+    .replace(/\/etc\/ssl\/certs\/example.com.crt/, `${CERTS}/a.pem`)
+    .replace(/\/etc\/ssl\/private\/example.com.key/, `${CERTS}/a.key`)
+    .replace(/192\.168\.1\.[23]:8443/g, at(good))
+    .replace(/192\.168\.1\.4:8443/, at(asking));
+  await using own = await startSluice(text);
+  const answer = await askTls(own.port, "www.example.com", { target: "/x" });
+  assert.match(answer, /^HTTP\/1.1 200 [\s\S]*\/x Host: 127\.0\.0\.1:\d+ #\d+ nobody$/);
+});
+
+test("health checks of https:// members speak TLS, and hold a bad certificate against them", async () => {
+  await using own = await startSluice(`
+    Listen 127.0.0.1:PORT
+    LogLevel info
+    SSLProxyEngine on
+    <Proxy "balancer://app">
+      BalancerMember "https://${at(stranger)}" hcmethod=GET hcinterval=100ms
+      BalancerMember "https://${at(good)}" hcmethod=GET hcinterval=100ms
+    </Proxy>
+    ProxyPass "/" "balancer://app/"
+  `);
+  await own.untilLog(/Health check DISABLING https:\/\/localhost/);
+  const seen = good.connections;
+  await own.untilLog(/AH02411[\s\S]*AH02411/);
+  assert.ok(good.connections >= seen);
+  for (let i = 0; i < 3; i++) assert.equal((await fetchOnce(own.port, "/x")).status, 200);
+  assert.doesNotMatch(own.errorLog, new RegExp(`DISABLING https://${at(good)}`));
+});
