@@ -56,7 +56,8 @@ function wantsUpgrade(r: RequestRec, url: string): Status {
 }
 
 function isWebSocket(url: string): boolean {
-  return /^wss?:/i.test(url);
+  // The first letter tells nearly all URLs apart.
+  return (url.charCodeAt(0) | 32) === 0x77 && /^wss?:/i.test(url);
 }
 
 function wstunnelHandler(

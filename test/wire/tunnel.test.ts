@@ -38,6 +38,10 @@ before(async () => {
       ProxySet stickysession=S
     </Proxy>
     ProxyPass "/bal/" "balancer://app/"
+    ProxyPass "/whole/" "ws://${backend.authority}/whole/" timeout=30
+    <Location "/whole/">
+      SetEnv proxy-nohalfclose 1
+    </Location>
     <Location "/raw/">
       ProxyWebsocketFallbackToProxyHttp Off
       ProxyPass "ws://${backend.authority}/raw/"
@@ -108,6 +112,16 @@ test("the backend's FIN is passed on, and the client may still send", async () =
   client.end();
   await backend.until(() => lastConnection().tunnelled === "after" && lastConnection().ended, "what came after");
   await client.untilClosed();
+});
+
+test("proxy-nohalfclose: the end of one side is the end", async () => {
+  const gate = new Gate();
+  await using client = await opened("/whole/x", [early, SWITCH, tunnel(), gate.step, "nobody hears this"]);
+  client.end();
+  await client.untilEnded();
+  await lastConnection().untilEnded();
+  assert.equal(client.tunnelled, "");
+  gate.open();
 });
 
 test("a place in the pool is held as long as the tunnel, and its connection is used by nobody after", async () => {
