@@ -2,7 +2,16 @@
  * What mod_ssl has to say of each request: whether this connection may ask this host, and what others learn of it.
  * Source: httpd modules/ssl/ssl_engine_kernel.c ssl_hook_ReadReq, ssl_hook_Access, ssl_hook_UserCheck, ssl_hook_Fixup
  */
-import { clientAddress, DECLINED, OK, type RequestRec, type ServerRec, type Status } from "../../modules/mod.ts";
+import {
+  type AuthzCheck,
+  type AuthzProvider,
+  clientAddress,
+  DECLINED,
+  OK,
+  type RequestRec,
+  type ServerRec,
+  type Status,
+} from "../../modules/mod.ts";
 import type { SslConfig } from "./config.ts";
 import { type SslConn, sslConnOf } from "./connection.ts";
 import { sslServerOf } from "./server.ts";
@@ -80,6 +89,20 @@ export function checkAccess(r: RequestRec, conf: SslConfig): Status {
     client: clientAddress(r.conn),
   });
   return 403;
+}
+
+/** Require ssl */
+export const requireSsl: AuthzProvider = withoutArguments("ssl", (r) => r.conn.secure);
+
+/** Require ssl-verify-client */
+export const requireVerified: AuthzProvider = withoutArguments(
+  "ssl-verify-client",
+  (r) => sslConnOf(r.conn)?.verified === "SUCCESS",
+);
+
+function withoutArguments(name: string, holds: (r: RequestRec) => boolean): AuthzProvider {
+  const check: AuthzCheck = (r) => (holds(r) ? "granted" : "denied");
+  return { parse: (args) => (args.trim() === "" ? check : `'Require ${name}' does not take arguments`) };
 }
 
 /** fixups */

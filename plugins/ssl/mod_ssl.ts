@@ -4,6 +4,7 @@
  */
 import {
   accessChecker,
+  authz,
   type CommandContext,
   checkConfig,
   defineModule,
@@ -16,7 +17,7 @@ import {
   sslBindOutgoing,
   workerTls,
 } from "../../modules/mod.ts";
-import { checkAccess, readRequest, setVariables } from "./access.ts";
+import { checkAccess, readRequest, requireSsl, requireVerified, setVariables } from "./access.ts";
 import { TLS13_SUITES } from "./ciphers.ts";
 import { OPTION_NAMES, type PemAt, type SslConfig, sslSchema, VERIFY_MODES } from "./config.ts";
 import { preConnection as secureConnection } from "./connection.ts";
@@ -94,6 +95,8 @@ const ssl = defineModule({
     const { hook } = hooks;
     hooks.provider(exprLookup, "SSL_", (r, rest) => sslVariable(r, `SSL_${rest}`));
     hooks.provider(exprLookup, "ssl", sslVariable);
+    hooks.provider(authz, "ssl", requireSsl);
+    hooks.provider(authz, "ssl-verify-client", requireVerified);
     hooks.provider(workerTls, "ssl", (server, worker) =>
       tlsOfWorker(server, getModuleConfig(server.config, ssl), worker),
     );

@@ -56,7 +56,7 @@ before(async () => {
       ProxyPass "/" "${backend.url}/b/"
     </VirtualHost>
     ${verifying("PORT2", "require")}
-    ${verifying("PORT3", "optional")}
+    ${verifying("PORT3", "optional", '<Location "/proved/">\nRequire ssl-verify-client\n</Location>\n<Location "/tls/">\nRequire ssl\n</Location>')}
     ${verifying("PORT4", "optional_no_ca")}
     ${verifying("PORT5", "require", "SSLVerifyDepth 2")}
     <VirtualHost *:PORT6>
@@ -186,6 +186,13 @@ test("SSLVerifyClient: who may ask", async () => {
   }
   await sluice.untilLog(/AH02276: Certificate Verification: Error \(22\): certificate chain too long/);
   await sluice.untilLog(/AH02008: SSL library error in handshake \(server a.test\)/);
+});
+
+test("Require ssl, Require ssl-verify-client", async () => {
+  const ask = (target: string, options = {}) => askTls(sluice.ports[2]!, "a.test", { target, ...options });
+  assert.match(await ask("/tls/x"), /^HTTP\/1.1 200 /);
+  assert.match(await ask("/proved/x"), /^HTTP\/1.1 403 /);
+  assert.match(await ask("/proved/x", identity("client")), /^HTTP\/1.1 200 /);
 });
 
 test("a session is resumed, and does not make a certificate better than it is", async () => {
