@@ -2,7 +2,16 @@
  * What a plugin may import.
  */
 export { z } from "zod";
-export { ConfigError, type Directive, errorAt, splitWords, takeWord, type Word } from "./config/directive.ts";
+export {
+  ConfigError,
+  configError,
+  type Directive,
+  errorAt,
+  splitWords,
+  takeWord,
+  type Word,
+} from "./config/directive.ts";
+export { mergeRaw } from "./config/merge.ts";
 export { compileRegex, matchGroups, namedGroups } from "./config/regex.ts";
 export * from "./core/brigade.ts";
 export * from "./core/bytes.ts";
@@ -26,7 +35,7 @@ export { connectionCount } from "./http/connection.ts";
 export * from "./http/field_value.ts";
 export * from "./http/head.ts";
 export * from "./http/host.ts";
-export { default as http } from "./http/mod_http.ts";
+export { default as http, handshakeTimeLeft } from "./http/mod_http.ts";
 export { internalRedirect } from "./http/process_request.ts";
 export * from "./http/response_head.ts";
 export * from "./net/datagram.ts";
@@ -49,11 +58,13 @@ export { reverseMapHeaders } from "./proxy/reverse.ts";
 export * from "./proxy/server_state.ts";
 export * from "./proxy/sticky.ts";
 export { proxyTo } from "./proxy/translate.ts";
+export * from "./proxy/tunnel.ts";
 export * from "./proxy/url.ts";
 export * from "./proxy/worker.ts";
 export * from "./proxy/worker_state.ts";
 export * from "./proxy/worker_url.ts";
 export * from "./server/auth.ts";
+export { serveConnection } from "./server/connection.ts";
 export * from "./server/expr.ts";
 export * from "./server/expr_subject.ts";
 export { compileGlob } from "./server/glob.ts";
@@ -65,6 +76,7 @@ export * from "./server/remote_host.ts";
 export * from "./server/server_name.ts";
 export * from "./server/timeouts.ts";
 export { defaultPort, escapeUri, hasControlOrSpace } from "./server/uri.ts";
+export { vhostNamed } from "./server/vhost.ts";
 export * from "./slotmem/slotmem.ts";
 export * from "./slotmem/struct.ts";
 export * from "./watchdog/hooks.ts";

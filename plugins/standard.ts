@@ -28,11 +28,13 @@ import logConfig from "./log_config/mod_log_config.ts";
 import mime from "./mime/mod_mime.ts";
 import proxyHcheck from "./proxy_hcheck/mod_proxy_hcheck.ts";
 import proxyHttp from "./proxy_http/mod_proxy_http.ts";
+import proxyWstunnel from "./proxy_wstunnel/mod_proxy_wstunnel.ts";
 import remoteip from "./remoteip/mod_remoteip.ts";
 import rewrite from "./rewrite/mod_rewrite.ts";
 import setenvif from "./setenvif/mod_setenvif.ts";
 import slotmemPlain from "./slotmem/mod_slotmem_plain.ts";
 import slotmemShm from "./slotmem/mod_slotmem_shm.ts";
+import ssl from "./ssl/mod_ssl.ts";
 import stickyCookie from "./sticky/mod_sticky_cookie.ts";
 import stickyRoute from "./sticky/mod_sticky_route.ts";
 import uniqueId from "./unique_id/mod_unique_id.ts";
@@ -49,12 +51,14 @@ export const standardPlugins: readonly Module[] = [
   ewma,
   hash,
   stickyRoute,
+  ssl,
   stickyCookie,
   env,
   uniqueId,
   setenvif,
   headers,
   proxyHttp,
+  proxyWstunnel,
   mime,
   proxyHcheck,
   heartbeat,

@@ -2,7 +2,8 @@
  * Directives of httpd that sluice has not, so that the error can say more than "misspelled".
  */
 const NOT_YET: Readonly<Record<string, string>> = {
-  mod_ssl: "SSL* SSLProxy*",
+  "mod_ssl's revocation, stapling and SRP, and its use of OpenSSL itself":
+    "SSLCARevocation* SSLProxyCARevocation* SSLStapling* SSLOCSP* SSLSRP* SSLOpenSSLConfCmd SSLSessionTicketKeyFile SSLRequire SSLRenegBufferSize",
   mod_authz_core: "<AuthzProviderAlias",
   mod_authn_core: "<AuthnProviderAlias",
   mod_auth_digest: "AuthDigest*",
@@ -10,7 +11,6 @@ const NOT_YET: Readonly<Record<string, string>> = {
   mod_status: "ExtendedStatus ProxyStatus SeeRequestTail",
   mod_http2: "H2*",
   mod_proxy_connect: "AllowCONNECT",
-  mod_proxy_wstunnel: "ProxyWebsocket*",
   "the core": "RLimit* RegexDefaultOptions MaxRanges MaxRangeOverlaps MaxRangeReversals",
   mod_filter:
     "AddOutputFilterByType FilterDeclare FilterProvider FilterChain FilterProtocol FilterTrace SetOutputFilter SetInputFilter",

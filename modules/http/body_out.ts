@@ -5,10 +5,10 @@
 import { type Brigade, EOS, FLUSH } from "../core/brigade.ts";
 import type { Bytes } from "../core/bytes.ts";
 import { passThroughFilters } from "../core/filter.ts";
-import type { RequestRec, ResponseOut, ResponseWatcher } from "../core/records.ts";
+import type { RequestRec, ResponseOut, ResponseWatcher, UpgradedClient } from "../core/records.ts";
 import { hasNoBody, type Status } from "../core/status.ts";
 import { HeaderTable, TRANSFER_ENCODING } from "../core/table.ts";
-import type { Socket } from "../net/socket.ts";
+import type { Socket, SocketOwner } from "../net/socket.ts";
 import { insertErrorFilter, insertFilter } from "../server/hooks.ts";
 import { chunkHeader, LAST_CHUNK } from "./chunked.ts";
 import { sendErrorResponse } from "./error_response.ts";
@@ -27,6 +27,8 @@ export interface ResponseSink {
   blocked(): void;
   /** The last byte was written, or the response was given up. */
   responseEnded(cutShort: boolean): void;
+  /** What follows on the connection is no HTTP. */
+  upgrade(owner: SocketOwner): UpgradedClient;
 }
 
 export class BodyOut implements ResponseOut {
@@ -154,6 +156,12 @@ export class BodyOut implements ResponseOut {
     if (this.ended) return;
     if (this.started && this.head !== "" && this.r.bytesSent === 0) this.send(this.takeHead());
     this.finish(true);
+  }
+
+  upgrade(owner: SocketOwner): UpgradedClient {
+    this.started = this.ended = true;
+    this.watcher = null;
+    return this.sink.upgrade(owner);
   }
 
   /** The client left. */

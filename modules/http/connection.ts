@@ -4,13 +4,14 @@
  *
  *   waiting ── first byte ──▶ head ── complete ──▶ busy ──▶ (rest of the body discarded) ──▶ waiting
  *      │                       │                    │
- *      └───────────────────────┴──▶ lingering ◀─────┘──▶ closed
+ *      └───────────────────────┴──▶ lingering ◀─────┤──▶ closed
+ *                                                   └──▶ upgraded: its bytes are somebody else's
  */
 import type { Bytes } from "../core/bytes.ts";
 import type { Timeout } from "../core/clock.ts";
 import { KNOWN_METHODS } from "../core/method.ts";
 import { getModuleConfig, type Module } from "../core/module.ts";
-import type { BodyConsumer, ConnRec, ProcessRec, RequestRec } from "../core/records.ts";
+import type { BodyConsumer, ConnRec, ProcessRec, RequestRec, UpgradedClient } from "../core/records.ts";
 import { OK, type Status } from "../core/status.ts";
 import { CONNECTION, KEEP_ALIVE, VIA } from "../core/table.ts";
 import type { Socket, SocketError, SocketOwner } from "../net/socket.ts";
@@ -20,7 +21,7 @@ import { BodyOut, type ResponseSink } from "./body_out.ts";
 import { connectionTokens } from "./field_value.ts";
 import { HTTP_10, HTTP_11 } from "./head.ts";
 import { dropsConnection, ownConnection, type ResponseProtocol } from "./header_out.ts";
-import { type HttpConfig, type HttpSettings, type ReadTimeout, settingsOf } from "./http_config.ts";
+import { type HttpConfig, type HttpSettings, settingsOf, timeLeft } from "./http_config.ts";
 import { Inbox } from "./inbox.ts";
 import { processRequest, type RequestEnd, refuseRequest } from "./process_request.ts";
 import { readRequest } from "./read_request.ts";
@@ -31,7 +32,7 @@ const DISCARD_BYTES = 262_144;
 /** How long a closed connection waits for the client to take the last response. Source: httpd, SECONDS_TO_LINGER is 30, and 2 between reads */
 const LINGER_MS = 2000;
 
-type Phase = "waiting" | "head" | "busy" | "discarding" | "lingering" | "closed";
+type Phase = "waiting" | "head" | "busy" | "discarding" | "lingering" | "upgraded" | "closed";
 
 /** process_connection: takes over the socket. */
 export function serveHttp(conn: ConnRec, socket: Socket): Status {
@@ -98,6 +99,8 @@ export class HttpConnection implements SocketOwner, Timeout, BodySource, Respons
   private responseDone = false;
   /** A request is being started: what ends meanwhile is seen by the loop of `drive`. */
   private driving = false;
+  /** Who has the bytes after an upgrade. */
+  private tunnel: SocketOwner | null = null;
 
   constructor(conn: ConnRec, socket: Socket) {
     this.conn = conn;
@@ -145,6 +148,9 @@ export class HttpConnection implements SocketOwner, Timeout, BodySource, Respons
       case "discarding":
         this.takeBody(bytes, start, end);
         break;
+      case "upgraded":
+        this.tunnel!.onData(bytes, start, end);
+        break;
       default: // what comes after a close is nobody's
     }
   }
@@ -152,11 +158,16 @@ export class HttpConnection implements SocketOwner, Timeout, BodySource, Respons
   onDrain(): void {
     if (this.phase === "lingering") this.conn.process.wheel.arm(this, LINGER_MS);
     else if (this.phase === "busy") this.armBody();
+    else if (this.phase === "upgraded") this.tunnel!.onDrain();
     this.out?.watcher?.onClientDrain();
   }
 
   onEnd(): void {
     this.inputEnded = true;
+    if (this.phase === "upgraded") {
+      this.tunnel!.onEnd();
+      return;
+    }
     if (this.phase === "busy" || this.phase === "discarding") {
       // A client may send FIN behind its request and wait for the answer.
       if (this.inbox.isEmpty) this.body?.fail(400, "the client closed in the middle of the body");
@@ -166,13 +177,14 @@ export class HttpConnection implements SocketOwner, Timeout, BodySource, Respons
     this.linger();
   }
 
-  onClose(_error: SocketError | null): void {
+  onClose(error: SocketError | null): void {
     const was = this.phase;
     this.phase = "closed";
     this.conn.process.wheel.disarm(this);
     open.delete(this);
     checkDrained(this.conn.process);
     this.inbox.clear();
+    if (was === "upgraded") this.tunnel!.onClose(error);
     if (was !== "busy") return;
     this.conn.aborted = true;
     this.body?.fail(400, "the client left");
@@ -338,7 +350,10 @@ export class HttpConnection implements SocketOwner, Timeout, BodySource, Respons
       if (body.ended) this.bodyEnded(body);
       else if (!body.failed) this.armBody();
     }
-    if (at < end) this.stash(bytes, at, end);
+    if (at >= end) return;
+    // The end of the body may have been what an upgrade waited for.
+    if (this.tunnel !== null) this.tunnel.onData(bytes, at, end);
+    else this.stash(bytes, at, end);
   }
 
   /** Keeps what is not wanted yet, and reads no more until it is. */
@@ -470,6 +485,19 @@ export class HttpConnection implements SocketOwner, Timeout, BodySource, Respons
     this.drive();
   }
 
+  upgrade(owner: SocketOwner): UpgradedClient {
+    const { inbox, socket } = this;
+    const early = inbox.bytes === null ? null : (inbox.bytes.subarray(inbox.start, inbox.end) as Bytes);
+    this.phase = "upgraded";
+    this.conn.closing = true;
+    this.conn.process.wheel.disarm(this);
+    this.tunnel = owner;
+    this.body = this.out = null;
+    inbox.clear();
+    socket.pause();
+    return { socket, early, ended: this.inputEnded };
+  }
+
   // Ends
 
   /** Sends FIN and reads on for a while: a reset would take the last response with it. */
@@ -493,7 +521,7 @@ export class HttpConnection implements SocketOwner, Timeout, BodySource, Respons
     const { headerTimeout, timeoutMs } = this.settings;
     if (this.headStartMs === 0) this.headStartMs = clock.now();
     const used = clock.now() - this.headStartMs;
-    this.armFor(Math.min(timeoutMs, remaining(headerTimeout, used, this.inbox.size)));
+    this.armFor(Math.min(timeoutMs, timeLeft(headerTimeout, used, this.inbox.size)));
   }
 
   /** Time that is used up is not given anew: a client that drips bytes would move its deadline before every tick. */
@@ -510,7 +538,7 @@ export class HttpConnection implements SocketOwner, Timeout, BodySource, Respons
     }
     if (this.bodyStartMs === 0) this.bodyStartMs = clock.now();
     const used = clock.now() - this.bodyStartMs;
-    this.armFor(Math.min(this.settings.timeoutMs, remaining(this.settings.bodyTimeout, used, body.received)));
+    this.armFor(Math.min(this.settings.timeoutMs, timeLeft(this.settings.bodyTimeout, used, body.received)));
   }
 }
 
@@ -535,15 +563,6 @@ class Discard implements BodyConsumer {
   onBodyError(): void {
     this.connection.discarded(false);
   }
-}
-
-/** Milliseconds left of a read time-out after `used`, with `bytes` read; 0 or less: it is used up. */
-function remaining(limit: ReadTimeout, used: number, bytes: number): number {
-  if (limit.initialMs === 0) return Number.MAX_SAFE_INTEGER;
-  let whole = limit.initialMs;
-  if (limit.bytesPerSecond > 0) whole += (bytes / limit.bytesPerSecond) * 1000;
-  if (limit.mostMs > 0) whole = Math.min(whole, limit.mostMs);
-  return whole - used;
 }
 
 /** @param own what the response's own fields say of the connection */

@@ -10,9 +10,30 @@ import { Buffer } from "node:buffer";
 import { lookup as dnsLookup, lookupService } from "node:dns";
 import { lstat, unlink } from "node:fs/promises";
 import net from "node:net";
+import type tls from "node:tls";
 import type { Bytes } from "../core/bytes.ts";
+import { type ClientHello, PLAIN_HTTP } from "./client_hello.ts";
 import { openDatagram } from "./node_datagram.ts";
-import type { ConnectOptions, Listener, Socket, SocketError, SocketHost, SocketOwner } from "./socket.ts";
+import {
+  NodeTlsServer,
+  readClientHello,
+  startBelow,
+  startTlsClient,
+  stopBelow,
+  tlsInfo,
+  tlsLimits,
+} from "./node_tls.ts";
+import type {
+  ConnectOptions,
+  Listener,
+  Socket,
+  SocketError,
+  SocketHost,
+  SocketOwner,
+  TlsAcceptor,
+  TlsClientOptions,
+  TlsInfo,
+} from "./socket.ts";
 
 const onDeno = "Deno" in globalThis;
 
@@ -29,6 +50,9 @@ interface RawSocket extends net.Socket {
   ours: NodeSocket;
 }
 
+/** The peer closed before TLS was set up. */
+const NO_HANDSHAKE: SocketError = { code: "ECONNRESET", message: "closed during the handshake" };
+
 /** An accepted socket has no owner until `accept` has set one. */
 const nobody: SocketOwner = { onData() {}, onDrain() {}, onEnd() {}, onClose() {} };
 
@@ -38,7 +62,14 @@ export class NodeSocket implements Socket {
   remotePort = 0;
   localAddress = "";
   localPort = 0;
-  private readonly raw: RawSocket;
+  tls: TlsInfo | null = null;
+  /** What is read and written: the TCP socket, or TLS on it. */
+  private raw: RawSocket;
+  /** The TCP socket below TLS. */
+  private below: net.Socket | null = null;
+  /** TLS takes the socket over: what comes in before is not ours. */
+  private inHandshake = false;
+  private reading = false;
   private error: SocketError | null = null;
   /** Destroyed, failed or closed: only onClose may follow. */
   private gone = false;
@@ -50,11 +81,28 @@ export class NodeSocket implements Socket {
     this.raw = raw as RawSocket;
     this.raw.ours = this;
     // None of these is ever taken off: an 'error' without a listener would end the process.
-    raw.on("data", handleData);
     raw.on("drain", handleDrain);
     raw.on("end", handleEnd);
     raw.on("error", handleError);
     raw.on("close", handleClose);
+  }
+
+  /** Delivers what comes in, unless TLS has the socket. */
+  startReading(): void {
+    if (this.reading || this.inHandshake || this.gone) return;
+    this.reading = true;
+    this.raw.on("data", handleData);
+  }
+
+  /** The same for one that `accept` has seen; on Deno into the shared buffer. */
+  startAccepted(): void {
+    if (this.inHandshake || this.gone) return;
+    if (onDeno) readStatic(this.raw);
+    this.startReading();
+  }
+
+  get receivedBytes(): number {
+    return (this.below ?? this.raw).bytesRead;
   }
 
   get queuedBytes(): number {
@@ -94,10 +142,13 @@ export class NodeSocket implements Socket {
 
   pause(): void {
     this.raw.pause();
+    if (this.below !== null) stopBelow(this.below);
   }
 
   resume(): void {
-    if (!this.gone) this.raw.resume();
+    if (this.gone || this.inHandshake) return;
+    if (this.below !== null) startBelow(this.below);
+    this.raw.resume();
   }
 
   end(): void {
@@ -109,13 +160,87 @@ export class NodeSocket implements Socket {
   destroy(): void {
     this.gone = true;
     this.raw.destroy();
+    this.below?.destroy();
   }
 
   setKeepAlive(on: boolean): void {
     if (!this.gone) this.raw.setKeepAlive(on);
   }
 
+  // Handshakes.
+
+  /** Accepted, nothing read yet. */
+  acceptTls(acceptor: TlsAcceptor): void {
+    const { raw } = this;
+    this.inHandshake = true;
+    this.owner = { onData() {}, onDrain() {}, onEnd() {}, onClose: (error) => acceptor.onFailed(error) };
+    readClientHello(raw, (hello) => this.helloRead(raw, hello, acceptor));
+  }
+
+  private helloRead(raw: net.Socket, hello: ClientHello | typeof PLAIN_HTTP, acceptor: TlsAcceptor): void {
+    if (this.gone) return;
+    if (hello === PLAIN_HTTP) {
+      this.inHandshake = false;
+      acceptor.onPlain();
+      this.startReading();
+      this.resume();
+      return;
+    }
+    const server = acceptor.onHello(hello) as NodeTlsServer | null;
+    if (server === null) {
+      this.destroy();
+      return;
+    }
+    server.handshake(raw, {
+      secured: (socket) => {
+        if (this.gone) return;
+        this.layer(socket, hello.serverName);
+        acceptor.onSecure();
+        this.startReading();
+      },
+      handshakeFailed: (error) => this.handshakeFailed(error),
+    });
+  }
+
+  /** Connected. */
+  startTls(options: TlsClientOptions): void {
+    this.inHandshake = true;
+    startTlsClient(this.raw, options, {
+      secured: (socket) => {
+        if (this.gone) return;
+        this.layer(socket, options.serverName);
+        this.owner.onSecure?.();
+        this.startReading();
+      },
+      handshakeFailed: (error) => this.handshakeFailed(error),
+    });
+  }
+
+  private layer(socket: tls.TLSSocket, serverName: string): void {
+    this.below = this.raw;
+    this.raw = socket as unknown as RawSocket;
+    this.raw.ours = this;
+    this.inHandshake = false;
+    this.tls = tlsInfo(socket, serverName);
+    socket.on("drain", handleDrain);
+    socket.on("end", handleEnd);
+    socket.on("error", handleError);
+    socket.on("close", handleClose);
+  }
+
+  private handshakeFailed(error: unknown): void {
+    if (this.gone) return;
+    this.error = { ...(error === null ? NO_HANDSHAKE : socketError(error)), inHandshake: true };
+    this.gone = true;
+    this.raw.destroy();
+  }
+
   // Below: called by the handlers of this file.
+
+  /** Whether an event comes from what is read and written now, not from what lies below. */
+  isTop(raw: net.Socket): boolean {
+    return raw === this.raw;
+  }
 
   received(bytes: Bytes, length: number): void {
     if (!this.gone) this.owner.onData(bytes, 0, length);
@@ -126,21 +251,35 @@ export class NodeSocket implements Socket {
     if (!this.gone) this.owner.onConnect?.();
   }
 
+  connectedForTls(options: TlsClientOptions): void {
+    this.connected();
+    if (this.gone) return;
+    try {
+      this.startTls(options);
+    } catch (error) {
+      this.handshakeFailed(error);
+    }
+  }
+
   drained(): void {
     if (!this.gone) this.owner.onDrain();
   }
 
   peerEnded(): void {
-    if (!this.gone) this.owner.onEnd();
+    if (this.inHandshake) this.handshakeFailed(null);
+    else if (!this.gone) this.owner.onEnd();
   }
 
   failed(error: unknown): void {
     // What `destroy` was called on is not failing any more; and the first error says most.
     if (!this.gone) this.error = socketError(error);
     this.gone = true;
+    // A TLS socket that failed, as by the peer's alert, stays open by itself.
+    if (this.below !== null) this.destroy();
   }
 
   closed(): void {
+    if (this.inHandshake && !this.gone) this.error = { ...NO_HANDSHAKE, inHandshake: true };
     this.gone = true;
     this.owner.onClose(this.error);
   }
@@ -157,10 +296,23 @@ export class NodeSocket implements Socket {
 export const nodeSockets: SocketHost = {
   alloc: (size) => asBytes(Buffer.allocUnsafe(size)),
 
+  tlsLimits,
+  tlsServer: (options) => new NodeTlsServer(options),
+
+  acceptTls(socket, acceptor) {
+    (socket as NodeSocket).acceptTls(acceptor);
+  },
+
   connect(options, owner) {
-    const raw = new net.Socket({ allowHalfOpen: true, ...(onDeno && { onread: staticRead }) });
+    const { tls } = options;
+    const secure = tls !== undefined && tls !== null;
+    const raw = new net.Socket({ allowHalfOpen: true, ...(onDeno && !secure && { onread: staticRead }) });
     const socket = new NodeSocket(raw, owner);
-    raw.once("connect", handleConnect);
+    if (secure) raw.once("connect", () => socket.connectedForTls(tls));
+    else {
+      socket.startReading();
+      raw.once("connect", handleConnect);
+    }
     try {
       raw.connect(connectOptions(options));
     } catch (error) {
@@ -225,8 +377,8 @@ function bind(options: net.ListenOptions, accept: (socket: Socket) => void): Pro
     const server = net.createServer({ allowHalfOpen: true, noDelay: true }, (raw) => {
       const socket = new NodeSocket(raw, nobody);
       socket.learnAddresses();
-      if (onDeno) readStatic(raw);
       accept(socket);
+      socket.startAccepted();
     });
     // Stays on for good; once bound there is nobody left to reject for.
     server.on("error", (error) => reject(socketError(error)));
@@ -306,19 +458,23 @@ function handleConnect(this: net.Socket): void {
 }
 
 function handleDrain(this: net.Socket): void {
-  (this as RawSocket).ours.drained();
+  const { ours } = this as RawSocket;
+  if (ours.isTop(this)) ours.drained();
 }
 
 function handleEnd(this: net.Socket): void {
-  (this as RawSocket).ours.peerEnded();
+  const { ours } = this as RawSocket;
+  if (ours.isTop(this)) ours.peerEnded();
 }
 
 function handleError(this: net.Socket, error: Error): void {
-  (this as RawSocket).ours.failed(error);
+  const { ours } = this as RawSocket;
+  if (ours.isTop(this)) ours.failed(error);
 }
 
 function handleClose(this: net.Socket): void {
-  (this as RawSocket).ours.closed();
+  const { ours } = this as RawSocket;
+  if (ours.isTop(this)) ours.closed();
 }
 
 function socketError(error: unknown): SocketError {

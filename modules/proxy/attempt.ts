@@ -3,6 +3,7 @@
  */
 import type { Bytes } from "../core/bytes.ts";
 import type { EnvSource, RequestRec } from "../core/records.ts";
+import type { BackendTls } from "./backend.ts";
 import type { ProxyBalancer } from "./balancer.ts";
 import type { Failure } from "./failure.ts";
 import type { SessionRoute } from "./sticky.ts";
@@ -33,6 +34,8 @@ export class ProxyAttempt implements EnvSource {
   /** The URL to ask for. `pre_request` replaces that of a balancer by the member's. */
   url: string;
   worker: ProxyWorker | null = null;
+  /** How to speak TLS to the backend; null: not at all. Set by `ssl_bind_outgoing`. */
+  tls: BackendTls | null = null;
   balancer: ProxyBalancer | null = null;
   /** The session that the request names; null: none. */
   session: SessionRoute | null = null;

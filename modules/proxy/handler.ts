@@ -34,6 +34,7 @@ export function proxyHandler(r: RequestRec): Status | Promise<Status> {
 function tryOnce(r: RequestRec, attempt: ProxyAttempt, url: string): Status | Promise<Status> {
   attempt.url = url;
   attempt.worker = null;
+  attempt.tls = null;
   attempt.failure = null;
   if (attempt.times !== null) beginAttempt(r, attempt);
   const elected = preRequest.run(r.server.process.hooks, r, attempt);

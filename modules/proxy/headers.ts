@@ -25,6 +25,8 @@ export interface RequestFraming {
   readonly keepAlive: boolean;
   /** force-proxy-request-1.0 */
   readonly http10: boolean;
+  /** The protocol that the client wants to switch to; "": none. */
+  readonly upgrade: string;
 }
 
 /** The request's head as the backend gets it. */
@@ -87,6 +89,7 @@ export function requestHead(r: RequestRec, conf: ProxyConfig, url: ProxyUrl, fra
   if (forwardedServer) out += `X-Forwarded-Server: ${r.server.hostname}\r\n`;
   out += framing.length;
   if (framing.http10) return `${out}\r\n`;
+  if (framing.upgrade !== "") return `${out}Connection: Upgrade\r\nUpgrade: ${framing.upgrade}\r\n\r\n`;
   return out + (framing.keepAlive ? "Connection: Keep-Alive\r\n\r\n" : "Connection: close\r\n\r\n");
 }
 
@@ -103,7 +106,9 @@ function backendHost(r: RequestRec, conf: ProxyConfig, url: ProxyUrl, clientHost
   }
   const host = url.host.includes(":") ? `[${url.host}]` : url.host;
   const port = url.port;
-  return port === 0 || port === 80 || (port === 443 && url.scheme === "https") ? host : `${host}:${port}`;
+  return port === 0 || port === 80 || (port === 443 && (url.scheme === "https" || url.scheme === "wss"))
+    ? host
+    : `${host}:${port}`;
 }
 
 /** Whether credentials for a proxy were for this one: it asked for them. */

@@ -16,7 +16,8 @@ import {
 } from "../server/uri.ts";
 import { sectionWalk } from "../server/walk.ts";
 import { getProxyConfig, proxyModuleRef } from "./config.ts";
-import { findPass, type MappedUrl } from "./pass.ts";
+import { checkTrans } from "./hooks.ts";
+import { findPass, type MappedUrl, type PassMatch } from "./pass.ts";
 import { SOCKET_PATH } from "./server_state.ts";
 
 export function preTranslate(r: RequestRec): Status {
@@ -37,6 +38,8 @@ function match(r: RequestRec, early: boolean): Status {
     path: early ? r.encodedUri : r.uri,
     rawTarget: rawTarget(r),
     env: conf.interpolateEnv ? envOf(r) : null,
+    accept: isAccepted,
+    r,
   });
   if (found === null || found === "declined") return DECLINED;
   if (found.unsafeNocanon) {
@@ -71,6 +74,11 @@ function mapTo(r: RequestRec, mapped: MappedUrl): void {
 
 function envOf(r: RequestRec): (name: string) => string | undefined {
   return (name) => r.getEnv(name);
+}
+
+function isAccepted(found: PassMatch, r: RequestRec): boolean {
+  const answer = checkTrans.run(r.server.process.hooks, r, found.url);
+  return answer === OK || answer === DECLINED;
 }
 
 /** The path and query as sent, without the host of an absolute target. */

@@ -84,6 +84,8 @@ export interface WorkerParams {
    * @default undefined: the balancer's; 0: at once
    */
   slowStartMs: number | undefined;
+  /** The protocol that an upgrade may switch to; "ANY": every one. @default "": WebSocket if the scheme is ws or wss, else none */
+  upgrade: string;
 }
 
 export function defaultWorkerParams(): WorkerParams {
@@ -106,6 +108,7 @@ export function defaultWorkerParams(): WorkerParams {
     responseFieldSize: 8192,
     pingMs: undefined,
     slowStartMs: undefined,
+    upgrade: "",
   };
 }
 
@@ -337,6 +340,13 @@ export function retryWorker(worker: ProxyWorker, nowMs: number, log: ErrorLog, s
     } else log.debug("proxy", "AH00932", `${scheme}: worker for (${worker.hostPort}) has been marked for retry`);
   }
   return verdict === "marked for retry";
+}
+
+/** A new connection failed: the worker is out for `retry`. Source: httpd ap_proxy_connect_backend */
+export function disableWorker(worker: ProxyWorker, nowMs: number, log: ErrorLog, cause: string): void {
+  if (!worker.setError(nowMs, cause)) return;
+  const seconds = Math.round(worker.params.retryMs / 1000);
+  log.error("proxy", "AH00959", `ap_proxy_connect_backend disabling worker for (${worker.hostPort}) for ${seconds}s`);
 }
 
 /**

@@ -19,6 +19,9 @@ export const childExit = runVoid<[generation: ProcessRec]>("child_exit");
 
 // Once for each connection
 
+/** A layer below the connection's protocol, such as TLS: OK takes the socket; `serveConnection` is called when it is ready. */
+export const preConnection = runFirst<[conn: ConnRec, socket: Socket]>("pre_connection");
+
 /** Speaks the connection's protocol; it owns the socket from here on. */
 export const processConnection = runFirst<[conn: ConnRec, socket: Socket]>("process_connection");
 

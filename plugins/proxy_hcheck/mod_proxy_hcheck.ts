@@ -24,6 +24,7 @@ import {
   watchdogExit,
   watchdogInit,
   watchdogNeed,
+  workerTls,
 } from "../../modules/mod.ts";
 import { inheritVerdicts } from "./inherit.ts";
 import { balancersOf, Schedule } from "./schedule.ts";
@@ -114,11 +115,9 @@ function checkMembers(process: ProcessRec): void {
       if (method === "PROVIDER" && process.providers.lookup(healthCheck, provider) === undefined) {
         throw new Error(`BalancerMember ${name} hcmethod=PROVIDER:${provider}: no module provides this health check`);
       }
-      if (/^(https|wss)$/.test(scheme) && !/^(NONE|TCP|PROVIDER)$/.test(method)) {
-        throw new Error(
-          `BalancerMember ${name} hcmethod=${method} is not supported yet: TLS to backends comes with mod_ssl`,
-        );
-      }
+      const needsTls = /^(https|wss)$/.test(scheme) && !/^(NONE|TCP|PROVIDER)$/.test(method);
+      if (needsTls && process.providers.lookup(workerTls, "ssl") === undefined)
+        throw new Error(`BalancerMember ${name} hcmethod=${method}: no module speaks TLS to backends`);
     }
   }
 }

@@ -4,6 +4,7 @@
  */
 import {
   type Backend,
+  type BackendTls,
   type BackendUser,
   type Bytes,
   type ChunkConsumer,
@@ -30,6 +31,7 @@ import {
   type SocketError,
   type Timeout,
   TRANSFER_ENCODING,
+  workerTls,
 } from "../../modules/mod.ts";
 import { ProbeSubject } from "./subject.ts";
 
@@ -104,7 +106,16 @@ class SocketProbe implements Probe, BackendUser, ChunkConsumer {
     this.resolve = resolve;
     worker.pool ??= new ConnPool(worker, process.sockets, process);
     const { connectMs, answerMs } = probeLimits(worker, check);
-    worker.pool.connect(worker.host, worker.port, connectMs, 0).then(
+    let tls: BackendTls | null = null;
+    if (check.params.method !== "TCP" && /^(https|wss)$/.test(worker.scheme)) {
+      const { server } = check.context;
+      tls = process.providers.lookup(workerTls, "ssl")?.(server, worker) ?? null;
+      if (tls === null) {
+        this.finish(false, "SSLProxyEngine is off");
+        return;
+      }
+    }
+    worker.pool.connect(worker.host, worker.port, connectMs, 0, tls, answerMs).then(
       (result) => {
         if ("cause" in result) this.finish(false, `connect: ${result.cause}`);
         else if (this.over) result.close();

@@ -151,6 +151,10 @@ export class ResponseIn implements BackendUser, ChunkConsumer {
         this.final(bytes, head.protocol === HTTP_09 ? headStart : at, end, at);
         return;
       }
+      if (head.status === 101) {
+        this.upgraded(at < end ? backend.socket.keep(bytes, at, end) : null);
+        return;
+      }
       if (!this.interim()) return;
       head.reset();
       if (at === end) return;
@@ -163,15 +167,6 @@ export class ResponseIn implements BackendUser, ChunkConsumer {
     const { head } = this.backend;
     const { r } = exchange;
     const { status, headers } = head;
-    if (status === 101) {
-      this.state = ENDED;
-      exchange.badAnswer(
-        502,
-        `Unexpected Upgrade: ${headers.getId(UPGRADE) ?? "n/a"} (expecting n/a)`,
-        "unexpected 101",
-      );
-      return false;
-    }
     if (++this.interims >= MAX_INTERIM) {
       this.state = ENDED;
       exchange.badAnswer(
@@ -198,6 +193,36 @@ export class ResponseIn implements BackendUser, ChunkConsumer {
     if (status === 100 && exchange.waiting100) exchange.sendBody();
     else if (exchange.requestSent) this.backend.arm(exchange.timeoutMs);
     return !exchange.finished;
+  }
+
+  /** 101: the answer to our wish, or none that can be used. */
+  private upgraded(early: Bytes | null): void {
+    const { exchange } = this;
+    const { headers, phrase } = this.backend.head;
+    const got = headers.getId(UPGRADE);
+    const wanted = exchange.upgrade;
+    this.state = ENDED;
+    if (wanted === "" || got === undefined || got.toLowerCase() !== wanted.toLowerCase()) {
+      const reason = `Unexpected Upgrade: ${got ?? "n/a"} (expecting ${wanted || "n/a"})`;
+      exchange.badAnswer(502, reason, "unexpected 101");
+      return;
+    }
+    if (exchange.waiting100) exchange.sendBody();
+    if (!exchange.requestSent) {
+      // The rest of the request goes first: it is no part of what the new protocol carries.
+      this.backend.socket.pause();
+      exchange.onRequestSent = () => this.switchOver(phrase, headers, got, early);
+    } else this.switchOver(phrase, headers, got, early);
+  }
+
+  private switchOver(phrase: string, headers: HeaderTable, protocol: string, early: Bytes | null): void {
+    const { exchange } = this;
+    responseHeaders(exchange.r, exchange.conf, headers);
+    reverseMapHeaders(exchange.r, exchange.conf, headers);
+    headers.addId(CONNECTION, "Connection", "Upgrade");
+    headers.addId(UPGRADE, "Upgrade", protocol);
+    exchange.r.out.interim(101, phrase, headers);
+    exchange.tunnel(early);
   }
 
   /** @param at the first byte of the body */
@@ -250,7 +275,12 @@ export class ResponseIn implements BackendUser, ChunkConsumer {
     r.status = status;
     const phrase = head.phrase;
     r.statusLine = head.protocol !== HTTP_09 && phrase !== reasonPhrase(status) ? `${status} ${phrase}` : null;
+    const offered = headers.getId(UPGRADE);
     responseHeaders(r, conf, headers);
+    if (offered !== undefined && exchange.mayUpgrade(offered)) {
+      headers.addId(CONNECTION, "Connection", "Upgrade");
+      headers.addId(UPGRADE, "Upgrade", offered);
+    }
     reverseMapHeaders(r, conf, headers);
     r.headersOut = headers;
     const announced = r.method === "HEAD" ? headLength(headers) : length;
