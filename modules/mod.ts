@@ -77,6 +77,7 @@ export * from "./server/server_name.ts";
 export * from "./server/timeouts.ts";
 export { defaultPort, escapeUri, hasControlOrSpace } from "./server/uri.ts";
 export { vhostNamed } from "./server/vhost.ts";
+export { sectionWalk } from "./server/walk.ts";
 export * from "./slotmem/slotmem.ts";
 export * from "./slotmem/struct.ts";
 export * from "./watchdog/hooks.ts";

@@ -3,10 +3,8 @@
  * Source: httpd modules/proxy/mod_proxy.h
  */
 import { runAll, runFirst } from "../core/hooks.ts";
-import { providerGroup } from "../core/providers.ts";
-import type { RequestRec, ServerRec } from "../core/records.ts";
+import type { RequestRec } from "../core/records.ts";
 import type { ProxyAttempt } from "./attempt.ts";
-import type { BackendTls } from "./backend.ts";
 import type { ProxyUrl } from "./url.ts";
 import type { ProxyWorker } from "./worker.ts";
 
@@ -21,12 +19,6 @@ export const preRequest = runFirst<[r: RequestRec, attempt: ProxyAttempt]>("pre_
 
 /** Says how to speak TLS to the backend: sets `attempt.tls`. Answers OK, DECLINED (nobody can) or a status. No promise. */
 export const sslBindOutgoing = runFirst<[r: RequestRec, url: ProxyUrl, attempt: ProxyAttempt]>("ssl_bind_outgoing");
-
-/**
- * TLS to a worker when there is no request, as for health checks: what the server's own directives say. Registered as "ssl"; null:
- * it is not to be had.
- */
-export const workerTls = providerGroup<(server: ServerRec, worker: ProxyWorker) => BackendTls | null>("worker_tls");
 
 /** Speaks to the backend: sends the request and passes the response on. */
 export const schemeHandler = runFirst<[r: RequestRec, worker: ProxyWorker, url: ProxyUrl, attempt: ProxyAttempt]>(

@@ -19,12 +19,12 @@ import {
   postConfig,
   type Status,
   splitWords,
+  sslBindOutgoing,
   type Watchdog,
   type WatchdogName,
   watchdogExit,
   watchdogInit,
   watchdogNeed,
-  workerTls,
 } from "../../modules/mod.ts";
 import { inheritVerdicts } from "./inherit.ts";
 import { balancersOf, Schedule } from "./schedule.ts";
@@ -116,7 +116,7 @@ function checkMembers(process: ProcessRec): void {
         throw new Error(`BalancerMember ${name} hcmethod=PROVIDER:${provider}: no module provides this health check`);
       }
       const needsTls = /^(https|wss)$/.test(scheme) && !/^(NONE|TCP|PROVIDER)$/.test(method);
-      if (needsTls && process.providers.lookup(workerTls, "ssl") === undefined)
+      if (needsTls && sslBindOutgoing.isEmpty(process.hooks))
         throw new Error(`BalancerMember ${name} hcmethod=${method}: no module speaks TLS to backends`);
     }
   }

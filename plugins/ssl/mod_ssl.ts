@@ -15,13 +15,12 @@ import {
   preConnection,
   splitWords,
   sslBindOutgoing,
-  workerTls,
 } from "../../modules/mod.ts";
 import { checkAccess, readRequest, requireSsl, requireVerified, setVariables } from "./access.ts";
 import { TLS13_SUITES } from "./ciphers.ts";
 import { OPTION_NAMES, type PemAt, type SslConfig, sslSchema, VERIFY_MODES } from "./config.ts";
 import { preConnection as secureConnection } from "./connection.ts";
-import { bindOutgoing, checkOutgoing, tlsOfWorker } from "./outgoing.ts";
+import { bindOutgoing, checkOutgoing } from "./outgoing.ts";
 import { certificateTexts, keyText, type PemFile, readPem, readPemDirectory } from "./pem.ts";
 import { parseProtocols } from "./protocols.ts";
 import { buildSslServers } from "./server.ts";
@@ -97,9 +96,6 @@ const ssl = defineModule({
     hooks.provider(exprLookup, "ssl", sslVariable);
     hooks.provider(authz, "ssl", requireSsl);
     hooks.provider(authz, "ssl-verify-client", requireVerified);
-    hooks.provider(workerTls, "ssl", (server, worker) =>
-      tlsOfWorker(server, getModuleConfig(server.config, ssl), worker),
-    );
     hook(checkConfig, (process) => {
       buildSslServers(process, ssl);
       checkOutgoing(process, ssl);

@@ -18,9 +18,7 @@ import {
   type ProcessRec,
   type ProxyAttempt,
   type ProxyUrl,
-  type ProxyWorker,
   type RequestRec,
-  type ServerRec,
   type Status,
   type TlsClientOptions,
   type TlsInfo,
@@ -64,11 +62,6 @@ export function bindOutgoing(r: RequestRec, conf: SslConfig, url: ProxyUrl, atte
   const name = (clientHost === undefined ? url.host : hostName(clientHost)).toLowerCase();
   attempt.tls = identity(scope, name);
   return OK;
-}
-
-/** For `worker_tls`. */
-export function tlsOfWorker(server: ServerRec, conf: SslConfig, worker: ProxyWorker): BackendTls | null {
-  return conf.proxyEngine ? identity(scopeOf(server.process, conf), worker.host.toLowerCase()) : null;
 }
 
 function scopeOf(process: ProcessRec, conf: SslConfig): Scope {
