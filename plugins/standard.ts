@@ -12,6 +12,7 @@ import authzUser from "./aaa/mod_authz_user.ts";
 import alias from "./alias/mod_alias.ts";
 import dir from "./alias/mod_dir.ts";
 import authForward from "./auth_forward/mod_auth_forward.ts";
+import balancerManager from "./balancer_manager/mod_balancer_manager.ts";
 import env from "./env/mod_env.ts";
 import headers from "./headers/mod_headers.ts";
 import heartbeat from "./heartbeat/mod_heartbeat.ts";
@@ -72,4 +73,5 @@ export const standardPlugins: readonly Module[] = [
   rewrite,
   alias,
   dir,
+  balancerManager,
 ] as readonly Module[];

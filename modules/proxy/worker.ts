@@ -160,6 +160,8 @@ export class ProxyWorker {
   lead: ProxyWorker = this;
   /** What `slowstart` has left this member of elections, 0 to 1. */
   rampCredit = 0;
+  /** It came while the server runs. */
+  added = false;
   /** null: no hc* parameter was given. */
   check: HealthCheck | null = null;
   /** The status bits that the configuration set: what differs from them in `s.status` came later. */
@@ -352,6 +354,13 @@ export function shareWorkers(
   const { buffer, slots } = provider.create(name, workerStruct, workers.length + spare);
   for (let i = 0; i < workers.length; i++) workers[i]!.moveTo(slots[i]!);
   return { buffer, spare: slots.slice(workers.length) };
+}
+
+/** The letters of status bits, "ND". */
+export function flagLetters(bits: number): string {
+  return FLAGS.filter(([, bit]) => (bits & bit) !== 0)
+    .map(([letter]) => letter)
+    .join("");
 }
 
 /** Bits that a `status=` sets and clears. */

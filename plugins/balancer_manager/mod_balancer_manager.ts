@@ -1,0 +1,79 @@
+/**
+ * mod_balancer_manager: the page that shows the balancers of a server and changes them.
+ * Source: httpd modules/proxy/mod_proxy_balancer.c balancer_handler
+ */
+import { z } from "zod";
+import {
+  balancersOfServer,
+  DECLINED,
+  DONE,
+  defineModule,
+  getModuleConfig,
+  handler,
+  INSIDE_FIELDS,
+  mayChangeServer,
+  type ProcessRec,
+  postConfig,
+  type RequestRec,
+  type Status,
+} from "../../modules/mod.ts";
+import { change, select } from "./changes.ts";
+import { managerPage } from "./page.ts";
+import { bodyParams, type Params, queryParams } from "./params.ts";
+import { managerXml } from "./xml.ts";
+
+const manager = defineModule({
+  name: "mod_balancer_manager",
+  config: z.object({
+    /** What is changed while the server runs outlives a restart. */
+    persist: z.boolean().default(false),
+  }),
+  registerHooks({ hook }) {
+    hook(postConfig, makeNonces);
+    hook(handler, manage, { rank: "first" });
+  },
+});
+export default manager;
+
+/** One for each balancer that has none, new at each start: who cannot read the page cannot know it. */
+function makeNonces(process: ProcessRec, _previous: ProcessRec | null): void {
+  for (const server of process.servers) {
+    for (const balancer of balancersOfServer(server)) {
+      if (balancer.params.nonce === undefined && balancer.nonce === "") balancer.nonce = uuid(process);
+    }
+  }
+}
+
+function uuid({ host }: ProcessRec): string {
+  const hex = [...host.randomBytes(16)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+  return hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
+}
+
+function manage(r: RequestRec): Status | Promise<Status> {
+  if (r.handler !== "balancer-manager") return DECLINED;
+  if (r.method !== "GET" && r.method !== "HEAD" && r.method !== "POST") return DECLINED;
+  if (!mayChangeServer(r)) return 403;
+  if (r.method === "POST")
+    return bodyParams(r).then((params) => (typeof params === "number" ? params : post(r, params)));
+  return show(r, queryParams(r));
+}
+
+function post(r: RequestRec, params: Params): Status {
+  const status = change(r, params, select(r, params));
+  return status === 0 ? show(r, params) : status;
+}
+
+function show(r: RequestRec, params: Params): Status {
+  if (params.has("xml")) return send(r, "text/xml", managerXml(balancersOfServer(r.server)));
+  const { persist } = getModuleConfig(r.server.config, manager);
+  return send(r, "text/html; charset=ISO-8859-1", managerPage(r, select(r, params), persist));
+}
+
+function send(r: RequestRec, type: string, text: string): Status {
+  for (const [name, value] of INSIDE_FIELDS) r.headersOut.set(name, value);
+  r.headersOut.set("Content-Type", type);
+  r.out.begin(text.length);
+  r.out.writeText(text);
+  r.out.end();
+  return DONE;
+}
