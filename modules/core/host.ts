@@ -20,6 +20,10 @@ export interface HostFiles {
   read(path: string): string;
   /** A text that is another one once the file has changed. @throws Error */
   version(path: string): string;
+  /** A new file takes the place of what there is: who reads sees the old text or the new one. @throws Error */
+  write(path: string, text: string): void;
+  /** @throws Error */
+  rename(from: string, to: string): void;
 }
 
 export interface Host {

@@ -24,8 +24,9 @@ const MAX_NAME = 63;
 const name = z
   .string()
   .max(MAX_NAME)
-  .regex(/^[\x20-\x7e]*$/, "has a character that is not printable ASCII");
-const durationMs = z.int().min(1).max(2_147_483_647);
+  .regex(/^[\x20-\x7e\x80-\xff]*$/, "has a control character, or one that is no byte");
+const whole = z.int().min(0);
+const durationMs = z.int().min(1);
 
 export const memberSettingsSchema = z.strictObject({
   ignoreErrors: z.boolean().describe("Failures never take it out (I)"),
@@ -39,7 +40,7 @@ export const memberSettingsSchema = z.strictObject({
   lbset: z.int().min(0).max(99).describe("Members of a lower set come first"),
   route: name.describe("What the sessions of this member name; empty: none"),
   redirect: name.describe("The route that serves its sessions while it cannot; empty: none"),
-  retryMs: z.int().min(0).max(2_147_483_647).describe("How long it is left alone after a failure"),
+  retryMs: whole.describe("How long it is left alone after a failure"),
   timeoutMs: durationMs.nullable().describe("Longest wait for its bytes; null: ProxyTimeout, else Timeout"),
   connectionTimeoutMs: durationMs.nullable().describe("Longest wait for a connection; null: as timeoutMs"),
   acquireMs: durationMs.nullable().describe("Longest wait for a place in its pool; null: no limit"),
@@ -48,18 +49,18 @@ export const memberSettingsSchema = z.strictObject({
     .exclude(["PROVIDER"])
     .or(z.string().regex(/^PROVIDER:./))
     .describe("hcmethod"),
-  checkIntervalMs: z.int().min(100).max(2_147_483_647),
-  checkPasses: z.int().min(1).max(2_147_483_647),
-  checkFails: z.int().min(1).max(2_147_483_647),
+  checkIntervalMs: z.int().min(100),
+  checkPasses: whole.describe("In a row; 0 acts like 1"),
+  checkFails: whole.describe("In a row; 0 acts like 1"),
   checkUri: name,
   checkExpr: name.describe("Name of a ProxyHCExpr; empty: a status of 200 to 399 passes"),
 });
 export type MemberSettings = z.output<typeof memberSettingsSchema>;
 
 export const balancerSettingsSchema = z.strictObject({
-  lbmethod: z.string().min(1).max(15),
-  timeoutMs: z.int().min(0).max(7_200_000).describe("Longest wait for a usable member"),
-  maxAttempts: z.int().min(0).max(99).describe("Attempts after the first"),
+  lbmethod: z.string().min(1),
+  timeoutMs: whole.describe("Longest wait for a usable member"),
+  maxAttempts: whole.describe("Attempts after the first"),
   noFailover: z.boolean().describe("A known route never moves to another member"),
   stickySession: name.describe("Name of the session cookie; empty: no sticky sessions"),
   stickyPath: name.describe("Name of the path parameter"),

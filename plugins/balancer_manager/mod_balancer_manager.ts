@@ -5,6 +5,7 @@
 import { z } from "zod";
 import {
   balancersOfServer,
+  childExit,
   DECLINED,
   DONE,
   defineModule,
@@ -12,6 +13,7 @@ import {
   handler,
   INSIDE_FIELDS,
   mayChangeServer,
+  onAction,
   type ProcessRec,
   postConfig,
   type RequestRec,
@@ -20,6 +22,7 @@ import {
 import { change, select } from "./changes.ts";
 import { managerPage } from "./page.ts";
 import { bodyParams, type Params, queryParams } from "./params.ts";
+import { restore, save } from "./persist.ts";
 import { managerXml } from "./xml.ts";
 
 const manager = defineModule({
@@ -28,12 +31,25 @@ const manager = defineModule({
     /** What is changed while the server runs outlives a restart. */
     persist: z.boolean().default(false),
   }),
+  commands: ({ flag }) => [
+    flag(
+      "BalancerPersist",
+      "server",
+      "persist",
+      "on if the balancer should persist changes on reboot/restart made via the Balancer Manager",
+    ),
+  ],
   registerHooks({ hook }) {
     hook(postConfig, makeNonces);
+    hook(postConfig, takeOver);
+    hook(childExit, saveAll);
     hook(handler, manage, { rank: "first" });
   },
 });
 export default manager;
+
+/** The generations whose state is the one to keep. */
+const serving = new WeakSet<ProcessRec>();
 
 /** One for each balancer that has none, new at each start: who cannot read the page cannot know it. */
 function makeNonces(process: ProcessRec, _previous: ProcessRec | null): void {
@@ -42,6 +58,23 @@ function makeNonces(process: ProcessRec, _previous: ProcessRec | null): void {
       if (balancer.params.nonce === undefined && balancer.nonce === "") balancer.nonce = uuid(process);
     }
   }
+}
+
+/** post_config: what was changed before the restart, or by the generation that still serves. */
+function takeOver(process: ProcessRec, previous: ProcessRec | null): void {
+  if (previous !== null) saveAll(previous);
+  serving.add(process);
+  for (const server of process.servers) {
+    if (!getModuleConfig(server.config, manager).persist) continue;
+    restore(server);
+    onAction(server, save);
+  }
+}
+
+/** child_exit, or another generation takes over: only the one that serves writes. */
+function saveAll(process: ProcessRec): void {
+  if (!serving.delete(process)) return;
+  for (const server of process.servers) if (getModuleConfig(server.config, manager).persist) save(server);
 }
 
 function uuid({ host }: ProcessRec): string {

@@ -31,7 +31,7 @@ function balancerXml(balancer: ProxyBalancer): string {
       ["timeout", seconds(params.timeoutMs)],
       ["maxattempts", params.maxAttempts],
       ["lbmethod", params.lbmethod],
-      ["scolonpathdelim", sticky && params.scolonPathDelim ? "On" : undefined],
+      ["scolonpathdelim", sticky ? onOff(params.scolonPathDelim) : undefined],
     ]),
     "      <httpd:workers>",
     ...members.map(workerXml),
