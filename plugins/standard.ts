@@ -34,6 +34,7 @@ import rewrite from "./rewrite/mod_rewrite.ts";
 import setenvif from "./setenvif/mod_setenvif.ts";
 import slotmemPlain from "./slotmem/mod_slotmem_plain.ts";
 import slotmemShm from "./slotmem/mod_slotmem_shm.ts";
+import status from "./status/mod_status.ts";
 import stickyCookie from "./sticky/mod_sticky_cookie.ts";
 import stickyRoute from "./sticky/mod_sticky_route.ts";
 import uniqueId from "./unique_id/mod_unique_id.ts";
@@ -74,4 +75,5 @@ export const standardPlugins: readonly Module[] = [
   alias,
   dir,
   balancerManager,
+  status,
 ] as readonly Module[];

@@ -39,6 +39,10 @@ export interface Host {
   loadAverage(): readonly number[];
   /** Processor time that the program has used, in microseconds. */
   cpuTimeUs(): number;
+  /** The same, apart: what the program computed, and what the system did for it. */
+  cpuUsageUs(): { readonly user: number; readonly system: number };
+  /** Number of the process. */
+  readonly pid: number;
   /** Null: the host has no files. */
   readonly files: HostFiles | null;
 }

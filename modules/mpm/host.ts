@@ -16,6 +16,8 @@ export const nodeHost: Host = {
     const { user, system } = process.cpuUsage();
     return user + system;
   },
+  cpuUsageUs: () => process.cpuUsage(),
+  pid: process.pid,
   files: {
     stat(path: string, follow: boolean): FileInfo | null {
       try {

@@ -326,7 +326,7 @@ function setServerSignature(cmd: CommandContext, arg: string): string | undefine
 }
 
 /** Handlers of httpd that are still missing here. */
-const LATER_HANDLERS: readonly string[] = ["server-status", "server-info"];
+const LATER_HANDLERS: readonly string[] = ["server-info"];
 
 function setHandler(cmd: CommandContext, arg: string): string | undefined {
   const name = arg.toLowerCase() === "none" ? "" : arg;

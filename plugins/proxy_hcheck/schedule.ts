@@ -56,7 +56,8 @@ export class Schedule {
         const entry = this.entryOf(worker, now);
         if (entry.probe !== null) continue;
         const atMs = entry.fromMs + check.params.intervalMs * (1 + JITTER * entry.chance);
-        if ((check.wanted || now > atMs) && !due.some((other) => other.worker === worker)) due.push({ worker, check, entry, atMs });
+        if ((check.wanted || now > atMs) && !due.some((other) => other.worker === worker))
+          due.push({ worker, check, entry, atMs });
       }
     }
     due.sort((a, b) => a.atMs - b.atMs);
