@@ -20,6 +20,10 @@ export interface HostFiles {
   read(path: string): string;
   /** A text that is another one once the file has changed. @throws Error */
   version(path: string): string;
+}
+
+/** For what must outlive a restart. */
+export interface HostWriter {
   /** A new file takes the place of what there is: who reads sees the old text or the new one. @throws Error */
   write(path: string, text: string): void;
   /** @throws Error */
@@ -45,4 +49,6 @@ export interface Host {
   readonly pid: number;
   /** Null: the host has no files. */
   readonly files: HostFiles | null;
+  /** Null: nothing can be kept. */
+  readonly writer: HostWriter | null;
 }

@@ -34,6 +34,8 @@ export const nodeHost: Host = {
       const { dev, ino, size, mtimeMs, ctimeMs } = statSync(path);
       return `${dev} ${ino} ${size} ${mtimeMs} ${ctimeMs}`;
     },
+  },
+  writer: {
     write(path, text) {
       const fresh = `${path}.new`;
       const fd = openSync(fresh, "w", 0o600);

@@ -48,8 +48,8 @@ type SavedBalancer = z.output<typeof savedBalancer>;
 
 /** Writes the state of a server's balancers. */
 export function save(server: ServerRec): void {
-  const { files } = server.process.host;
-  if (files === null) return;
+  const { writer } = server.process.host;
+  if (writer === null) return;
   const nonces = new Map(balancersOfServer(server).map(({ name, nonce }) => [name, nonce]));
   const state = {
     version: 1,
@@ -57,7 +57,7 @@ export function save(server: ServerRec): void {
   };
   const path = fileOf(server);
   try {
-    files.write(path, `${JSON.stringify({ sha1: digest(server, state), state })}\n`);
+    writer.write(path, `${JSON.stringify({ sha1: digest(server, state), state })}\n`);
   } catch (error) {
     server.log.error(LOG, "", `cannot write ${path}: ${(error as Error).message}`);
   }
@@ -85,7 +85,7 @@ function toSave({ name, settings, members }: BalancerState, nonce: string): Save
 
 /** Puts the balancers of a server into the state that was saved, if there is one. A file that is damaged is set aside. */
 export function restore(server: ServerRec): void {
-  const { files } = server.process.host;
+  const { files, writer } = server.process.host;
   const path = fileOf(server);
   if (files === null || files.stat(path, true) === null) return;
   let state: z.output<typeof savedState>;
@@ -97,7 +97,7 @@ export function restore(server: ServerRec): void {
     const aside = `${path}.damaged`;
     server.log.error(LOG, "", `${path} is damaged and was set aside as ${aside}: ${firstLine(error)}`);
     try {
-      files.rename(path, aside);
+      writer?.rename(path, aside);
     } catch (failure) {
       server.log.error(LOG, "", `cannot rename ${path}: ${(failure as Error).message}`);
     }

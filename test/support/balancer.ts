@@ -104,11 +104,6 @@ export class BalancerFixture {
       },
       read: (path) => this.files.get(path)!,
       version: (path) => this.files.get(path)!,
-      write: (path, text) => void this.files.set(path, text),
-      rename: (from, to) => {
-        this.files.set(to, this.files.get(from)!);
-        this.files.delete(from);
-      },
     };
   }
 
