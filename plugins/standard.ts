@@ -13,6 +13,7 @@ import alias from "./alias/mod_alias.ts";
 import dir from "./alias/mod_dir.ts";
 import authForward from "./auth_forward/mod_auth_forward.ts";
 import balancerManager from "./balancer_manager/mod_balancer_manager.ts";
+import sluiceApi from "./balancer_manager/mod_sluice_api.ts";
 import env from "./env/mod_env.ts";
 import headers from "./headers/mod_headers.ts";
 import heartbeat from "./heartbeat/mod_heartbeat.ts";
@@ -75,5 +76,6 @@ export const standardPlugins: readonly Module[] = [
   alias,
   dir,
   balancerManager,
+  sluiceApi,
   status,
 ] as readonly Module[];

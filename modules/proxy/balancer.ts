@@ -9,6 +9,7 @@ import { Electorate } from "./electorate.ts";
 import { type LbMethod, lbmethod } from "./lbmethod.ts";
 import { type StickyProvider, sticky } from "./sticky.ts";
 import type { StickyCookie } from "./sticky_cookie.ts";
+import type { ElectionWatcher } from "./watch.ts";
 import { IN_ERROR, NOT_YET, type ProxyWorker, retryWorker, type WorkerSlot, workerStruct } from "./worker.ts";
 
 /** What `key=value` sets; durations in milliseconds. */
@@ -90,6 +91,8 @@ export class ProxyBalancer {
   /** Attempts after the first. */
   maxAttempts = 0;
   readonly electorate: Electorate;
+  /** Who is told of each election; null: nobody. */
+  electionWatchers: Set<ElectionWatcher> | null = null;
   /** A member that could not serve can again: the method starts afresh at the next change of the list, as in httpd. */
   resetPending = false;
   /** For members that come while the server runs: as many as `growth`. */

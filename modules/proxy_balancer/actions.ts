@@ -9,21 +9,21 @@ import { DISABLED, IN_ERROR, ProxyWorker, STOPPED } from "../proxy/worker.ts";
 import { parseWorkerUrl } from "../proxy/worker_url.ts";
 import { type Actor, type AuditEntry, auditLog, type Change } from "./audit.ts";
 import {
-  type BalancerSettings,
+  type BalancerChange,
   balancerRefusal,
   balancerSettings,
   changeBalancer,
   changeMember,
-  type MemberSettings,
+  type MemberChange,
   memberRefusal,
   memberSettings,
 } from "./settings.ts";
 
 /** `balancer` is its name, balancer://NAME; `member` the URL as shown, unix:PATH| included. */
 export type Action =
-  | { readonly kind: "set-member"; balancer: string; member: string; settings: Partial<MemberSettings> }
-  | { readonly kind: "set-balancer"; balancer: string; settings: Partial<BalancerSettings> }
-  | { readonly kind: "add-member"; balancer: string; url: string; settings?: Partial<MemberSettings> | undefined }
+  | { readonly kind: "set-member"; balancer: string; member: string; settings: MemberChange }
+  | { readonly kind: "set-balancer"; balancer: string; settings: BalancerChange }
+  | { readonly kind: "add-member"; balancer: string; url: string; settings?: MemberChange | undefined }
   | { readonly kind: "remove-member"; balancer: string; member: string }
   /** Ends the error state now. */
   | { readonly kind: "recover"; balancer: string; member: string }
@@ -107,7 +107,7 @@ function setMember(
   server: ServerRec,
   balancer: ProxyBalancer,
   member: ProxyWorker,
-  settings: Partial<MemberSettings>,
+  settings: MemberChange,
 ): Done | Refusal {
   const refused = memberRefusal(member, settings, server);
   if (refused !== null) return no(400, refused);
@@ -121,7 +121,7 @@ function setMember(
   return { changes: changesOf(before, memberSettings(member)), inverse: isEmpty(before) ? null : inverse };
 }
 
-function setBalancer(server: ServerRec, balancer: ProxyBalancer, settings: Partial<BalancerSettings>): Done | Refusal {
+function setBalancer(server: ServerRec, balancer: ProxyBalancer, settings: BalancerChange): Done | Refusal {
   const refused = balancerRefusal(balancer, settings, server.process.providers);
   if (refused !== null) return no(400, refused);
   const before = changeBalancer(balancer, settings, server);
@@ -130,12 +130,7 @@ function setBalancer(server: ServerRec, balancer: ProxyBalancer, settings: Parti
 }
 
 /** Disabled, unless the settings say otherwise: who adds a member enables it when it is ready. */
-function addMember(
-  server: ServerRec,
-  balancer: ProxyBalancer,
-  text: string,
-  settings: Partial<MemberSettings>,
-): Done | Refusal {
+function addMember(server: ServerRec, balancer: ProxyBalancer, text: string, settings: MemberChange): Done | Refusal {
   const url = parseWorkerUrl(text, server.process.runtimeDir);
   if (typeof url === "string") return no(400, url);
   const known = matchWorker(balancer.members, url.name);
@@ -190,7 +185,7 @@ function reset(members: readonly ProxyWorker[]): Done {
   return { changes: [], inverse: null };
 }
 
-function changesOf<S extends object>(before: Partial<S>, now: S): Change[] {
+function changesOf<S extends object>(before: { readonly [K in keyof S]?: S[K] | undefined }, now: S): Change[] {
   return (Object.keys(before) as (keyof S & string)[]).map((name) => ({
     name,
     before: before[name] as Change["before"],

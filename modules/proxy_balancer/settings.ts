@@ -56,6 +56,9 @@ export const memberSettingsSchema = z.strictObject({
   checkExpr: name.describe("Name of a ProxyHCExpr; empty: a status of 200 to 399 passes"),
 });
 export type MemberSettings = z.output<typeof memberSettingsSchema>;
+export const memberChangeSchema = memberSettingsSchema.partial();
+/** What is to be changed; what is not there stays. */
+export type MemberChange = z.output<typeof memberChangeSchema>;
 
 export const balancerSettingsSchema = z.strictObject({
   lbmethod: z.string().min(1),
@@ -66,6 +69,8 @@ export const balancerSettingsSchema = z.strictObject({
   stickyPath: name.describe("Name of the path parameter"),
 });
 export type BalancerSettings = z.output<typeof balancerSettingsSchema>;
+export const balancerChangeSchema = balancerSettingsSchema.partial();
+export type BalancerChange = z.output<typeof balancerChangeSchema>;
 
 /** How a setting is read and written. */
 interface Access<T, V> {
@@ -175,7 +180,7 @@ export function balancerSettings(balancer: ProxyBalancer): BalancerSettings {
  * Why a change cannot be made; null: it can.
  * @param server the one at which it is asked for
  */
-export function memberRefusal(member: ProxyWorker, change: Partial<MemberSettings>, server: ServerRec): string | null {
+export function memberRefusal(member: ProxyWorker, change: MemberChange, server: ServerRec): string | null {
   const { checkExpr = "", checkMethod } = change;
   const { exprs } = member.check?.context ?? healthContext(server);
   if (checkExpr !== "" && !exprs.has(checkExpr.toLowerCase())) return `there is no ProxyHCExpr ${checkExpr}`;
@@ -186,7 +191,7 @@ export function memberRefusal(member: ProxyWorker, change: Partial<MemberSetting
 
 export function balancerRefusal(
   balancer: ProxyBalancer,
-  { lbmethod, stickySession = "" }: Partial<BalancerSettings>,
+  { lbmethod, stickySession = "" }: BalancerChange,
   providers: Providers,
 ): string | null {
   if (lbmethod !== undefined && !providers.has("lbmethod", lbmethod)) return `there is no lbmethod ${lbmethod}`;
@@ -202,9 +207,9 @@ export function balancerRefusal(
 export function changeMember(
   balancer: ProxyBalancer,
   member: ProxyWorker,
-  change: Partial<MemberSettings>,
+  change: MemberChange,
   server: ServerRec,
-): Partial<MemberSettings> {
+): MemberChange {
   const usable = member.isUsable;
   const before = writeAll(MEMBER, member, change, server);
   if (change.loadFactor !== undefined) {
@@ -218,10 +223,10 @@ export function changeMember(
 /** Makes a change of which `balancerRefusal` said nothing. Answers what was changed, as it was before. */
 export function changeBalancer(
   balancer: ProxyBalancer,
-  { lbmethod, ...others }: Partial<BalancerSettings>,
+  { lbmethod, ...others }: BalancerChange,
   server: ServerRec,
-): Partial<BalancerSettings> {
-  const before: Partial<BalancerSettings> = writeAll(BALANCER, balancer, others, server);
+): BalancerChange {
+  const before: BalancerChange = writeAll(BALANCER, balancer, others, server);
   if (lbmethod === undefined || lbmethod === balancer.params.lbmethod) return before;
   before.lbmethod = balancer.params.lbmethod;
   balancer.setMethod(lbmethod, server.process.providers);
@@ -234,7 +239,12 @@ function readAll<T, S extends object>(table: Table<T, S>, of: T): S {
   return settings as S;
 }
 
-function writeAll<T, S extends object>(table: Table<T, S>, of: T, change: Partial<S>, server: ServerRec): Partial<S> {
+function writeAll<T, S extends object>(
+  table: Table<T, S>,
+  of: T,
+  change: { [K in keyof S]?: S[K] | undefined },
+  server: ServerRec,
+): Partial<S> {
   const before: Partial<S> = {};
   for (const key of Object.keys(change) as (keyof S)[]) {
     const value = change[key];

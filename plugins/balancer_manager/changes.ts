@@ -8,11 +8,11 @@ import {
   type Action,
   type Actor,
   atoi,
-  type BalancerSettings,
+  type BalancerChange,
   findBalancer,
   HC_METHODS,
   healthContext,
-  type MemberSettings,
+  type MemberChange,
   matchWorker,
   type ProxyBalancer,
   type ProxyWorker,
@@ -90,8 +90,8 @@ const FLAGS = {
   w_status_C: "checkFailed",
 } as const;
 
-function memberChange(r: RequestRec, params: Params, member: ProxyWorker): Partial<MemberSettings> {
-  const change: Partial<MemberSettings> = {};
+function memberChange(r: RequestRec, params: Params, member: ProxyWorker): MemberChange {
+  const change: MemberChange = {};
   const loadFactor = hundredths(params.get("w_lf"));
   if (loadFactor >= 100 && loadFactor <= 10_000) change.loadFactor = loadFactor / 100;
   const route = params.get("w_wr");
@@ -122,8 +122,8 @@ function memberChange(r: RequestRec, params: Params, member: ProxyWorker): Parti
   return change;
 }
 
-function balancerChange(r: RequestRec, params: Params, balancer: ProxyBalancer): Partial<BalancerSettings> {
-  const change: Partial<BalancerSettings> = {};
+function balancerChange(r: RequestRec, params: Params, balancer: ProxyBalancer): BalancerChange {
+  const change: BalancerChange = {};
   const method = params.get("b_lbm") ?? "";
   if (method !== "" && method.length <= MAX_METHOD && r.server.process.providers.has("lbmethod", method))
     change.lbmethod = method;
