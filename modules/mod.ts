@@ -47,6 +47,7 @@ export * from "./proxy/health_check.ts";
 export * from "./proxy/hooks.ts";
 export * from "./proxy/lbmethod.ts";
 export * from "./proxy/load_table.ts";
+export * from "./proxy/meter.ts";
 export { aliasMatch, expandGroups } from "./proxy/pass.ts";
 export * from "./proxy/proxy_error.ts";
 export { reverseMapHeaders } from "./proxy/reverse.ts";

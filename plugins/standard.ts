@@ -28,6 +28,7 @@ import p2c from "./lbmethod/mod_lbmethod_p2c.ts";
 import random from "./lbmethod/mod_lbmethod_random.ts";
 import logConfig from "./log_config/mod_log_config.ts";
 import mime from "./mime/mod_mime.ts";
+import prometheus from "./prometheus/mod_prometheus.ts";
 import proxyHcheck from "./proxy_hcheck/mod_proxy_hcheck.ts";
 import proxyHttp from "./proxy_http/mod_proxy_http.ts";
 import remoteip from "./remoteip/mod_remoteip.ts";
@@ -78,4 +79,5 @@ export const standardPlugins: readonly Module[] = [
   balancerManager,
   sluiceApi,
   status,
+  prometheus,
 ] as readonly Module[];

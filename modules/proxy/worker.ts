@@ -7,6 +7,7 @@ import type { SlotmemProvider } from "../slotmem/slotmem.ts";
 import { type Slot, Struct } from "../slotmem/struct.ts";
 import type { ConnPool } from "./conn_pool.ts";
 import type { HealthCheck } from "./health_check.ts";
+import type { WorkerMeter } from "./meter.ts";
 import type { WorkerUrl } from "./worker_url.ts";
 
 /** Status bits, with httpd's letters and values. */
@@ -160,6 +161,8 @@ export class ProxyWorker {
   lead: ProxyWorker = this;
   /** What `slowstart` has left this member of elections, 0 to 1. */
   rampCredit = 0;
+  /** null: no location shows metrics. */
+  meter: WorkerMeter | null = null;
   /** It came while the server runs. */
   added = false;
   /** null: no hc* parameter was given. */

@@ -257,7 +257,8 @@ function take(
   worker.incrementBusy();
   attempt.elected.push(worker);
   attempt.worker = worker;
-  if (balancer.lbmethod?.observe !== undefined) attempt.electedAtMs = r.conn.process.clock.now();
+  if (balancer.lbmethod?.observe !== undefined || worker.meter !== null)
+    attempt.electedAtMs = r.conn.process.clock.now();
   const slash = attempt.url.indexOf("/", 11);
   attempt.url = slash < 0 ? worker.name : worker.name + attempt.url.slice(slash);
   attempt.session = session;
