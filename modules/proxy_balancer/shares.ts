@@ -32,6 +32,7 @@ export function wouldServe<P extends Prospect>(members: readonly P[]): P[] {
   return [];
 }
 
-function isReserve({ spare, standby }: Prospect): boolean {
+/** It serves only in the place of others. */
+export function isReserve({ spare, standby }: Prospect): boolean {
   return spare || standby;
 }

@@ -20,9 +20,12 @@ import {
   type Status,
 } from "../../modules/mod.ts";
 import { change, select } from "./changes.ts";
+import { answerEvents } from "./events.ts";
+import { liveScript } from "./live.ts";
 import { managerPage } from "./page.ts";
 import { bodyParams, type Params, queryParams } from "./params.ts";
 import { restore, save } from "./persist.ts";
+import { STYLE } from "./style.ts";
 import { managerXml } from "./xml.ts";
 
 const manager = defineModule({
@@ -47,6 +50,8 @@ const manager = defineModule({
   },
 });
 export default manager;
+
+const SCRIPT = liveScript();
 
 /** The generations whose state is the one to keep. */
 const serving = new WeakSet<ProcessRec>();
@@ -88,7 +93,22 @@ function manage(r: RequestRec): Status | Promise<Status> {
   if (!mayChangeServer(r)) return 403;
   if (r.method === "POST")
     return bodyParams(r).then((params) => (typeof params === "number" ? params : post(r, params)));
-  return show(r, queryParams(r));
+  const own = ownQuery(r);
+  return own ?? show(r, queryParams(r));
+}
+
+/** What httpd's manager does not have, under names that it ignores. None of it needs a Referer: it shows, and has no nonce. */
+function ownQuery(r: RequestRec): Status | Promise<Status> | null {
+  switch (r.args) {
+    case "asset=style.css":
+      return send(r, "text/css; charset=utf-8", STYLE);
+    case "asset=live.js":
+      return send(r, "text/javascript; charset=utf-8", SCRIPT);
+    case "events":
+      return answerEvents(r);
+    default:
+      return null;
+  }
 }
 
 function post(r: RequestRec, params: Params): Status {
