@@ -47,6 +47,18 @@ export function connectionCount(): number {
   return open.size;
 }
 
+/** A connection as status pages show it. */
+export interface ConnectionView {
+  readonly conn: ConnRec;
+  readonly phase: Phase;
+  /** The request at hand, or the last one; null: none was read yet. */
+  readonly r: RequestRec | null;
+}
+
+export function openConnections(): ConnectionView[] {
+  return [...open].map((connection) => connection.view);
+}
+
 const drains = new Map<ProcessRec, () => void>();
 
 /** Calls `call` once no connection of a stopping generation is left. */
@@ -119,6 +131,10 @@ export class HttpConnection implements SocketOwner, Timeout, BodySource, Respons
     open.add(this);
     this.socket.owner = this;
     this.armHead();
+  }
+
+  get view(): ConnectionView {
+    return { conn: this.conn, phase: this.phase, r: this.r };
   }
 
   belongsTo(process: ProcessRec): boolean {

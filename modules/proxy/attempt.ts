@@ -43,7 +43,7 @@ export class ProxyAttempt implements EnvSource {
   number = 0;
   /** Members elected so far: their `busy` counts this request until it ends. */
   readonly elected: ProxyWorker[] = [];
-  /** On the clock's `now`, if the lbmethod wants to know how long an answer takes; -1: it does not. */
+  /** On the clock's `now`, if the lbmethod or a meter wants to know how long an answer takes; -1: neither does. */
   electedAtMs = -1;
   /** How the last attempt failed. */
   failure: Failure | null = null;
@@ -63,6 +63,7 @@ export class ProxyAttempt implements EnvSource {
   answered(nowMs: number): void {
     if (this.electedAtMs < 0 || this.worker === null) return;
     this.balancer?.lbmethod?.observe?.(this.worker, nowMs - this.electedAtMs, nowMs);
+    this.worker.meter?.firstByte.add(nowMs - this.electedAtMs);
     this.electedAtMs = -1;
   }
 

@@ -75,6 +75,7 @@ export class ConnPool {
   /** Waits for a place, for `acquire` at most. Calls `done` once, unless `leaveQueue` is called before. */
   wait(done: (granted: boolean) => void): PoolWaiter {
     const waiter = new PoolWaiter(this, done);
+    this.worker.meter?.waited();
     this.queue.push(waiter);
     const limit = this.worker.params.acquireMs;
     if (limit !== undefined) this.process.wheel.arm(waiter, limit);

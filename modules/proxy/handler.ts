@@ -90,11 +90,13 @@ function judge(r: RequestRec, attempt: ProxyAttempt, url: string, status: Status
   if (attempt.times !== null) endAttempt(r, attempt);
   if (attempt.failure?.timedOut) attempt.answered(r.conn.process.clock.now());
   attempt.electedAtMs = -1;
+  if (attempt.failure !== null) worker?.meter?.failed(attempt.failure);
   if (balancer === null || worker === null || r.out.started) return conclude(r, attempt, status);
   if (status !== 503 && status !== 500) return conclude(r, attempt, status);
   worker.setError(r.conn.process.clock.wallUs() / 1000, attempt.failure?.cause ?? `status ${status} of the proxy`);
   if (status === 500 || worker.isUsable || attempt.number >= balancer.maxAttempts) return conclude(r, attempt, status);
   attempt.number++;
+  worker.meter?.retried();
   return tryOnce(r, attempt, url);
 }
 

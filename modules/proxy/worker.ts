@@ -7,6 +7,7 @@ import type { SlotmemProvider } from "../slotmem/slotmem.ts";
 import { type Slot, Struct } from "../slotmem/struct.ts";
 import type { ConnPool } from "./conn_pool.ts";
 import type { HealthCheck } from "./health_check.ts";
+import type { WorkerMeter } from "./meter.ts";
 import type { WorkerUrl } from "./worker_url.ts";
 
 /** Status bits, with httpd's letters and values. */
@@ -163,6 +164,10 @@ export class ProxyWorker {
   lead: ProxyWorker = this;
   /** What `slowstart` has left this member of elections, 0 to 1. */
   rampCredit = 0;
+  /** null: no location shows metrics. */
+  meter: WorkerMeter | null = null;
+  /** It came while the server runs. */
+  added = false;
   /** null: no hc* parameter was given. */
   check: HealthCheck | null = null;
   /** The status bits that the configuration set: what differs from them in `s.status` came later. */
@@ -362,6 +367,13 @@ export function shareWorkers(
   const { buffer, slots } = provider.create(name, workerStruct, workers.length + spare);
   for (let i = 0; i < workers.length; i++) workers[i]!.moveTo(slots[i]!);
   return { buffer, spare: slots.slice(workers.length) };
+}
+
+/** The letters of status bits, "ND". */
+export function flagLetters(bits: number): string {
+  return FLAGS.filter(([, bit]) => (bits & bit) !== 0)
+    .map(([letter]) => letter)
+    .join("");
 }
 
 /** Bits that a `status=` sets and clears. */

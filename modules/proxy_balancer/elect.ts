@@ -11,6 +11,7 @@ import { LBFACTOR, LBSTATUS } from "../proxy/counters.ts";
 import type { Candidates } from "../proxy/lbmethod.ts";
 import { findBalancer } from "../proxy/server_state.ts";
 import type { SessionRoute } from "../proxy/sticky.ts";
+import { figuresOf, tellWatchers } from "../proxy/watch.ts";
 import { HOT_STANDBY, type ProxyWorker, retryWorker } from "../proxy/worker.ts";
 import { afterSlowStart, findCandidates, lookAtMembers, whyNot } from "./candidates.ts";
 
@@ -110,7 +111,9 @@ function electFreely(
   const found = candidatesFor(balancer, r, tried);
   if (log.enabled(LOG, TRACE5) || log.enabled("proxy", TRACE5)) tellElection(balancer, r, found, tried);
   if (found.length === 0 || lbmethod === null) return null;
+  const figures = balancer.electionWatchers === null ? null : figuresOf(balancer, found, r);
   const elected = lbmethod.finder(found as unknown as Candidates, r) ?? null;
+  if (figures !== null) tellWatchers(balancer, elected, figures, r);
   if (elected === null) return null;
   elected.s.elected++;
   if (debug) {
@@ -254,7 +257,8 @@ function take(
   worker.incrementBusy();
   attempt.elected.push(worker);
   attempt.worker = worker;
-  if (balancer.lbmethod?.observe !== undefined) attempt.electedAtMs = r.conn.process.clock.now();
+  if (balancer.lbmethod?.observe !== undefined || worker.meter !== null)
+    attempt.electedAtMs = r.conn.process.clock.now();
   const slash = attempt.url.indexOf("/", 11);
   attempt.url = slash < 0 ? worker.name : worker.name + attempt.url.slice(slash);
   attempt.session = session;

@@ -49,6 +49,8 @@ export const checkUserId = runFirst<[r: RequestRec]>("check_user_id");
 export const authChecker = runFirst<[r: RequestRec]>("auth_checker");
 /** A user that was proved may not: the field that asks for another one. */
 export const noteAuthFailure = runFirst<[r: RequestRec, authType: string]>("note_auth_failure");
+/** Does the configuration say who may have it? OK: it does. Asked for what shows or changes the server's inside. */
+export const restrictsAccess = runFirst<[r: RequestRec]>("restricts_access");
 /** Last changes before the content is made. */
 export const fixups = runAll<[r: RequestRec]>("fixups");
 /** Makes the content. */

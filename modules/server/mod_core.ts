@@ -31,6 +31,8 @@ export interface LogLevelSpec {
 }
 
 export const SERVER_VERSION = "2.4.71";
+/** "Server Built" of status pages: the day of this release, as nothing is built. */
+export const SERVER_BUILT = "2026-11-20T00:00:00";
 const SERVER_BASE = "Apache";
 
 const schema = z.object({
@@ -324,7 +326,7 @@ function setServerSignature(cmd: CommandContext, arg: string): string | undefine
 }
 
 /** Handlers of httpd that are still missing here. */
-const LATER_HANDLERS: readonly string[] = ["balancer-manager", "server-status", "server-info"];
+const LATER_HANDLERS: readonly string[] = ["server-info"];
 
 function setHandler(cmd: CommandContext, arg: string): string | undefined {
   const name = arg.toLowerCase() === "none" ? "" : arg;

@@ -56,7 +56,7 @@ export class Schedule {
         const entry = this.entryOf(worker, now);
         if (entry.probe !== null) continue;
         const atMs = entry.fromMs + check.params.intervalMs * (1 + JITTER * entry.chance);
-        if (now > atMs && !due.some((other) => other.worker === worker))
+        if ((check.wanted || now > atMs) && !due.some((other) => other.worker === worker))
           due.push({ worker, check, entry, balancer: balancer.name, atMs });
       }
     }
@@ -88,6 +88,7 @@ export class Schedule {
     const startMs = clock.now();
     log.debug(LOG, "AH03256", `Health check ${check.params.method} of ${worker.displayName} starts`);
     this.running++;
+    check.wanted = false;
     entry.probe = startProbe(worker, check, balancer, this.process);
     const { passed, reason } = await entry.probe.done;
     this.running--;

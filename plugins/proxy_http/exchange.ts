@@ -67,6 +67,8 @@ export class Exchange implements BodyOwner, ResponseWatcher {
   private reserved = false;
   private resolve: ((status: Status) => void) | null = null;
   private result: Status | null = null;
+  /** On the clock's `now`; only where there is a meter. */
+  private connectAtMs = 0;
   private retried = false;
   private drainWanted = false;
   /** Told when the last byte of the request was given to the socket. */
@@ -172,6 +174,7 @@ export class Exchange implements BodyOwner, ResponseWatcher {
     const timeoutMs = worker.params.connectionTimeoutMs ?? this.timeoutMs;
     const port = url.port || (url.host === worker.host && worker.port) || (defaultPort(url.scheme) ?? 0);
     const buffer = worker.params.receiveBufferSize || this.conf.receiveBufferSize;
+    if (worker.meter !== null) this.connectAtMs = r.conn.process.clock.now();
     this.pool.connect(url.host, port, timeoutMs, buffer, this.attempt.tls, this.timeoutMs).then(
       (result) => this.connected(result),
       () => {
@@ -186,6 +189,7 @@ export class Exchange implements BodyOwner, ResponseWatcher {
     const { worker, r } = this;
     if ("pool" in result) {
       worker.connected();
+      worker.meter?.connect.add(r.conn.process.clock.now() - this.connectAtMs);
       const times = this.attempt.times?.at(-1);
       if (times !== undefined) times.connectedUs = r.conn.process.clock.wallUs();
       if (this.result !== null)
