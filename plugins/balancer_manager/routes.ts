@@ -4,6 +4,7 @@
  * Reads carry an ETag. A write with If-Match is done only if the settings are still those that the client saw.
  */
 import { type Context, Hono } from "hono";
+import { HTTPException } from "hono/http-exception";
 import { validator } from "hono/validator";
 import {
   type Action,
@@ -98,6 +99,7 @@ export type Routes = typeof routes;
 
 routes.onError((error, c) => {
   if (error instanceof Problem) return problem(error.status, error.message);
+  if (error instanceof HTTPException) return problem(400, error.message); // a body that is no JSON
   const { r } = c.env as Env["Bindings"];
   r.log.crit("sluice_api", "", `${r.method} ${r.uri}: ${error.stack ?? error.message}`);
   return new Response(null, { status: 500 });
