@@ -5,9 +5,10 @@
 import { parseInterval } from "../config/units.ts";
 import type { CommandContext } from "../core/command.ts";
 import { defineModule } from "../core/module.ts";
-import { processConnection } from "../server/hooks.ts";
+import { mapToStorage, processConnection } from "../server/hooks.ts";
 import { serveHttp } from "./connection.ts";
 import { type HttpConfig, httpSchema, type ReadTimeout } from "./http_config.ts";
+import { traceHere } from "./trace.ts";
 
 const PROTOCOL_OPTIONS_HELP =
   "'Unsafe' or 'Strict' (default), 'RegisteredMethods' or 'LenientMethods' (default), and 'Require1.0' or 'Allow0.9' (default)";
@@ -59,6 +60,7 @@ const http = defineModule({
   ],
   registerHooks({ hook }) {
     hook(processConnection, serveHttp, { rank: "reallyLast" });
+    hook(mapToStorage, traceHere);
   },
 });
 export default http;
