@@ -253,7 +253,7 @@ export class Preprocessor {
   #include(d: Directive, optional: boolean): Directive[] {
     const help = optional
       ? "Name or pattern of the config file(s) to be included; ignored if the file does not exist or the pattern does not match any files"
-      : "Name(s) of the config file(s) to be included; shell-style wildcard characters permitted";
+      : "Name(s) of the config file(s) to be included; fails if the wildcard does not match at least one file";
     const [pattern] = takes(d, 1, 1, "one argument", help);
     if (this.#includes.length >= MAX_INCLUDE_DEPTH) {
       throw found(d, `Exceeded maximum include depth of ${MAX_INCLUDE_DEPTH}, There appears to be a recursion.`);
@@ -280,7 +280,7 @@ export class Preprocessor {
   }
 
   #loadModule(d: Directive): [] {
-    const help = "a module name and the name of a shared object file from which to load it";
+    const help = "a module name and the name of a shared object file to load it from";
     const [name, written] = takes(d, 2, 2, "two arguments", help);
     if (this.#loaded.has(name!)) {
       this.warn("AH01574", `module ${name} is already loaded, skipping`, d);

@@ -37,6 +37,8 @@ export class ChunkDecoder {
   done = false;
   /** What was wrong; the decoder reads nothing more then. */
   error: string | null = null;
+  /** What was wrong is a chunk of more bytes than can be counted: 413, not 400. */
+  tooLarge = false;
   /** The trailer fields; null when there were none. */
   trailers: HeaderTable | null = null;
   private readonly limits: ChunkLimits;
@@ -54,6 +56,7 @@ export class ChunkDecoder {
   reset(): void {
     this.done = false;
     this.error = null;
+    this.tooLarge = false;
     this.trailers = null;
     this.state = SIZE;
     this.left = this.digits = this.line = 0;
@@ -91,9 +94,9 @@ export class ChunkDecoder {
         case SIZE: {
           const digit = hexDigit(c);
           if (digit >= 0) {
-            if (++this.digits > MAX_SIZE_DIGITS) return this.fail("chunk size has too many digits", p - start);
             this.left = this.left * 16 + digit;
-            if (this.left > Number.MAX_SAFE_INTEGER) return this.fail("chunk size is too large", p - start);
+            this.tooLarge = ++this.digits > MAX_SIZE_DIGITS || this.left > Number.MAX_SAFE_INTEGER;
+            if (this.tooLarge) return this.fail("chunk size is too large", p - start);
             break;
           }
           if (this.digits === 0) return this.fail("chunk size is missing", p - start);

@@ -6,10 +6,11 @@ import { parseInterval } from "../config/units.ts";
 import type { CommandContext } from "../core/command.ts";
 import { defineModule, getModuleConfig } from "../core/module.ts";
 import type { ServerRec } from "../core/records.ts";
-import { processConnection } from "../server/hooks.ts";
+import { mapToStorage, processConnection } from "../server/hooks.ts";
 import core from "../server/mod_core.ts";
 import { serveHttp } from "./connection.ts";
 import { type HttpConfig, httpSchema, type ReadTimeout, timeLeft } from "./http_config.ts";
+import { traceHere } from "./trace.ts";
 
 const PROTOCOL_OPTIONS_HELP =
   "'Unsafe' or 'Strict' (default), 'RegisteredMethods' or 'LenientMethods' (default), and 'Require1.0' or 'Allow0.9' (default)";
@@ -61,6 +62,7 @@ const http = defineModule({
   ],
   registerHooks({ hook }) {
     hook(processConnection, serveHttp, { rank: "reallyLast" });
+    hook(mapToStorage, traceHere);
   },
 });
 export default http;

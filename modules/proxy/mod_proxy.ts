@@ -72,7 +72,7 @@ const proxy = defineModule({
       "ProxyErrorOverride",
       "any",
       setErrorOverride,
-      "use our error handling pages instead of the servers we are proxying",
+      "use our error handling pages instead of the servers' we are proxying",
     ),
     take1(
       "ProxyMaxForwards",
@@ -134,7 +134,8 @@ function addPass(cmd: CommandContext, given: Words, isMatch: boolean): string | 
     // The section's text is a literal prefix for ProxyPass, unless wildcards make it a pattern.
     regexWanted = isMatch || /[*?[]/.test(scope.arg);
   } else {
-    if (!isMatch && words[0] === "~") {
+    if (words[0] === "~") {
+      if (isMatch) return "ProxyPassMatch invalid syntax ('~' usage).";
       regexWanted = true;
       words.shift();
     }
@@ -172,10 +173,12 @@ function addPass(cmd: CommandContext, given: Words, isMatch: boolean): string | 
       if (key === "nocanon") rule.nocanon = true;
       else if (key === "interpolate") rule.interpolate = true;
       else if (key === "noquery") rule.noquery = true;
+      else if (inSection && word === words[0])
+        return "ProxyPass|ProxyPassMatch can not have a path when defined in a location.";
       else return "Invalid ProxyPass|ProxyPassMatch parameter. Parameter must be in the form 'key=value'.";
     } else if (key === "mapping") {
       const value = word.slice(eq + 1).toLowerCase();
-      if (value !== "encoded" && value !== "servlet") return "mapping=: must be 'encoded' or 'servlet'";
+      if (value !== "encoded" && value !== "servlet") return "unknown mapping";
       rule.mapping = value;
     } else {
       settings.push([key, word.slice(eq + 1)]);
@@ -228,15 +231,16 @@ function isBalancer(url: string): boolean {
 }
 
 function proxyPassReverse(cmd: CommandContext, words: Words): string | undefined {
-  const plain = words.filter((word, i) => !(i > 0 && word.toLowerCase() === "interpolate"));
-  const interpolate = plain.length < words.length;
-  if (cmd.scope.kind === "location") {
-    if (plain.length !== 1) return "ProxyPassReverse needs one URL inside a location";
-    cmd.push("reverses", { path: cmd.scope.arg, url: plain[0]!, interpolate });
-    return undefined;
-  }
-  if (plain.length !== 2) return "ProxyPassReverse needs a path when not defined in a location";
-  cmd.push("reverses", { path: plain[0]!, url: plain[1]!, interpolate });
+  if (words.length === 0 || words.length > 3)
+    return "ProxyPassReverse takes one, two or three arguments, a virtual path and a URL for reverse proxy behaviour";
+  const inSection = cmd.scope.kind === "location";
+  const [path, url] = inSection ? [cmd.scope.arg, words[0]!] : words;
+  const third = words[inSection ? 1 : 2];
+  if (inSection && words.length > 1 && !isInterpolate(third))
+    return "ProxyPassReverse can not have a path when defined in a location";
+  if (url === undefined || (!inSection && words.length === 2 && isInterpolate(url)))
+    return "ProxyPassReverse needs a path when not defined in a location";
+  cmd.push("reverses", { path, url, interpolate: isInterpolate(third) });
   return undefined;
 }
 
@@ -248,17 +252,13 @@ function cookieDomain(cmd: CommandContext, internal: string, pub: string, third?
   return addCookie(cmd, "cookieDomains", internal, pub, third);
 }
 
-function addCookie(
-  cmd: CommandContext,
-  key: string,
-  internal: string,
-  pub: string,
-  third?: string,
-): string | undefined {
-  if (third !== undefined && third.toLowerCase() !== "interpolate")
-    return `unknown argument "${third}": only interpolate may follow`;
-  cmd.push(key, { internal, public: pub, interpolate: third !== undefined });
-  return undefined;
+function addCookie(cmd: CommandContext, key: string, internal: string, pub: string, third?: string): undefined {
+  cmd.push(key, { internal, public: pub, interpolate: isInterpolate(third) });
+}
+
+/** Another word in its place means nothing, as in httpd. */
+function isInterpolate(word: string | undefined): boolean {
+  return word?.toLowerCase() === "interpolate";
 }
 
 function balancerMember(cmd: CommandContext, words: Words): string | undefined {
@@ -273,7 +273,8 @@ function balancerMember(cmd: CommandContext, words: Words): string | undefined {
   } else {
     [balancer, url] = plain;
   }
-  if (url === undefined || balancer === undefined) return "BalancerMember must define remote proxy server";
+  if (balancer === undefined) return "BalancerMember must define balancer name when outside <Proxy > section";
+  if (url === undefined) return "BalancerMember must define remote proxy server";
   if (!isBalancer(balancer)) return `BalancerMember Bad syntax for a balancer name (${balancer})`;
   if (/^balancer:\/\/(\/|$)/i.test(balancer)) return "BalancerMember Bad syntax for a balancer name (balancer://)";
   const error = define(cmd, "member", url, settings, false, balancer);
@@ -343,7 +344,7 @@ function openProxy(
     pattern = compileGlob(arg, false);
   }
   if (more.length > 0) {
-    if (pattern !== null) return `<${section}> arguments are not supported for wildcards and regular expressions`;
+    if (pattern !== null) return `<${section}> arguments are not supported for ${isRegex ? "non url" : "wildchar url"}.`;
     const error = setParams(cmd, arg, more, "in section", "<Proxy");
     if (error !== undefined) return error;
   }
@@ -376,7 +377,7 @@ function setErrorOverride(cmd: CommandContext, word: string): string | undefined
   const lower = word.toLowerCase();
   const first = cmd.raw.errorOverride === undefined || cmd.raw.overrideLine !== cmd.directive.line;
   if (first) {
-    if (lower !== "on" && lower !== "off") return "ProxyErrorOverride must be On or Off";
+    if (lower !== "on" && lower !== "off") return "ProxyErrorOverride first parameter must be one of: off | on";
     cmd.set("errorOverride", lower === "on");
     cmd.set("errorOverrideCodes", []);
     cmd.raw.overrideLine = cmd.directive.line;
@@ -384,6 +385,7 @@ function setErrorOverride(cmd: CommandContext, word: string): string | undefined
   }
   if (cmd.raw.errorOverride !== true) return "ProxyErrorOverride: status codes must follow a value of 'on'";
   const code = Number(word);
+  if (!/^\d/.test(word)) return "ProxyErrorOverride: status codes to intercept must be numeric";
   if (!/^\d{3}$/.test(word) || code < 400 || code > 599) {
     return "ProxyErrorOverride: status codes to intercept must be valid HTTP Status Codes >=400 && <600";
   }

@@ -109,7 +109,7 @@ const core = defineModule({
       setDefaultCharset,
       "The name of the default charset to add to any Content-Type without one or 'Off' to disable",
     ),
-    iterate("LogLevel", "any", addLogLevel, "Level of verbosity in error logging, for all modules or for single ones"),
+    iterate("LogLevel", "any", addLogLevel, "Level of verbosity in error logging"),
     take1("Timeout", "server", setTimeoutSeconds, "Timeout duration (sec)"),
     take1("AllowEncodedSlashes", "server", setEncodedSlashes, "Allow URLs containing '/' encoded as '%2F'"),
     flag("MergeSlashes", "server", "mergeSlashes", "Controls whether consecutive slashes in the URI path are merged"),
@@ -125,7 +125,7 @@ const core = defineModule({
     raw("ServerTokens", "global", setServerTokens, "Determine tokens displayed in the Server: header"),
     take1("ServerSignature", "any", setServerSignature, "En-/disable server signature (on|off|email)"),
     take1("SetHandler", "any", setHandler, "a handler name that overrides any other configured handler"),
-    raw("Error", "any", (_cmd, text) => text, "Generate a configuration error: its text"),
+    raw("Error", "any", (_cmd, text) => text.replace(/^(["'])(.*)\1$/, "$2"), "Generate a configuration error: its text"),
     iterate("Define", "any", () => undefined, "Define a variable (executed while reading)"),
     iterate("NameVirtualHost", "global", nameVirtualHost, "without effect since httpd 2.4"),
     ...sectionCommands,
@@ -159,7 +159,7 @@ function setServerName(cmd: CommandContext, arg: string): string | undefined {
   const match = /^(?:([a-z][a-z0-9+.-]*):\/\/)?(\[[0-9a-f:.]+\]|[^:/\s]+)(?::(\d*))?$/i.exec(arg);
   if (match === null) return `Invalid ServerName "${arg}" use ServerAlias to set multiple server names.`;
   const port = match[3] ? Number(match[3]) : 0;
-  if (port > 65535) return "The port number is out of range";
+  if (port > 65535) return `The port number "${arg}" is outside the appropriate range (i.e., 1..65535).`;
   cmd.server.scheme = (match[1] ?? "").toLowerCase();
   cmd.server.hostname = match[2]!;
   cmd.server.port = port;
@@ -186,8 +186,7 @@ function addListen(cmd: CommandContext, arg: string, protocol?: string): string 
     return undefined;
   }
   const match = /^(?:(\[[0-9a-fA-F:.]+\]|[^[\]:\s]*):)?(\d*)$/.exec(arg);
-  if (match === null) return "Invalid address or port";
-  if (match[2] === "") return "Port must be specified";
+  if (match === null || match[2] === "") return "Port must be specified";
   const port = Number(match[2]);
   if (port < 1 || port > 65535) return "Invalid address or port";
   const host = match[1] ?? "";

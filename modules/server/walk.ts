@@ -35,8 +35,9 @@ export function sectionWalk(r: RequestRec, url: string | null): void {
       key += `,${server.proxies[i]!.id}`;
     }
   }
+  const path = r.uri.includes("//") ? r.uri.replace(/\/{2,}/g, "/") : r.uri;
   for (let i = 0; i < server.locations.length; i++) {
-    if (!locationMatches(server.locations[i]!, r)) continue;
+    if (!locationMatches(server.locations[i]!, path, r)) continue;
     hits.push(server.locations[i]!);
     key += `,${server.locations[i]!.id}`;
   }
@@ -111,13 +112,15 @@ function merged(server: ServerRec, key: string, hits: readonly SectionRec[]): Co
   return vector;
 }
 
-/** A plain path matches itself and what lies below it; "/a/" does not match "/a". */
-function locationMatches(section: SectionRec, r: RequestRec): boolean {
-  if (section.pattern !== null) return patternMatches(section, r.uri, r);
+/**
+ * A plain path matches itself and what lies below it; "/a/" does not match "/a". Runs of slashes count as one, with
+ * MergeSlashes Off too; only an expression sees them.
+ */
+function locationMatches(section: SectionRec, path: string, r: RequestRec): boolean {
+  if (section.pattern !== null) return patternMatches(section, section.isRegex ? r.uri : path, r);
   const { arg } = section;
-  const uri = r.uri;
-  if (!uri.startsWith(arg)) return false;
-  return uri.length === arg.length || arg.endsWith("/") || uri.charCodeAt(arg.length) === 0x2f;
+  if (!path.startsWith(arg)) return false;
+  return path.length === arg.length || arg.endsWith("/") || path.charCodeAt(arg.length) === 0x2f;
 }
 
 function proxyMatches(section: SectionRec, url: string, r: RequestRec): boolean {

@@ -88,7 +88,8 @@ export class Exchange implements BodyOwner, ResponseWatcher {
     this.body = hasBody ? new RequestBodyOut(r, attempt, this) : null;
     this.upgrade = this.http10 ? "" : upgradeOf(r, worker, url);
     const ping = worker.params.pingMs !== undefined && r.proxyreq === "reverse";
-    this.expect = hasBody && !this.http10 && (ping || (r.expecting100 && this.conf.proxy100Continue));
+    const wanted = (ping && hasBody) || (r.expecting100 && this.conf.proxy100Continue);
+    this.expect = wanted && !this.http10;
   }
 
   run(): Status | Promise<Status> {

@@ -14,7 +14,7 @@ import {
 import { HeaderTable } from "../../modules/core/table.ts";
 import { nodeSockets } from "../../modules/net/node.ts";
 import { ProxyAttempt } from "../../modules/proxy/attempt.ts";
-import { latin1Bytes } from "../../modules/proxy/proxy_error.ts";
+import { latin1Bytes } from "../../modules/core/bytes.ts";
 import { ProxyWorker, type WorkerParams } from "../../modules/proxy/worker.ts";
 import { parseWorkerUrl } from "../../modules/proxy/worker_url.ts";
 import core from "../../modules/server/mod_core.ts";
