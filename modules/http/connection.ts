@@ -479,7 +479,8 @@ export class HttpConnection implements SocketOwner, Timeout, BodySource, Respons
       settings.keepAlive &&
       !conn.closing &&
       !conn.process.stopping &&
-      !this.inputEnded &&
+      // behind a FIN nothing follows but what is here
+      !(this.inputEnded && this.inbox.isEmpty) &&
       !r.expecting100 &&
       !dropsConnection(r.status) &&
       (r.getEnv("nokeepalive") === undefined || r.headersIn.hasId(VIA)) &&

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { type Backend, startBackend } from "../support/backend.ts";
 import { hostileConf, tellBackendCase, tellClientCase } from "../support/hostile.ts";
+import { makeServer } from "../support/server.ts";
 import { type Sluice, startSluice } from "../support/sluice.ts";
 import { BACKEND_CASES } from "./hostile/backend_cases.ts";
 import { CLIENT_CASES } from "./hostile/client_cases.ts";
@@ -39,6 +40,19 @@ for (const { group, cases } of BACKEND_CASES) {
     });
   }
 }
+
+test("nocanon: an absolute target whose query has a path is checked as what it is sent as", async () => {
+  const server = makeServer(`
+    <Location "/secret">
+      Require all denied
+    </Location>
+    ProxyPass "/" "http://127.0.0.1:9/" nocanon
+  `);
+  const client = server.connect();
+  client.feed("GET http://a?/secret HTTP/1.1\r\nHost: a\r\n\r\n");
+  assert.match((await server.backend()).written, /^GET \/\?\/secret HTTP/);
+  server.end();
+});
 
 test("after all of them the server serves, and its log has no crash", async () => {
   assert.equal(await tellBackendCase(sluice.port, backend, "HTTP/1.1 204 No Content\r\n\r\n"), "204 after; reused");

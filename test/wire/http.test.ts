@@ -4,7 +4,18 @@
  */
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { type Backend, body, chunked, early, head, ok, respond, startBackend, untilClose } from "../support/backend.ts";
+import {
+  type Backend,
+  body,
+  chunked,
+  early,
+  Gate,
+  head,
+  ok,
+  respond,
+  startBackend,
+  untilClose,
+} from "../support/backend.ts";
 import { connectClient, fetchOnce } from "../support/client.ts";
 import { type Sluice, startSluice } from "../support/sluice.ts";
 
@@ -195,6 +206,28 @@ test("pipelining: answers in the order of the requests, with 404 and bodies betw
       [200, "GET /2"],
       [404, ""],
       [200, "GET /3"],
+    ],
+  );
+});
+
+test("a FIN behind pipelined requests: all of them are answered", async () => {
+  const gate = new Gate();
+  backend.routes = { "/slow": [gate.step, ok("slow")] };
+  await using client = await connectClient(port());
+  const a = (target: string) => lines(`GET ${target} HTTP/1.1`, "Host: a");
+  void client.send(a("/b/slow") + a("/b/2") + a("/b/3"));
+  client.end();
+  await gate.reached();
+  await fetchOnce(port(), "/b/aside"); // the FIN is here by now
+  gate.open();
+  await client.untilEnded();
+  backend.routes = {};
+  assert.deepEqual(
+    client.responses.map((r) => [r.text, r.field("connection")]),
+    [
+      ["slow", undefined],
+      ["GET /2", undefined],
+      ["GET /3", "close"],
     ],
   );
 });
