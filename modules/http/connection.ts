@@ -190,7 +190,12 @@ export class HttpConnection implements SocketOwner, Timeout, BodySource, Respons
       if (this.phase === "discarding") this.linger();
       return;
     }
-    this.linger();
+    // Half a line is nobody's; a request whose head breaks off is a bad one, as in httpd.
+    if (this.phase === "head" && this.head.started) {
+      this.head.ah = "AH00567";
+      this.head.reason = "request failed: error reading the headers";
+      this.refuse(400);
+    } else this.linger();
   }
 
   onClose(error: SocketError | null): void {
@@ -474,7 +479,8 @@ export class HttpConnection implements SocketOwner, Timeout, BodySource, Respons
       settings.keepAlive &&
       !conn.closing &&
       !conn.process.stopping &&
-      !this.inputEnded &&
+      // behind a FIN nothing follows but what is here
+      !(this.inputEnded && this.inbox.isEmpty) &&
       !r.expecting100 &&
       !dropsConnection(r.status) &&
       (r.getEnv("nokeepalive") === undefined || r.headersIn.hasId(VIA)) &&

@@ -46,8 +46,14 @@ export function readRequest(conn: ConnRec, head: RequestHead, bad: Status): Read
     r.errorNotes = head.note || null;
     return { r, body: NO_BODY, refused: bad };
   }
+  // Looked for before an absolute target stands in for it: RFC 9112 section 3.2 asks for both.
+  const hostless = !head.headers.hasId(HOST);
   const target = readTarget(r);
   if (target !== 0) return { r, body: NO_BODY, refused: target };
+  if (hostless && r.protoNum >= HTTP_11) {
+    r.log.info("core", "AH00569", "client sent HTTP/1.1 request without hostname (see RFC2616 section 14.23)", r);
+    return { r, body: NO_BODY, refused: 400 };
+  }
   const host = chooseVhost(r);
   if (host !== 0) return { r, body: NO_BODY, refused: host };
   return readFraming(r);
@@ -123,7 +129,7 @@ function readFraming(r: RequestRec): ReadRequest {
   if (coding !== undefined) {
     // Two ways to tell where a body ends is how requests are smuggled: the length is forgotten, the connection ends.
     headersIn.unsetId(CONTENT_LENGTH);
-    if (r.protoNum < HTTP_11) return refuse(400);
+    if (r.protoNum < HTTP_11 || (length !== undefined && parseContentLength(length) < 0)) return refuse(400);
     if (!isChunked(coding)) return refuse(/(^|,)[ \t]*chunked[ \t]*$/i.test(coding) ? 500 : 400);
     body = { length: -1, announced: true, closes: length !== undefined };
   } else if (length !== undefined) {

@@ -85,8 +85,11 @@ function isAccepted(found: PassMatch, r: RequestRec): boolean {
 function rawTarget(r: RequestRec): string {
   const target = r.unparsedUri;
   if (target.charCodeAt(0) === 0x2f) return target;
-  const slash = target.indexOf("/", target.indexOf("://") + 3);
-  return slash < 0 ? "/" : target.slice(slash);
+  let end = target.indexOf("://") + 3;
+  // A host may end in its query: a slash in there begins no path, which nobody would have checked.
+  while (end < target.length && target.charCodeAt(end) !== 0x2f && target.charCodeAt(end) !== 0x3f) end++;
+  const rest = target.slice(end);
+  return rest.startsWith("/") ? rest : `/${rest}`;
 }
 
 /** map_to_storage: for a proxied request <Proxy> sections stand in the place of files. */

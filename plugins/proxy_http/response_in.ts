@@ -167,15 +167,6 @@ export class ResponseIn implements BackendUser, ChunkConsumer {
     const { head } = this.backend;
     const { r } = exchange;
     const { status, headers } = head;
-    if (++this.interims >= MAX_INTERIM) {
-      this.state = ENDED;
-      exchange.badAnswer(
-        502,
-        `Too many (${MAX_INTERIM}) interim responses from origin server`,
-        "too many interim responses",
-      );
-      return false;
-    }
     const policy = r.getEnv("proxy-interim-response")?.toLowerCase();
     let pass = status !== 100 || exchange.clientExpects;
     if (policy === "rfc") pass = true;
@@ -184,11 +175,20 @@ export class ResponseIn implements BackendUser, ChunkConsumer {
       pass = false;
       r.log.warn(MODULE, "AH01109", `undefined proxy interim response policy: ${policy}`, r);
     }
-    if (pass) {
+    if (pass && !head.illegal) {
       headers.unsetId(CONTENT_LENGTH);
       responseHeaders(r, exchange.conf, headers);
       reverseMapHeaders(r, exchange.conf, headers);
       r.out.interim(status, head.phrase, headers);
+    }
+    if (++this.interims >= MAX_INTERIM) {
+      this.state = ENDED;
+      exchange.badAnswer(
+        502,
+        `Too many (${MAX_INTERIM}) interim responses from origin server`,
+        "too many interim responses",
+      );
+      return false;
     }
     if (status === 100 && exchange.waiting100) exchange.sendBody();
     else if (exchange.requestSent) this.backend.arm(exchange.timeoutMs);
@@ -205,6 +205,10 @@ export class ResponseIn implements BackendUser, ChunkConsumer {
     if (wanted === "" || got === undefined || got.toLowerCase() !== wanted.toLowerCase()) {
       const reason = `Unexpected Upgrade: ${got ?? "n/a"} (expecting ${wanted || "n/a"})`;
       exchange.badAnswer(502, reason, "unexpected 101");
+      return;
+    }
+    if (this.backend.head.illegal) {
+      exchange.badAnswer(502, "", "illegal field");
       return;
     }
     if (exchange.waiting100) exchange.sendBody();
@@ -286,7 +290,7 @@ export class ResponseIn implements BackendUser, ChunkConsumer {
     const announced = r.method === "HEAD" ? headLength(headers) : length;
 
     if (this.state === ENDED) {
-      this.leftover(at, end);
+      this.leftover(bytes, at, end);
       exchange.release(this.keepAlive);
       r.out.begin(announced);
       r.out.end();
@@ -384,7 +388,7 @@ export class ResponseIn implements BackendUser, ChunkConsumer {
       status === 401 && head.headers.hasId(WWW_AUTHENTICATE) ? head.headers.getAll("WWW-Authenticate") : [];
     for (const value of challenges) (r.errHeadersOut ??= new HeaderTable()).add("WWW-Authenticate", value);
     if (this.state === ENDED) {
-      this.leftover(at, end);
+      this.leftover(bytes, at, end);
       exchange.release(this.keepAlive);
     } else if (!this.keepAlive || this.left > DISCARD_BYTES || !exchange.requestSent) exchange.release(false);
     else {
@@ -405,7 +409,7 @@ export class ResponseIn implements BackendUser, ChunkConsumer {
       const last = this.left === 0;
       if (last) {
         this.state = ENDED;
-        this.leftover(stop, end);
+        this.leftover(bytes, stop, end);
       }
       this.pass(bytes, start, stop, last);
     } else if (this.state === CHUNKED) {
@@ -415,7 +419,7 @@ export class ResponseIn implements BackendUser, ChunkConsumer {
       const last = decoder.done;
       if (last) {
         this.state = ENDED;
-        this.leftover(start + taken, end);
+        this.leftover(bytes, start + taken, end);
       }
       if (this.dataStart >= 0) this.pass(bytes, this.dataStart, this.dataEnd, last);
       else if (last) this.done(true);
@@ -483,9 +487,9 @@ export class ResponseIn implements BackendUser, ChunkConsumer {
     exchange.finish(OK);
   }
 
-  /** Bytes behind the answer: whatever they are, no further answer shall begin with them. */
-  private leftover(at: number, end: number): void {
-    if (at >= end) return;
+  /** Bytes behind the answer: no further answer shall begin with them. One CRLF is tolerated, as on an idle connection. */
+  private leftover(bytes: Bytes, at: number, end: number): void {
+    if (at >= end || (end - at === 2 && bytes[at] === 13 && bytes[at + 1] === 10)) return;
     this.keepAlive = false;
     this.exchange.pool.notEmpty();
   }
