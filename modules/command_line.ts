@@ -16,6 +16,10 @@ export const USAGE = `Usage: ${PROGRAM} [-D name] [-d directory] [-f file]
        ${PROGRAM} check [--json] FILE
                               what becomes of each directive; exit code 0: all as in httpd,
                               1: some differ or have no effect, 78: it does not start
+       ${PROGRAM} config --effective FILE --vhost NAME [--yaml | --json] URL
+                              what of a configuration applies to a URL
+       ${PROGRAM} explain METHOD URL [-H "Name: value"]... [--from IP] [--to IP:PORT] [--json] -f FILE
+                              the way of a request, without sending anything
        ${PROGRAM} convert FILE      print a configuration in the other language
        ${PROGRAM} schema            print the JSON Schema of the YAML form
 Options:
@@ -37,6 +41,7 @@ Options:
   -t -D DUMP_MODULES : show all loaded modules
   -M                 : a synonym for -t -D DUMP_MODULES
   -t -D DUMP_INCLUDES: show all included configuration files
+  -t -D DUMP_CONFIG  : show the directives that were read
   -t                 : run syntax check for config files
   -T                 : start without DocumentRoot(s) check
   -X                 : debug mode (only one worker, do not detach)`;

@@ -11,7 +11,9 @@ import { ConfigError, formatConfigError } from "./config/directive.ts";
 import { levelRank } from "./core/error_log.ts";
 import { getModuleConfig, type Module } from "./core/module.ts";
 import { demo } from "./demo.ts";
-import { describeModules, describeVhosts, listDirectives, listIncludes, VERSION_TEXT } from "./dump.ts";
+import { describeModules, describeVhosts, dumpConfig, listDirectives, listIncludes, VERSION_TEXT } from "./dump.ts";
+import { configCommand } from "./effective.ts";
+import { explainCommand } from "./explain.ts";
 import * as sluice from "./mod.ts";
 import { type Loaded, type LoadOptions, loadConfig } from "./mpm/load.ts";
 import { describeUser } from "./mpm/mod_unixd.ts";
@@ -19,18 +21,20 @@ import { pidFileOf, readPid, SingleChild } from "./mpm/single.ts";
 import core from "./server/mod_core.ts";
 import { convertFile, printSchema } from "./tools.ts";
 
-/** The commands beside the server. They answer an exit code; null: the command line is wrong. */
-const TOOLS: Readonly<Record<string, (args: readonly string[], modules: readonly Module[]) => Promise<number | null>>> =
-  {
-    check,
-  };
+/** A command beside the server. Answers an exit code; null: the command line is wrong. */
+type Tool = (args: readonly string[], modules: readonly Module[]) => Promise<number | null>;
+const TOOLS: Readonly<Record<string, Tool>> = { check, config: configCommand, explain: explainCommand };
 
 /** Runs the program on a command line; resolves with its exit code. */
 export async function main(args: readonly string[], modules: readonly Module[]): Promise<number> {
   if (args[0] === "schema" && args.length === 1) return printSchema(modules);
   if (args[0] !== undefined && Object.hasOwn(TOOLS, args[0])) {
     nameOurselves();
-    return (await TOOLS[args[0]]!(args.slice(1), modules)) ?? usage();
+    try {
+      return (await TOOLS[args[0]]!(args.slice(1), modules)) ?? usage();
+    } catch (error) {
+      return configFailure(error);
+    }
   }
   if (args[0] === "convert") return args.length === 2 ? convertFile(args[1]!, modules) : usage();
   const line = parseCommandLine(args);
@@ -99,6 +103,7 @@ function dumps(line: CommandLine, loaded: Loaded, options: LoadOptions): boolean
   if (asked("DUMP_RUN_CFG", "S")) texts.push(describeRun(loaded, line));
   if (asked("DUMP_MODULES", "M")) texts.push(describeModules(loaded.process.modules, options.modules));
   if (asked("DUMP_INCLUDES", "")) texts.push(listIncludes(loaded));
+  if (asked("DUMP_CONFIG", "")) texts.push(dumpConfig(loaded));
   if (texts.length === 0) return false;
   print(texts.join("\n"));
   return true;

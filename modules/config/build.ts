@@ -215,11 +215,18 @@ class Context implements CommandContext {
     const result = shape?.safeParse(value);
     if (result !== undefined && !result.success) throw new Refusal(z.flattenError(result.error).formErrors.join("; "));
     this.raw[key] = value;
+    this.note(key, false);
   }
 
   push(key: string, value: unknown): void {
     const list = (this.raw[key] as unknown[] | undefined) ?? [];
     this.raw[key] = [...list, value];
+    this.note(key, true);
+  }
+
+  private note(key: string, adds: boolean): void {
+    const { name, append } = this.module;
+    this.build.host.watch?.writes(this.directive, { value: `${name} ${key}`, adds, joined: append.includes(key) });
   }
 
   open(info: ScopeInfo, server: ServerRec = this.server): void {

@@ -23,12 +23,23 @@ export interface Finding {
   readonly notes: string[];
 }
 
+/** A value of a scope that a directive wrote. */
+export interface Write {
+  /** Module and key. */
+  readonly value: string;
+  /** Added to what stood there. */
+  readonly adds: boolean;
+  /** Inner scopes add to it, too, instead of replacing it. */
+  readonly joined: boolean;
+}
+
 /** From the mildest to the worst: a second module, or an error, may only make it worse. */
 const ORDER: readonly Verdict[] = ["honoured", "skipped", "no effect", "differs", "unknown", "wrong"];
 
 export class ConfigWatch {
   private found: Finding[] = [];
   private byDirective = new Map<Position, Finding>();
+  private written = new Map<Position, Write[]>();
   private warnings: { at: Position; message: string }[] = [];
   /** In the order in which they were opened. */
   private readonly files: string[] = [];
@@ -37,6 +48,7 @@ export class ConfigWatch {
   restart(): void {
     this.found = [];
     this.byDirective = new Map();
+    this.written = new Map();
     this.warnings = [];
   }
 
@@ -80,6 +92,18 @@ export class ConfigWatch {
     worsen(finding, "wrong", error.message);
     const hint = error instanceof ConfigError ? error.hint : undefined;
     if (hint !== undefined) finding.notes.push(hint);
+  }
+
+  /** A directive wrote a value of its scope. */
+  writes(directive: Directive, write: Write): void {
+    const known = this.written.get(directive);
+    if (known === undefined) this.written.set(directive, [write]);
+    else known.push(write);
+  }
+
+  /** What a directive wrote into its scope; what it did elsewhere is not among it. */
+  writesOf(directive: Directive): readonly Write[] {
+    return this.written.get(directive) ?? [];
   }
 
   /** A warning, which may come before its directive. */

@@ -41,6 +41,8 @@ export interface LoadOptions {
   readonly text?: string;
   /** Is told what becomes of each directive; the reading goes on after an error. */
   readonly watch?: ConfigWatch;
+  /** What is not to be the machine's. */
+  readonly seams?: Partial<Pick<GenerationInput, "sockets" | "openErrorLog" | "openLog" | "missingLogFolder">>;
 }
 
 /** A generation, and what is told about how it was read. */
@@ -166,6 +168,7 @@ function read(
       missingLogFolder: (target) => logs.missingFolder(target),
       startRank: options.startRank,
       watch,
+      ...options.seams,
     };
     let made: ProcessRec;
     try {

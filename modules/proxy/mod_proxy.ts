@@ -171,6 +171,8 @@ function addPass(cmd: CommandContext, given: Words, isMatch: boolean): string | 
     interpolate: false,
     noquery: false,
     mapping: "none",
+    file: cmd.directive.file,
+    line: cmd.directive.line,
   };
   const settings: [key: string, value: string][] = [];
   for (const word of words) {
