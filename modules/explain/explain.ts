@@ -3,12 +3,13 @@
  */
 import type { Directive } from "../config/directive.ts";
 import { ErrorLog, LEVELS, type LogMessage } from "../core/error_log.ts";
-import { ConnRec, type ProcessRec, type RequestRec } from "../core/records.ts";
-import { HttpConnection } from "../http/connection.ts";
+import type { ConnRec, ProcessRec, RequestRec } from "../core/records.ts";
+import { hostName } from "../http/host.ts";
 import { type LoadOptions, loadConfig } from "../mpm/load.ts";
 import { nodeSockets } from "../net/node.ts";
 import { getProxyConfig } from "../proxy/config.ts";
 import type { ProxyUrl } from "../proxy/url.ts";
+import { acceptConnection } from "../server/connection.ts";
 import { startGeneration } from "../server/lifecycle.ts";
 import core from "../server/mod_core.ts";
 import { vhostsOf } from "../server/vhost.ts";
@@ -84,45 +85,54 @@ export async function explain(options: LoadOptions, question: Question): Promise
   );
   const { process } = loaded;
   startGeneration(process, null);
-  tellAll(process, log);
+  tellAll(process, log, story);
 
-  const { conn, text } = requestOf(process, question);
-  let done = (): void => {};
-  const ended = new Promise<void>((resolve) => {
-    done = resolve;
-  });
-  const client = new PaperSocket(
-    { remoteAddress: conn.peerIp, remotePort: conn.peerPort, localAddress: conn.localIp, localPort: conn.localPort },
-    ({ text }) => {
-      if (/^HTTP\/1\.[01] (?!1\d\d)/.test(text.replace(/^(HTTP\/1\.1 1\d\d[\s\S]*?\r\n\r\n)+/, ""))) done();
-    },
-  );
-  client.onClosed = done;
-  new HttpConnection(conn, client).start();
-  client.deliver(text);
-  const timer = setTimeout(done, PATIENCE_MS);
-  await ended;
-  clearTimeout(timer);
+  const asked = requestOf(process, question);
+  // A server that expects the PROXY protocol closes a connection that begins without it.
+  const proxied = `PROXY TCP${asked.peerIp.includes(":") ? 6 : 4} ${asked.peerIp} ${asked.localIp} 50000 ${asked.localPort}\r\n`;
+  let response = await exchange(process, asked, asked.text);
+  if (response === "" && story.requests.length === 0) response = await exchange(process, asked, proxied + asked.text);
   return {
     process,
     tree: loaded.tree,
     story,
-    request: text,
-    localIp: conn.localIp,
-    localPort: conn.localPort,
-    candidates: conn.vhosts,
+    request: asked.text,
+    localIp: asked.localIp,
+    localPort: asked.localPort,
+    candidates: vhostsOf(process.servers, asked.localIp, asked.localPort),
     log,
     wishes,
     toBackend,
     fromBackend: example,
-    response: headOf(client.text),
+    response,
   };
 }
 
-/** Without interim responses. */
+/** The bytes of a client on a connection; answers the head of the response, "" if there is none. */
+async function exchange(process: ProcessRec, asked: Asked, bytes: string): Promise<string> {
+  let done = (): void => {};
+  const ended = new Promise<void>((resolve) => {
+    done = resolve;
+  });
+  const { peerIp, localIp, localPort, secureFor } = asked;
+  const ends = { remoteAddress: peerIp, remotePort: 50000, localAddress: localIp, localPort };
+  const client = new PaperSocket(ends, ({ text }) => {
+    if (headOf(text) !== "") done();
+  });
+  client.secureFor = secureFor;
+  client.onClosed = done;
+  acceptConnection(process, client);
+  client.deliver(bytes);
+  const timer = setTimeout(done, PATIENCE_MS);
+  await ended;
+  clearTimeout(timer);
+  return headOf(client.text);
+}
+
+/** The head of the final response, if it is there. */
 function headOf(text: string): string {
   const last = text.replace(/^(HTTP\/1\.1 1\d\d[\s\S]*?\r\n\r\n)+/, "");
-  return last.split("\r\n\r\n")[0]!;
+  return /^HTTP\/1\.\d (?!1\d\d)/.test(last) ? last.split("\r\n\r\n")[0]! : "";
 }
 
 /** Every message of every module, whatever LogLevel says. */
@@ -132,10 +142,11 @@ class FullLog extends ErrorLog {
   }
 }
 
-function tellAll(process: ProcessRec, messages: LogMessage[]): void {
+/** What is said of no request is said of the one at hand. */
+function tellAll(process: ProcessRec, messages: LogMessage[], story: Story): void {
   const levels = { base: LEVELS.length, modules: new Map<string, number>() };
   const main = (message: LogMessage): string => {
-    messages.push(message);
+    messages.push({ ...message, request: message.request ?? story.requests.at(-1)?.r ?? null });
     return "";
   };
   const formats = { main, request: [], connection: [] };
@@ -144,8 +155,17 @@ function tellAll(process: ProcessRec, messages: LogMessage[]): void {
   (process as { log: ErrorLog }).log = log;
 }
 
-/** The connection that the request would come by, and its bytes. */
-function requestOf(process: ProcessRec, question: Question): { conn: ConnRec; text: string } {
+/** A request on the connection that it would come by. */
+interface Asked {
+  readonly peerIp: string;
+  readonly localIp: string;
+  readonly localPort: number;
+  /** The name that the client gives in its handshake; null: it speaks plain HTTP. */
+  readonly secureFor: string | null;
+  readonly text: string;
+}
+
+function requestOf(process: ProcessRec, question: Question): Asked {
   const { method, url, headers, from = "127.0.0.1" } = question;
   const match = /^(https?):\/\/([^/?#]*)(.*)$/i.exec(url);
   const secure = match?.[1]?.toLowerCase() === "https";
@@ -161,14 +181,16 @@ function requestOf(process: ProcessRec, question: Question): { conn: ConnRec; te
   const localIp = to[1] || listener?.address || "127.0.0.1";
   const peerIp = from.replace(/^\[(.*)\]$/, "$1");
   const vhosts = vhostsOf(process.servers, localIp, localPort);
-  const conn = new ConnRec({ id: 1, process, peerIp, peerPort: 50000, localIp, localPort, vhosts, secure });
   const fields = headers.map((line) => line.replace(/^([^:]*):[ \t]*/, "$1: "));
   const has = (name: string) =>
     fields.find((field) => field.toLowerCase().startsWith(`${name}: `))?.slice(name.length + 2);
   if (has("host") === undefined) fields.unshift(`Host: ${authority || vhosts[0]!.hostname || "localhost"}`);
   const length = Number(has("content-length") ?? 0);
   const body = has("transfer-encoding") !== undefined ? "0\r\n\r\n" : "x".repeat(Math.min(length || 0, 1_000_000));
-  return { conn, text: `${method} ${path} HTTP/1.1\r\n${fields.join("\r\n")}\r\n\r\n${body}` };
+  const text = `${method} ${path} HTTP/1.1\r\n${fields.join("\r\n")}\r\n\r\n${body}`;
+  const name = hostName(authority || (has("host") ?? ""));
+  const secureFor = !secure ? null : /^[\d.]+$|:/.test(name) ? "" : name;
+  return { peerIp, localIp, localPort, secureFor, text };
 }
 
 /** An answer of the backend that has every field which ProxyPassReverse and its kin rewrite. */

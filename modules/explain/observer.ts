@@ -7,7 +7,7 @@ import type { RequestRec, SectionRec } from "../core/records.ts";
 import { DECLINED, DONE, type Status } from "../core/status.ts";
 import type { ProxyAttempt } from "../proxy/attempt.ts";
 import { proxyModuleRef } from "../proxy/config.ts";
-import { preRequest, schemeHandler } from "../proxy/hooks.ts";
+import { preRequest, schemeHandler, sslBindOutgoing } from "../proxy/hooks.ts";
 import type { PassMatch, ProxyPassRule } from "../proxy/pass.ts";
 import { findBalancer } from "../proxy/server_state.ts";
 import type { ProxyUrl } from "../proxy/url.ts";
@@ -71,6 +71,7 @@ export function observer(story: Story, asks: (r: RequestRec, url: ProxyUrl) => v
       hook(hooks.fixups, reach("fixups"), first);
       hook(hooks.handler, (r) => handled(story, r), first);
       hook(preRequest, (r, attempt) => election(story, r, attempt), first);
+      hook(sslBindOutgoing, trusting(), first);
       hook(
         schemeHandler,
         (r: RequestRec, worker: ProxyWorker, url: ProxyUrl, _attempt: ProxyAttempt) =>
@@ -104,6 +105,19 @@ function election(story: Story, r: RequestRec, attempt: ProxyAttempt): Status {
   const before = balancer === undefined ? [] : standings(balancer, r, attempt.elected);
   story.of(r).attempts.push({ standings: before, member: null, attempt });
   return DECLINED;
+}
+
+/** A backend of paper has no certificate: whatever the others say of TLS, it is not asked for one. */
+function trusting(): (r: RequestRec, url: ProxyUrl, attempt: ProxyAttempt) => Status {
+  let inside = false;
+  return (r, url, attempt) => {
+    if (inside) return DECLINED;
+    inside = true;
+    const answer = sslBindOutgoing.run(r.server.process.hooks, r, url, attempt) as Status;
+    inside = false;
+    if (attempt.tls !== null) attempt.tls = { options: attempt.tls.options, check: () => null };
+    return answer;
+  };
 }
 
 function chosen(

@@ -2,7 +2,15 @@
  * Sockets of paper: what is written to them is kept, and what they deliver was written by hand. Nothing leaves the machine.
  */
 import type { Bytes } from "../core/bytes.ts";
-import type { ConnectOptions, Socket, SocketError, SocketHost, SocketOwner } from "../net/socket.ts";
+import type {
+  ConnectOptions,
+  Socket,
+  SocketError,
+  SocketHost,
+  SocketOwner,
+  TlsAcceptor,
+  TlsInfo,
+} from "../net/socket.ts";
 import { latin1Bytes } from "../proxy/proxy_error.ts";
 
 const NOBODY: SocketOwner = { onData() {}, onDrain() {}, onEnd() {}, onClose() {} };
@@ -14,6 +22,10 @@ export class PaperSocket implements Socket {
   readonly localAddress: string;
   readonly localPort: number;
   readonly queuedBytes = 0;
+  readonly receivedBytes = 0;
+  tls: TlsInfo | null = null;
+  /** It is a client of this name that speaks TLS; null: it speaks plain HTTP. */
+  secureFor: string | null = null;
   /** All that was written. */
   text = "";
   /** Told when it is closed. */
@@ -92,13 +104,34 @@ export function paperHost(real: SocketHost, answer: (head: string) => string, wi
     connect: (options, owner) => connect(options, owner, answer),
     // A backend's name need not be known for its request to be shown.
     lookup: (name) => (/^[\d.]+$|:/.test(name) ? Promise.resolve([name]) : Promise.resolve(["192.0.2.1"])),
+    acceptTls,
     reverse: (address) => refuse(`the name of ${address}`),
     datagram: ({ address, port }) => refuse(`UDP on ${address}:${port}`),
     listen: ({ address, port }) => refuse(`a listener on ${address}:${port}`),
   };
 }
 
-function connect({ address, port }: ConnectOptions, owner: SocketOwner, answer: (head: string) => string): Socket {
+/** A handshake of which nothing is known but the name. */
+function handshake(serverName: string): TlsInfo {
+  return { protocol: "TLSv1.3", cipher: "TLS_AES_256_GCM_SHA384", resumed: false, serverName, peerChain: [] };
+}
+
+function acceptTls(socket: Socket, acceptor: TlsAcceptor): void {
+  const client = socket as PaperSocket;
+  const name = client.secureFor;
+  if (name === null) {
+    acceptor.onPlain();
+    return;
+  }
+  if (acceptor.onHello({ serverName: name, ecdsa: true }) === null) {
+    client.destroy();
+    return;
+  }
+  client.tls = handshake(name);
+  acceptor.onSecure();
+}
+
+function connect({ address, port, tls }: ConnectOptions, owner: SocketOwner, answer: (head: string) => string): Socket {
   const ends = { remoteAddress: address, remotePort: port, localAddress: "", localPort: 0 };
   let answered = false;
   const socket = new PaperSocket(ends, ({ text }) => {
@@ -109,6 +142,11 @@ function connect({ address, port }: ConnectOptions, owner: SocketOwner, answer: 
     void Promise.resolve().then(() => socket.deliver(answer(head)));
   });
   socket.owner = owner;
-  void Promise.resolve().then(() => socket.owner.onConnect?.());
+  void Promise.resolve().then(() => {
+    socket.owner.onConnect?.();
+    if (!tls) return;
+    socket.tls = handshake(tls.serverName);
+    socket.owner.onSecure?.();
+  });
   return socket;
 }

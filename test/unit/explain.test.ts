@@ -7,6 +7,7 @@ import { effectiveConfiguration } from "../../modules/effective.ts";
 import { explain, type Question } from "../../modules/explain/explain.ts";
 import { type Told, tell, tellText } from "../../modules/explain/tell.ts";
 import { startBackend } from "../support/backend.ts";
+import { CERTS } from "../support/tls.ts";
 
 const options = (text: string) => ({
   file: "/x/httpd.conf",
@@ -139,6 +140,37 @@ test("explain tells what nothing passes on, and what a rewrite rule answers", as
   assert.equal(gone.status, 410);
   assert.equal(gone.requests[0]!.vhost.by, "by a ServerAlias with wildcards");
   assert.match(gone.requests[0]!.rewriting.join("\n"), /forcing responsecode 410/);
+});
+
+test("explain goes through TLS on both sides, and asks no certificate of a backend of paper", async () => {
+  const conf = (proxy: string) => `
+    Listen 8443
+    <VirtualHost *:8443>
+        ServerName a.test
+        SSLEngine on
+        SSLCertificateFile "${CERTS}/a.pem"
+        SSLCertificateKeyFile "${CERTS}/a.key"
+        ${proxy}
+        RequestHeader set X-Forwarded-Proto expr=%{REQUEST_SCHEME}
+        ProxyPass "/" "https://backend.invalid:9443/"
+        ProxyPassReverse "/" "https://backend.invalid:9443/"
+    </VirtualHost>`;
+  const on = conf("SSLProxyEngine on\nSSLProxyVerify require");
+  const told = await ask(on, "https://a.test:8443/x");
+  assert.equal(told.status, 200);
+  assert.ok(told.toBackend.includes("X-Forwarded-Proto: https"));
+  assert.ok(told.response.includes("Location: https://a.test:8443/x"));
+  assert.equal((await ask(on, "http://a.test:8443/x")).status, 400);
+  const off = await ask(conf("SSLProxyEngine off"), "https://a.test:8443/x");
+  assert.equal(off.status, 500);
+  assert.match(off.requests[0]!.log.join(), /AH01961/);
+});
+
+test("explain speaks the PROXY protocol where it is expected", async () => {
+  const conf = `Listen 8080\nServerName a.test\nRemoteIPProxyProtocol On\nProxyPass / http://127.0.0.1:1/`;
+  const told = await ask(conf, "/", { from: "192.0.2.7" });
+  assert.equal(told.status, 200);
+  assert.ok(told.toBackend.includes("X-Forwarded-For: 192.0.2.7"));
 });
 
 test("explain of a request that is no request tells the refusal", async () => {
