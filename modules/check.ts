@@ -16,6 +16,8 @@ export interface Report {
   readonly file: string;
   readonly findings: readonly Finding[];
   readonly count: Readonly<Record<Verdict, number>>;
+  /** What the configuration as a whole makes the error log say. */
+  readonly log: readonly string[];
   /** 0: all is as in httpd; 1: it starts, and something differs or has no effect; 78: it does not start. */
   readonly exit: number;
 }
@@ -33,8 +35,11 @@ export async function check(args: readonly string[], modules: readonly Module[])
 /** Reads a configuration to its end, whatever is wrong with it. Builds nothing, opens no port. */
 export async function checkConfiguration(options: LoadOptions): Promise<Report> {
   const watch = new ConfigWatch();
+  const log: string[] = [];
+  // Without time and process.
+  const write = (line: string) => void log.push(line.trimEnd().replace(/^\[.*?\] (\[.*?\]) \[pid.*?\] /, "$1 "));
   try {
-    (await loadConfig({ ...options, watch }, 0)).logs.release();
+    (await loadConfig({ ...options, watch, seams: { openErrorLog: () => ({ write }) } }, 0)).logs.release();
   } catch (error) {
     if (!(error instanceof ConfigError) && !watch.failed) throw error;
     if (error instanceof ConfigError) watch.refused(error);
@@ -43,11 +48,11 @@ export async function checkConfiguration(options: LoadOptions): Promise<Report> 
   const count = Object.fromEntries(VERDICTS.map((verdict) => [verdict, 0])) as Record<Verdict, number>;
   for (const { verdict } of findings) count[verdict]++;
   const exit = count.unknown + count.wrong > 0 ? EX_CONFIG : count.differs + count["no effect"] > 0 ? 1 : 0;
-  return { file: options.file, findings, count, exit };
+  return { file: options.file, findings, count, log, exit };
 }
 
 /** One line for each directive, "FILE:LINE: verdict: NAME: notes", then a summary. */
-export function reportText({ file, findings, count, exit }: Report): string {
+export function reportText({ file, findings, count, log, exit }: Report): string {
   const lines = findings.map(({ file, line, verdict, name, notes }) => {
     const parts = [
       file === "" ? "" : `${file}:${line}`,
@@ -67,11 +72,11 @@ export function reportText({ file, findings, count, exit }: Report): string {
     ...many(count.wrong, "wrong"),
   ];
   const verdict = exit === EX_CONFIG ? "does not start" : exit === 0 ? "starts, as in httpd" : "starts, see above";
-  return [...lines, "", `${file}: ${verdict}. ${summary.join(", ") || "nothing in it"}.`].join("\n");
+  return [...lines, ...log, "", `${file}: ${verdict}. ${summary.join(", ") || "nothing in it"}.`].join("\n");
 }
 
 /** The same for programs. */
-export function reportJson({ file, findings, count, exit }: Report): string {
+export function reportJson({ file, findings, count, log, exit }: Report): string {
   const directives = findings.map(({ file, line, column, name, verdict, notes }) => ({
     file,
     line,
@@ -80,7 +85,7 @@ export function reportJson({ file, findings, count, exit }: Report): string {
     verdict,
     notes,
   }));
-  return JSON.stringify({ file, exit, count, directives }, null, 2);
+  return JSON.stringify({ file, exit, count, directives, log }, null, 2);
 }
 
 function sectionName(name: string): string {
