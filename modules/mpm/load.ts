@@ -10,6 +10,7 @@ import { commandsByName } from "../config/build.ts";
 import { ConfigError, type Directive, type Position } from "../config/directive.ts";
 import { readConfig } from "../config/preprocess.ts";
 import { readYaml } from "../config/read_yaml.ts";
+import type { ConfigWatch } from "../config/watch.ts";
 import { systemClock, TimerWheel } from "../core/clock.ts";
 import { parseIp } from "../core/ipsubnet.ts";
 import type { Module } from "../core/module.ts";
@@ -38,6 +39,10 @@ export interface LoadOptions {
   readonly startLog?: string | undefined;
   /** The text of `file`, if it is no file. */
   readonly text?: string;
+  /** Is told what becomes of each directive; the reading goes on after an error. */
+  readonly watch?: ConfigWatch;
+  /** What is not to be the machine's. */
+  readonly seams?: Partial<Pick<GenerationInput, "sockets" | "openErrorLog" | "openLog" | "missingLogFolder">>;
 }
 
 /** A generation, and what is told about how it was read. */
@@ -63,16 +68,23 @@ const plugins = new Map<string, Module>();
  * @throws ConfigError; Error if a log file cannot be opened
  */
 export async function loadConfig(options: LoadOptions, generation: number): Promise<Loaded> {
+  const broken = new Map<string, ConfigError>();
   for (;;) {
     const wanted = new Map<string, { name: string; at: Position }>();
-    const result = read(options, generation, wanted);
+    const result = read(options, generation, wanted, broken);
     if (wanted.size === 0) {
       const loaded = result();
       for (const server of loaded.process.servers) await resolveAddresses(server);
       return loaded;
     }
     // A plug-in brings directives and <IfModule> conditions: the file is read again with it.
-    for (const [path, { name, at }] of wanted) plugins.set(path, await importPlugin(name, path, at));
+    options.watch?.restart();
+    for (const [path, { name, at }] of wanted) {
+      const plugin = await importPlugin(name, path, at);
+      if (!(plugin instanceof ConfigError)) plugins.set(path, plugin);
+      else if (options.watch === undefined) throw plugin;
+      else broken.set(path, plugin);
+    }
   }
 }
 
@@ -80,15 +92,21 @@ function read(
   options: LoadOptions,
   generation: number,
   wanted: Map<string, { name: string; at: Position }>,
+  /** Plug-ins that could not be loaded, of a reading that is watched. */
+  broken: ReadonlyMap<string, ConfigError>,
 ): () => Loaded {
   const modules = options.modules.filter((module) => !module.onDemand);
   const files: { path: string; from: Position | undefined }[] = [];
   const defined: string[] = [];
   const warnings: [ah: string, text: string][] = [];
+  const { watch } = options;
   const names = new Set(modules.map((module) => module.name));
   const hasModule = (name: string) => names.has(moduleName(name)) || BUILT_IN.has(moduleName(name));
   let commands = commandsByName(modules);
-  const warn = (ah: string, message: string, at: Position) => warnings.push([ah, `${message} (${at.file}:${at.line})`]);
+  const warn = (ah: string, message: string, at: Position) => {
+    if (watch === undefined) warnings.push([ah, `${message} (${at.file}:${at.line})`]);
+    else watch.warned(at, message);
+  };
   const host = {
     ...configFiles,
     readFile: (path: string) =>
@@ -100,16 +118,20 @@ function read(
     hasSection: (name: string) => commands.get(name.toLowerCase().replace(/^</, ""))?.command.kind === "section",
     warn,
     defined: (names: readonly string[]) => void defined.push(...names),
+    watch,
     included: (path: string, from: Position | undefined) => void files.push({ path, from }),
     readYaml: (path: string, text: string) =>
       readYaml(path, text, (name) => commands.get(name.toLowerCase())?.command.kind === "section"),
     loadModule(name: string, path: string, at: Position): string | null {
+      const failure = broken.get(path);
+      if (failure !== undefined) throw failure;
       const ofHttpd = /\.(so|dll|dylib)$/i.test(path); // built in here, or without a meaning
       const known = ofHttpd
         ? options.modules.find((module) => module.onDemand && module.name === moduleName(name))
         : plugins.get(path);
       if (known === undefined) {
         if (!ofHttpd) wanted.set(path, { name, at });
+        else if (!hasModule(name)) watch?.remark(at, { noEffect: `sluice has no ${moduleName(name)}` });
         return null;
       }
       modules.push(known);
@@ -145,6 +167,8 @@ function read(
       openLog: (target) => logs.openLog(target),
       missingLogFolder: (target) => logs.missingFolder(target),
       startRank: options.startRank,
+      watch,
+      ...options.seams,
     };
     let made: ProcessRec;
     try {
@@ -183,14 +207,14 @@ function serverRootOf(tree: readonly Directive[], fallback: string): string {
   return set === undefined ? fallback : resolve(fallback, set.args.replace(/^"(.*)"$/, "$1"));
 }
 
-async function importPlugin(name: string, path: string, at: Position): Promise<Module> {
+async function importPlugin(name: string, path: string, at: Position): Promise<Module | ConfigError> {
   const specifier = /^[a-z]+:/i.test(path) ? path : pathToFileURL(path).href;
   try {
     const loaded = (await import(specifier)) as { default?: Module };
     if (isModule(loaded.default)) return loaded.default;
     throw new Error("its default export was not made by defineModule");
   } catch (error) {
-    throw new ConfigError(`Cannot load ${path} into server: ${(error as Error).message}`, {
+    return new ConfigError(`Cannot load ${path} into server: ${(error as Error).message}`, {
       position: at,
       hint: `LoadModule ${name}: a plug-in is a TypeScript or JavaScript module`,
     });

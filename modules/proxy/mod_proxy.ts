@@ -86,7 +86,9 @@ const proxy = defineModule({
       setBadHeader,
       "How to handle bad header line in response: IsError | Ignore | StartBody",
     ),
-    take1("ProxyIOBufferSize", "server", setIoBufferSize, "The size of the buffer for reads, in bytes"),
+    take1("ProxyIOBufferSize", "server", setIoBufferSize, "The size of the buffer for reads, in bytes", {
+      noEffect: "reads are as large as the runtime makes them",
+    }),
     take1(
       "ProxyReceiveBufferSize",
       "server",
@@ -94,9 +96,15 @@ const proxy = defineModule({
       "Receive buffer size for outgoing HTTP and FTP connections in bytes",
     ),
     // What tutorials write, although httpd has no such directive.
-    take1("Stickysession", "proxy", strayStickySession, "the name of the session cookie"),
-    raw("MaxRequestPerChild", "proxy", strayMaxRequests, "a number of requests"),
-    take1("BalancerGrowth", "server", balancerGrowth, "Number of additional Balancers that can be added post-config"),
+    take1("Stickysession", "proxy", strayStickySession, "the name of the session cookie", {
+      differs: "httpd refuses it",
+    }),
+    raw("MaxRequestPerChild", "proxy", strayMaxRequests, "a number of requests", {
+      noEffect: "httpd refuses it",
+    }),
+    take1("BalancerGrowth", "server", balancerGrowth, "Number of additional Balancers that can be added post-config", {
+      noEffect: "it reserves room for balancers that nothing in httpd adds either",
+    }),
   ],
   registerHooks({ hook }) {
     hook(server.checkConfig, buildStates, { rank: "middle" });
@@ -164,6 +172,8 @@ function addPass(cmd: CommandContext, given: Words, isMatch: boolean): string | 
     interpolate: false,
     noquery: false,
     mapping: "none",
+    file: cmd.directive.file,
+    line: cmd.directive.line,
   };
   const settings: [key: string, value: string][] = [];
   for (const word of words) {
@@ -213,17 +223,26 @@ function define(
     for (const [key, value] of settings) {
       const error = parseWorkerParam(worker, key, value, health);
       if (error !== null) return error + told(key, value);
+      if (WITHOUT_UNIT.has(key.toLowerCase())) remarkUnit(cmd, key, value);
     }
   } else {
     if (/^balancer:\/\/(\/|$)/i.test(url)) return "Bad syntax for a balancer name (balancer://)";
     for (const [key, value] of settings) {
       const error = parseBalancerParam(whole, key, value);
       if (error !== null) return error + told(key, value);
+      if (key.toLowerCase() === "timeout") remarkUnit(cmd, key, value);
     }
   }
   const definition: Definition = { kind, url, isMatch, balancer, worker, whole, directive: cmd.directive };
   definitionsOf(cmd.server, proxy).push(definition);
   return null;
+}
+
+/** Times of workers whose unit httpd drops. */
+const WITHOUT_UNIT = new Set(["retry", "ttl", "flushwait"]);
+
+function remarkUnit(cmd: CommandContext, key: string, value: string): void {
+  if (/[a-z]/i.test(value)) cmd.remark({ differs: `${key}=${value}: the unit counts; httpd drops it` });
 }
 
 function isBalancer(url: string): boolean {

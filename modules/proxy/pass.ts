@@ -19,6 +19,9 @@ export interface ProxyPassRule {
   noquery: boolean;
   /** Anything but "none" is tried on the path before it is decoded. */
   mapping: "none" | "encoded" | "servlet";
+  /** Where it is written. */
+  file?: string;
+  line?: number;
 }
 
 /** The backend URL that a request was mapped to. */

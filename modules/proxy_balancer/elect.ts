@@ -148,7 +148,35 @@ function isCurrent({ electorate }: ProxyBalancer, r: RequestRec): boolean {
   return wallMs(r.conn.process.clock) <= electorate.untilMs && !r.log.enabled("proxy", 7);
 }
 
-/** The story of an election: each member with the figure it is judged by, or the reason why it was left out. */
+/** How a member stands before an election. */
+export interface Standing {
+  readonly member: ProxyWorker;
+  /** The figure it is judged by, "" if the method has none; null: it is no candidate. */
+  readonly figure: string | null;
+  /** Why it is no candidate. */
+  readonly why: string;
+}
+
+/** Each member with the figure it is judged by, or the reason why it is left out. */
+export function standings(balancer: ProxyBalancer, r: RequestRec, tried: readonly ProxyWorker[]): readonly Standing[] {
+  return standingsOf(balancer, r, candidatesFor(balancer, r, tried), tried);
+}
+
+function standingsOf(
+  balancer: ProxyBalancer,
+  r: RequestRec,
+  found: readonly ProxyWorker[],
+  tried: readonly ProxyWorker[],
+): readonly Standing[] {
+  const nowMs = wallMs(r.conn.process.clock);
+  return balancer.members.map((member) =>
+    found.includes(member)
+      ? { member, figure: balancer.lbmethod?.figure?.(member, r) ?? "", why: "" }
+      : { member, figure: null, why: whyNot(member, found, tried, nowMs) },
+  );
+}
+
+/** The story of an election. */
 function tellElection(
   balancer: ProxyBalancer,
   r: RequestRec,
@@ -156,19 +184,14 @@ function tellElection(
   tried: readonly ProxyWorker[],
 ): void {
   const log = r.log;
-  const nowMs = wallMs(r.conn.process.clock);
-  const { params, lbmethod } = balancer;
-  for (const member of balancer.members) {
-    const figure = found.includes(member) ? (lbmethod?.figure?.(member, r) ?? "") : null;
+  const module = log.enabled(LOG, TRACE5) ? LOG : "proxy";
+  for (const { member, figure, why } of standingsOf(balancer, r, found, tried)) {
     const what =
       figure === null
-        ? `is left out: ${whyNot(member, found, tried, nowMs)}`
-        : `is a candidate of ${params.lbmethod}${figure === "" ? "" : `: ${figure}`}`;
-    log.trace(
-      5,
-      log.enabled(LOG, TRACE5) ? LOG : "proxy",
-      `${balancer.name}: ${member.displayName} (${member.flags.trim()}, lbset ${member.s.lbset}) ${what}`,
-    );
+        ? `is left out: ${why}`
+        : `is a candidate of ${balancer.params.lbmethod}${figure === "" ? "" : `: ${figure}`}`;
+    const state = `(${member.flags.trim()}, lbset ${member.s.lbset})`;
+    log.trace(5, module, `${balancer.name}: ${member.displayName} ${state} ${what}`);
   }
 }
 

@@ -4,6 +4,7 @@
  */
 import { buildServers } from "../config/build.ts";
 import type { Directive } from "../config/directive.ts";
+import { type ConfigWatch, guarded, note } from "../config/watch.ts";
 import type { Clock, TimerWheel } from "../core/clock.ts";
 import { ErrorLog, type LogSink } from "../core/error_log.ts";
 import { Hooks } from "../core/hooks.ts";
@@ -37,6 +38,8 @@ export interface GenerationInput {
   readonly missingLogFolder: (target: string) => string | null;
   /** The rank of the least severe messages where no LogLevel says it: -e. @default warn */
   readonly startRank?: number | undefined;
+  /** Is told what becomes of each directive; the reading goes on after an error. */
+  readonly watch?: ConfigWatch | undefined;
 }
 
 /** Reads and checks; opens nothing but logs. @throws ConfigError */
@@ -82,7 +85,8 @@ export function makeGeneration(input: GenerationInput): ProcessRec {
     }
   }
   hooks.report = (_module, _hook, error) => {
-    throw error;
+    if (input.watch === undefined) throw error;
+    note(input.watch, error);
   };
   checkConfig.run(hooks, process);
   hooks.report = reportException(process);
@@ -93,7 +97,9 @@ function errorLogOf(server: ServerRec, conf: CoreConfig, input: GenerationInput)
   const folder = input.missingLogFolder(conf.errorLog);
   if (folder !== null) {
     const whose = server.isVirtual ? `error log of vhost defined at ${server.file}:${server.line}` : "main error log";
-    throw logFolderError(`AH02291: Cannot access directory '${folder}' for ${whose}`);
+    guarded(input.watch, () => {
+      throw logFolderError(`AH02291: Cannot access directory '${folder}' for ${whose}`);
+    });
   }
   const names = { virtual: () => server.hostname, asked: serverName };
   const formats = compileErrorLogFormats(conf.errorLogFormats, names);

@@ -86,7 +86,9 @@ const core = defineModule({
     ),
     take1("PidFile", "global", "pidFile", "A file for logging the server process ID"),
     take1("ServerAdmin", "server", "serverAdmin", "The email address of the server administrator"),
-    take1("DocumentRoot", "server", "documentRoot", "Root directory of the document tree"),
+    take1("DocumentRoot", "server", "documentRoot", "Root directory of the document tree", {
+      noEffect: "sluice serves no files; expressions and rewrite rules can name it",
+    }),
     take12(
       "Listen",
       "global",
@@ -132,7 +134,9 @@ const core = defineModule({
       "Generate a configuration error: its text",
     ),
     iterate("Define", "any", () => undefined, "Define a variable (executed while reading)"),
-    iterate("NameVirtualHost", "global", nameVirtualHost, "without effect since httpd 2.4"),
+    iterate("NameVirtualHost", "global", nameVirtualHost, "without effect since httpd 2.4", {
+      noEffect: "has none in httpd 2.4 either",
+    }),
     ...sectionCommands,
     ...noEffectCommands,
   ],
@@ -207,6 +211,7 @@ function addListen(cmd: CommandContext, arg: string, protocol?: string): string 
 
 /** A file's name, "|program", or "syslog[:facility[:tag]]". */
 function setErrorLog(cmd: CommandContext, arg: string): void {
+  if (/^syslog(:|$)/i.test(arg)) cmd.remark({ differs: "speaks to syslog through logger(1)" });
   cmd.set("errorLog", arg);
 }
 
@@ -276,6 +281,7 @@ function setTimeoutSeconds(cmd: CommandContext, arg: string): string | undefined
   if (match === null) return `Cannot parse Timeout "${arg}": unit must be ms, s, min or h`;
   const factor = { ms: 1, s: 1000, min: 60_000, h: 3_600_000 }[(match[2] ?? "s").toLowerCase()]!;
   cmd.set("timeoutMs", Number(match[1]) * factor);
+  if (match[2] !== undefined) cmd.remark({ differs: "the unit counts; httpd drops it and takes seconds" });
   return undefined;
 }
 
@@ -319,6 +325,8 @@ function setServerTokens(cmd: CommandContext, arg: string): string | undefined {
   if (value === undefined)
     return "ServerTokens takes 1 argument: 'Prod(uctOnly)', 'Major', 'Minor', 'Min(imal)', 'OS', or 'Full'";
   cmd.set("serverTokens", value);
+  if (value === "os" || value === "full")
+    cmd.remark({ differs: `the field says ${SERVER_BASE}/${SERVER_VERSION} (sluice)` });
   return undefined;
 }
 

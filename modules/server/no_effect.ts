@@ -7,6 +7,7 @@ import { splitWords } from "../config/directive.ts";
 import {
   type CommandContext,
   type CommandHandler,
+  type CommandNote,
   type CommandRec,
   commandTable,
   type Where,
@@ -62,8 +63,8 @@ const TABLE: Readonly<Record<string, readonly Row[]>> = {
 export const noEffectCommands: readonly CommandRec[] = Object.entries(TABLE).flatMap(([reason, rows]) =>
   rows.flatMap(([where, kind, names, check]) =>
     names.split(" ").map((name) => {
-      const make = commandTable[kind] as (n: string, w: Where, t: CommandHandler, h: string) => CommandRec;
-      return make(name, where, check ?? nothing, `${reason}: no effect`);
+      const make = commandTable[kind] as (...args: [string, Where, CommandHandler, string, CommandNote]) => CommandRec;
+      return make(name, where, check ?? nothing, `${reason}: no effect`, { noEffect: reason });
     }),
   ),
 );

@@ -27,6 +27,28 @@ export function sectionWalk(r: RequestRec, url: string | null): void {
     return;
   }
   const hits: SectionRec[] = [];
+  const key = findSections(r, url, hits);
+  if (hits.length === 0) {
+    r.perDirConfig = server.config;
+    r.log = server.log;
+  } else {
+    r.perDirConfig = merged(server, key, hits);
+    r.log = logs.get(r.perDirConfig) ?? server.log;
+  }
+}
+
+/** The sections that match, in the order in which they are merged. @param url null: not proxied */
+export function matchingSections(r: RequestRec, url: string | null): readonly SectionRec[] {
+  const hits: SectionRec[] = [];
+  const { perDirConfig } = r;
+  findSections(r, url, hits);
+  r.perDirConfig = perDirConfig;
+  return hits;
+}
+
+/** Appends the sections that match to `hits`; answers what names this set of them. Changes `perDirConfig`. */
+function findSections(r: RequestRec, url: string | null, hits: SectionRec[]): string {
+  const { server } = r;
   let key = "";
   if (url !== null) {
     for (let i = 0; i < server.proxies.length; i++) {
@@ -46,13 +68,7 @@ export function sectionWalk(r: RequestRec, url: string | null): void {
     r.perDirConfig = hits.length === 0 ? server.config : merged(server, key, hits);
     key += ifWalk(r, hits);
   }
-  if (hits.length === 0) {
-    r.perDirConfig = server.config;
-    r.log = server.log;
-  } else {
-    r.perDirConfig = merged(server, key, hits);
-    r.log = logs.get(r.perDirConfig) ?? server.log;
-  }
+  return key;
 }
 
 /**

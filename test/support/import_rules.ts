@@ -29,6 +29,7 @@ const ORDER: Record<string, readonly string[]> = {
   watchdog: ["core", "config", "slotmem", "server"],
   proxy: ["core", "config", "slotmem", "net", "server", "http"],
   proxy_balancer: ["core", "config", "slotmem", "net", "server", "http", "proxy"],
+  explain: ["core", "config", "net", "server", "http", "mpm", "watchdog", "proxy", "proxy_balancer"],
 };
 
 /** Where decisions are made: no `node:` import and no name of RUNTIME, so that the same code runs on any host. */
