@@ -39,7 +39,7 @@ test(`ulimit -n ${LIMIT} and ${CLIENTS} clients at once`, async () => {
     [...new Set(errors.map(({ status }) => status))],
     currentRuntime === "deno" && errors.length > 0 ? [503] : [],
   );
-  for (let i = 0; i < 20; i++) assert.equal((await fetchOnce(sluice.port, "/")).text, "hello");
+  for (let i = 0; i < 20; i++) assert.equal((await fetchOnce(sluice.port, "/")).text, "hello", sluice.errorLog);
   assert.match(sluice.errorLog, /too many open files: \d+ connections were closed at once/);
   assert.doesNotMatch(sluice.errorLog, /disabling worker/);
   assert.equal(await sluice.stop(), 0);
