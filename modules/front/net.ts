@@ -3,9 +3,11 @@
  * Source: httpd server/listen.c, ap_setup_listeners; server/mpm_common.c
  */
 import type { ProcessRec } from "../core/records.ts";
-import type { Listener, SocketError, SocketHost } from "../net/socket.ts";
+import type { Listener, Socket, SocketError, SocketHost } from "../net/socket.ts";
 import { acceptConnection } from "../server/connection.ts";
 import type { ListenSpec } from "../server/mod_core.ts";
+
+const SHED_LOG_MS = 1000;
 
 /** A listening socket that could not be opened. */
 export interface ListenFailure {
@@ -18,6 +20,8 @@ export class NetFront {
   private readonly sockets: SocketHost;
   private readonly current: () => ProcessRec;
   private readonly listeners = new Map<string, Listener>();
+  private shedCount = 0;
+  private shedToldMs = Number.NEGATIVE_INFINITY;
 
   /** @param current the generation that new connections belong to */
   constructor(sockets: SocketHost, current: () => ProcessRec) {
@@ -33,13 +37,28 @@ export class NetFront {
       if (this.listeners.has(key)) continue;
       try {
         const options = { address: spec.address, port: spec.port, ...(spec.unix === "" ? {} : { unix: spec.unix }) };
-        const listener = await this.sockets.listen(options, (socket) => acceptConnection(this.current(), socket));
+        const accept = (socket: Socket): void => acceptConnection(this.current(), socket);
+        const listener = await this.sockets.listen(options, accept, () => this.shed());
         this.listeners.set(key, listener);
       } catch (error) {
         failures.push({ spec, error: error as SocketError });
       }
     }
     return failures;
+  }
+
+  /** Who floods a server need not fill its log, too: a line a second. */
+  private shed(): void {
+    this.shedCount++;
+    const { clock, log } = this.current();
+    const now = clock.now();
+    if (now - this.shedToldMs < SHED_LOG_MS) return;
+    this.shedToldMs = now;
+    log.error(
+      "core",
+      "",
+      `too many open files: ${this.shedCount} connections were closed at once so far; see ulimit -n`,
+    );
   }
 
   /** Closes what is not wanted any more. Connections go on. */

@@ -13,6 +13,7 @@ import net from "node:net";
 import type tls from "node:tls";
 import type { Bytes } from "../core/bytes.ts";
 import { type ClientHello, PLAIN_HTTP } from "./client_hello.ts";
+import { Descriptors, socketRoom } from "./descriptors.ts";
 import { openDatagram } from "./node_datagram.ts";
 import {
   NodeTlsServer,
@@ -45,6 +46,11 @@ const staticRead: net.OnReadOpts = { buffer: shared, callback: readCallback };
 /** `writev` joins up to this many bytes into one string, instead of corking the parts: one call below, not one for each. */
 const JOIN_MAX_BYTES = 4096;
 
+/** While sockets are many, how often listeners of Deno are looked after. */
+const REVIVE_MS = 250;
+
+const descriptors = new Descriptors(socketRoom());
+
 /** A net.Socket that knows its NodeSocket, so that one set of handlers serves all sockets. */
 interface RawSocket extends net.Socket {
   ours: NodeSocket;
@@ -70,14 +76,18 @@ export class NodeSocket implements Socket {
   /** TLS takes the socket over: what comes in before is not ours. */
   private inHandshake = false;
   private reading = false;
+  private readonly accepted: boolean;
+  private counted = true;
   private error: SocketError | null = null;
   /** Destroyed, failed or closed: only onClose may follow. */
   private gone = false;
   /** `end` was called: nothing more can be written. */
   private ended = false;
 
-  constructor(raw: net.Socket, owner: SocketOwner) {
+  constructor(raw: net.Socket, owner: SocketOwner, accepted: boolean) {
     this.owner = owner;
+    this.accepted = accepted;
+    descriptors.opened(accepted);
     this.raw = raw as RawSocket;
     this.raw.ours = this;
     // None of these is ever taken off: an 'error' without a listener would end the process.
@@ -279,6 +289,8 @@ export class NodeSocket implements Socket {
   }
 
   closed(): void {
+    if (this.counted) descriptors.closed(this.accepted);
+    this.counted = false;
     if (this.inHandshake && !this.gone) this.error = { ...NO_HANDSHAKE, inHandshake: true };
     this.gone = true;
     this.owner.onClose(this.error);
@@ -307,7 +319,12 @@ export const nodeSockets: SocketHost = {
     const { tls } = options;
     const secure = tls !== undefined && tls !== null;
     const raw = new net.Socket({ allowHalfOpen: true, ...(onDeno && !secure && { onread: staticRead }) });
-    const socket = new NodeSocket(raw, owner);
+    const room = descriptors.canConnect;
+    const socket = new NodeSocket(raw, owner, false);
+    if (!room) {
+      raw.destroy(Object.assign(new Error("no descriptor is left"), { code: "EMFILE" }));
+      return socket;
+    }
     if (secure) raw.once("connect", () => socket.connectedForTls(tls));
     else {
       socket.startReading();
@@ -321,17 +338,18 @@ export const nodeSockets: SocketHost = {
     return socket;
   },
 
-  async listen(options, accept) {
+  async listen(options, accept, shed) {
     const backlog = options.backlog ?? 511;
-    if (options.unix !== undefined) return listenUnix(options.unix, backlog, accept);
+    const take: Take = { accept, shed };
+    if (options.unix !== undefined) return listenUnix(options.unix, backlog, take);
     const tcp = { port: options.port, backlog, reusePort: options.reusePort ?? false };
-    if (options.address !== "" && options.address !== "*") return bind({ ...tcp, host: options.address }, accept);
+    if (options.address !== "" && options.address !== "*") return bind({ ...tcp, host: options.address }, take);
     try {
-      return await bind({ ...tcp, host: "::" }, accept);
+      return await bind({ ...tcp, host: "::" }, take);
     } catch (error) {
       const { code } = error as SocketError;
       if (code === "EADDRINUSE" || code === "EACCES" || code === "EPERM") throw error;
-      return bind({ ...tcp, host: "0.0.0.0" }, accept); // a machine without IPv6
+      return bind({ ...tcp, host: "0.0.0.0" }, take); // a machine without IPv6
     }
   },
 
@@ -372,34 +390,64 @@ function connectOptions(options: ConnectOptions): net.SocketConnectOpts {
   } as net.TcpSocketConnectOpts;
 }
 
-function bind(options: net.ListenOptions, accept: (socket: Socket) => void): Promise<Listener> {
+/** What becomes of a connection. */
+interface Take {
+  readonly accept: (socket: Socket) => void;
+  /** One was closed at once, for want of descriptors. */
+  readonly shed: (() => void) | undefined;
+}
+
+function bind(options: net.ListenOptions, take: Take): Promise<Listener> {
   return new Promise((resolve, reject) => {
     const server = net.createServer({ allowHalfOpen: true, noDelay: true }, (raw) => {
-      const socket = new NodeSocket(raw, nobody);
+      if (!descriptors.canAccept) {
+        raw.on("error", ignore);
+        raw.destroy();
+        take.shed?.();
+        return;
+      }
+      const socket = new NodeSocket(raw, nobody, true);
       socket.learnAddresses();
-      accept(socket);
+      take.accept(socket);
       socket.startAccepted();
     });
     // Stays on for good; once bound there is nobody left to reject for.
     server.on("error", (error) => reject(socketError(error)));
     server.listen(options, () => {
       const address = server.address();
+      const reviver = onDeno ? setInterval(() => revive(server, options.backlog ?? 511), REVIVE_MS) : undefined;
+      reviver?.unref();
       resolve({
         port: address !== null && typeof address === "object" ? address.port : 0,
-        close: () => void server.close(),
+        close: () => {
+          clearInterval(reviver);
+          server.close();
+        },
       });
     });
   });
 }
 
+/**
+ * Deno 2.9.5 accepts nothing more on a listener once accept(2) has failed for want of descriptors, and says nothing. Its
+ * handle takes a second `listen`, which does no harm and goes on. Bun tries again by itself.
+ */
+function revive(server: net.Server, backlog: number): void {
+  if (!descriptors.wereMany(10 * REVIVE_MS)) return;
+  const { _handle: handle } = server as unknown as { _handle?: { listen?(backlog: number): number } };
+  handle?.listen?.(backlog);
+}
+
+function ignore(): void {}
+
 /** A socket file that nobody listens on any more is replaced; what is no socket is left alone. */
-async function listenUnix(path: string, backlog: number, accept: (socket: Socket) => void): Promise<Listener> {
+async function listenUnix(path: string, backlog: number, take: Take): Promise<Listener> {
   try {
-    return await bind({ path, backlog }, accept);
+    return await bind({ path, backlog }, take);
   } catch (error) {
     if ((error as SocketError).code !== "EADDRINUSE" || !(await isStale(path))) throw error;
     await unlink(path).catch(() => {});
-    return bind({ path, backlog }, accept);
+    return bind({ path, backlog }, take);
   }
 }
 

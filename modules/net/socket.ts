@@ -184,8 +184,11 @@ export interface SocketHost {
   /** Speaks TLS on a socket that was accepted; only before its `accept` returns. */
   acceptTls(socket: Socket, acceptor: TlsAcceptor): void;
   readonly tlsLimits: TlsLimits;
-  /** Resolves when bound; rejects with a SocketError. `accept` must set the socket's owner before it returns. */
-  listen(options: ListenOptions, accept: (socket: Socket) => void): Promise<Listener>;
+  /**
+   * Resolves when bound; rejects with a SocketError. `accept` must set the socket's owner before it returns.
+   * @param shed a connection was closed at once, for want of descriptors
+   */
+  listen(options: ListenOptions, accept: (socket: Socket) => void, shed?: () => void): Promise<Listener>;
   /** A buffer whose contents are to be written before they are read. */
   alloc(size: number): Bytes;
   /** All addresses of a name, in the resolver's order; rejects with a SocketError. IP addresses resolve to themselves. */

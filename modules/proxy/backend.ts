@@ -115,6 +115,8 @@ export interface BackendTls {
 /** How connecting ended without a connection. */
 export interface ConnectFailure {
   readonly timedOut: boolean;
+  /** It was for want of descriptors of our own: that says nothing of the backend. */
+  readonly exhausted: boolean;
   readonly cause: string;
   /** The backend took the connection, and TLS failed on it. */
   readonly inHandshake: boolean;
@@ -140,6 +142,7 @@ class Connecting implements SocketOwner, Timeout {
   deadline = 0;
   slot = 0;
   private at = 0;
+  private exhausted = false;
   private socket: Socket | null = null;
   private readonly pool: ConnPool;
   private readonly addresses: readonly string[];
@@ -226,7 +229,10 @@ class Connecting implements SocketOwner, Timeout {
   onClose(error: SocketError | null): void {
     if (this.socket === null) return;
     if (this.inHandshake) this.handshakeFailed(error?.message ?? "connection closed", false);
-    else this.failed(error === null ? "connection closed" : describeSocketError(error), false);
+    else {
+      this.exhausted = error?.code === "EMFILE" || error?.code === "ENFILE";
+      this.failed(error === null ? "connection closed" : describeSocketError(error), false);
+    }
   }
 
   expire(): void {
@@ -252,7 +258,7 @@ class Connecting implements SocketOwner, Timeout {
     this.socket = null;
     this.deadline = 0;
     this.log.info("ssl", "AH02003", `SSL Proxy connect failed: ${cause} (${this.pool.worker.hostPort})`);
-    this.resolve({ timedOut, cause, inHandshake: true });
+    this.resolve({ timedOut, cause, inHandshake: true, exhausted: false });
   }
 
   private failed(cause: string, timedOut: boolean): void {
@@ -271,8 +277,8 @@ class Connecting implements SocketOwner, Timeout {
         error: cause,
       });
     }
-    if (++this.at < this.addresses.length) this.next();
-    else this.resolve({ timedOut, cause, inHandshake: false });
+    if (++this.at < this.addresses.length && !this.exhausted) this.next();
+    else this.resolve({ timedOut, cause, inHandshake: false, exhausted: this.exhausted });
   }
 }
 
@@ -287,6 +293,7 @@ const ERRNO: Readonly<Record<string, string>> = {
   ENOENT: "(2)No such file or directory",
   EACCES: "(13)Permission denied",
   EPIPE: "(32)Broken pipe",
+  EMFILE: "(24)Too many open files",
 };
 
 /** A system error as httpd's log has it. */

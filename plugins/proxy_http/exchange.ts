@@ -207,6 +207,10 @@ export class Exchange implements BodyOwner, ResponseWatcher {
       this.finish(proxyError(r, 500, "Error during SSL Handshake with remote server"));
       return;
     }
+    if (result.exhausted) {
+      this.finish(this.failed(503, "connect", "proxy", "never", result.cause));
+      return;
+    }
     const { process } = r.conn;
     disableWorker(worker, process.clock.wallUs() / 1000, process.log, result.cause);
     r.log.error(MODULE, "AH01114", `HTTP: failed to make connection to backend: ${worker.host}`, this.r);

@@ -122,12 +122,12 @@ async function switchOver(
       attempt.failure = { stage: "tls", source: "backend", retry: "never", cause, timedOut };
       return proxyError(r, 500, "Error during SSL Handshake with remote server");
     }
-    disableWorker(worker, wallMs(r), r.conn.process.log, backend.cause);
+    if (!backend.exhausted) disableWorker(worker, wallMs(r), r.conn.process.log, backend.cause);
     r.log.error("proxy_wstunnel", "AH02452", `failed to make connection to backend: ${worker.host}`, {
       client: clientAddress(r.conn),
     });
     const { cause, timedOut } = backend;
-    attempt.failure = { stage: "connect", source: "backend", retry: "yes", cause, timedOut };
+    attempt.failure = { stage: "connect", source: backend.exhausted ? "proxy" : "backend", retry: "yes", cause, timedOut };
     return 503;
   }
   worker.connected();

@@ -161,7 +161,8 @@ class Fuzzer {
       if (!answer.complete && i < answers.length - 1) throw new Error(`answer ${i} is cut, and another follows`);
       if (request === undefined) {
         if (i > requests.length || rest === "nothing") throw new Error(`answer ${i} is for nothing`);
-        if (answer.status < 400) throw new Error(`what is no request got ${answer.status}`);
+        // What the server answers itself, as TRACE, it may answer before it has read the body.
+        if (answer.body.startsWith("#")) throw new Error("what is no request got an answer of the backend");
         if (i < answers.length - 1) throw new Error("an answer behind a refusal");
         return;
       }
