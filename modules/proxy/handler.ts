@@ -90,7 +90,7 @@ function judge(r: RequestRec, attempt: ProxyAttempt, url: string, status: Status
   if (attempt.failure?.timedOut) attempt.answered(r.conn.process.clock.now());
   attempt.electedAtMs = -1;
   if (balancer === null || worker === null || r.out.started) return conclude(r, attempt, status);
-  if (status !== 503 && status !== 500) return conclude(r, attempt, status);
+  if (attempt.overridden || (status !== 503 && status !== 500)) return conclude(r, attempt, status);
   worker.setError(r.conn.process.clock.wallUs() / 1000, attempt.failure?.cause ?? `status ${status} of the proxy`);
   if (status === 500 || worker.isUsable || attempt.number >= balancer.maxAttempts) return conclude(r, attempt, status);
   attempt.number++;
