@@ -47,6 +47,8 @@ export class ProxyAttempt implements EnvSource {
   electedAtMs = -1;
   /** How the last attempt failed. */
   failure: Failure | null = null;
+  /** The status is the backend's, only its page is not (ProxyErrorOverride): nothing is wrong with the member. */
+  overridden = false;
   /** Body bytes read from the client before a backend was tried; sent again to the next one. */
   prefetched: Bytes[] | null = null;
   prefetchedBytes = 0;

@@ -92,7 +92,7 @@ function judge(r: RequestRec, attempt: ProxyAttempt, url: string, status: Status
   attempt.electedAtMs = -1;
   if (attempt.failure !== null) worker?.meter?.failed(attempt.failure);
   if (balancer === null || worker === null || r.out.started) return conclude(r, attempt, status);
-  if (status !== 503 && status !== 500) return conclude(r, attempt, status);
+  if (attempt.overridden || (status !== 503 && status !== 500)) return conclude(r, attempt, status);
   // Out of descriptors: no member is to blame, and none could be reached.
   if (attempt.failure?.stage === "connect" && attempt.failure.source === "proxy") return conclude(r, attempt, status);
   worker.setError(r.conn.process.clock.wallUs() / 1000, attempt.failure?.cause ?? `status ${status} of the proxy`);

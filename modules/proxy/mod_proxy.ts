@@ -438,7 +438,6 @@ function setReceiveBufferSize(cmd: CommandContext, arg: string): string | undefi
   const bytes = Number(arg);
   if (!/^\d+$/.test(arg) || (bytes < 512 && bytes !== 0))
     return "ProxyReceiveBufferSize must be >= 512 bytes, or 0 for system default.";
-  if (bytes !== 0) return "ProxyReceiveBufferSize is not supported yet: the runtimes' sockets have no SO_RCVBUF";
   cmd.set("receiveBufferSize", bytes);
   return undefined;
 }

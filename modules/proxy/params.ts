@@ -99,7 +99,6 @@ const WORKER: Readonly<Record<string, Rule<WorkerSettings>>> = {
   receivebuffersize: (into, value) => {
     const n = int(value);
     if (n < 512 && n !== 0) return "ReceiveBufferSize must be >= 512 bytes, or 0 for system default.";
-    if (n !== 0) return "receivebuffersize is not supported yet: the runtimes' sockets have no SO_RCVBUF";
     return put(into, "receiveBufferSize", n);
   },
   responsefieldsize: (into, value) => {

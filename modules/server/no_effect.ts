@@ -19,7 +19,7 @@ type Row = readonly [where: Where, kind: Kind, names: string, check?: CommandHan
 const FILES = "about files, of which sluice serves none";
 const LISTINGS = "about listings of directories, which sluice does not make";
 const CGI = "about programs, of which sluice runs none";
-const SYSTEM = "about processes, locks and system calls that sluice does not use";
+const SYSTEM = "about processes, locks, buffers and system calls that sluice does not use";
 
 const TABLE: Readonly<Record<string, readonly Row[]>> = {
   [FILES]: [
@@ -54,6 +54,8 @@ const TABLE: Readonly<Record<string, readonly Row[]>> = {
   ],
   [SYSTEM]: [
     ["server", "take2", "AcceptFilter"],
+    ["server", "take1", "FlushMaxPipelined FlushMaxThreshold"],
+    ["any", "take1", "ReadBufferSize"],
     ["global", "iterate", "Mutex", checkMutex],
     ["global", "take1", "CoreDumpDirectory EnableExceptionHook ThreadStackSize MaxMemFree GprofDir"],
     ["any", "take1", "HostnameLookups", checkLookups],

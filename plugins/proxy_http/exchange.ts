@@ -472,8 +472,9 @@ export class Exchange implements BodyOwner, ResponseWatcher {
     this.drop(DONE);
   }
 
-  /** Answers although the backend's body may still be read away. */
-  answer(status: Status): void {
+  /** ProxyErrorOverride: answers in place of the backend, whose body may still be read away. */
+  override(status: Status): void {
+    this.attempt.overridden = true;
     this.body?.stop();
     this.finish(status);
   }

@@ -396,7 +396,7 @@ export class ResponseIn implements BackendUser, ChunkConsumer {
       this.backend.arm(exchange.timeoutMs);
       if (at < end) this.readBody(bytes, at, end);
     }
-    exchange.answer(status);
+    exchange.override(status);
   }
 
   // ---- the body
