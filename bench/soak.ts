@@ -119,7 +119,9 @@ class Soak {
     while (!this.ending) {
       const client = await connectClient(this.sluice.port).catch((error: NodeJS.ErrnoException) => error);
       if (client instanceof Error) {
-        this.wrong.push(`connect: ${client.code}; the last reload was ${Math.round(performance.now() - this.reloadedMs)} ms ago`);
+        this.wrong.push(
+          `connect: ${client.code}; the last reload was ${Math.round(performance.now() - this.reloadedMs)} ms ago`,
+        );
         await sleep(100);
         continue;
       }

@@ -2,6 +2,7 @@
  * Sockets of paper: what is written to them is kept, and what they deliver was written by hand. Nothing leaves the machine.
  */
 import type { Bytes } from "../core/bytes.ts";
+import { latin1Bytes } from "../core/bytes.ts";
 import type {
   ConnectOptions,
   Socket,
@@ -11,7 +12,6 @@ import type {
   TlsAcceptor,
   TlsInfo,
 } from "../net/socket.ts";
-import { latin1Bytes } from "../proxy/proxy_error.ts";
 
 const NOBODY: SocketOwner = { onData() {}, onDrain() {}, onEnd() {}, onClose() {} };
 

@@ -127,7 +127,13 @@ async function switchOver(
       client: clientAddress(r.conn),
     });
     const { cause, timedOut } = backend;
-    attempt.failure = { stage: "connect", source: backend.exhausted ? "proxy" : "backend", retry: "yes", cause, timedOut };
+    attempt.failure = {
+      stage: "connect",
+      source: backend.exhausted ? "proxy" : "backend",
+      retry: "yes",
+      cause,
+      timedOut,
+    };
     return 503;
   }
   worker.connected();
