@@ -34,6 +34,8 @@ export class ProxyAttempt implements EnvSource {
   url: string;
   worker: ProxyWorker | null = null;
   balancer: ProxyBalancer | null = null;
+  /** The member elected last, of which the environment tells: an attempt that finds none changes nothing there. */
+  member: ProxyWorker | null = null;
   /** The session that the request names; null: none. */
   session: SessionRoute | null = null;
   /** 0 for the first. */
@@ -74,9 +76,9 @@ export class ProxyAttempt implements EnvSource {
       case "BALANCER_NAME":
         return this.balancer?.name;
       case "BALANCER_WORKER_NAME":
-        return this.balancer === null ? undefined : this.worker?.name;
+        return this.member?.name;
       case "BALANCER_WORKER_ROUTE":
-        return this.balancer === null ? undefined : this.worker?.route;
+        return this.member?.route;
       case "BALANCER_SESSION_STICKY":
         return this.session?.name;
       case "BALANCER_SESSION_ROUTE":

@@ -254,6 +254,7 @@ function take(
   worker.incrementBusy();
   attempt.elected.push(worker);
   attempt.worker = worker;
+  attempt.member = worker;
   if (balancer.lbmethod?.observe !== undefined) attempt.electedAtMs = r.conn.process.clock.now();
   const slash = attempt.url.indexOf("/", 11);
   attempt.url = slash < 0 ? worker.name : worker.name + attempt.url.slice(slash);
