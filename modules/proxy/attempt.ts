@@ -37,6 +37,8 @@ export class ProxyAttempt implements EnvSource {
   /** How to speak TLS to the backend; null: not at all. Set by `ssl_bind_outgoing`. */
   tls: BackendTls | null = null;
   balancer: ProxyBalancer | null = null;
+  /** The member elected last, of which the environment tells: an attempt that finds none changes nothing there. */
+  member: ProxyWorker | null = null;
   /** The session that the request names; null: none. */
   session: SessionRoute | null = null;
   /** 0 for the first. */
@@ -78,9 +80,9 @@ export class ProxyAttempt implements EnvSource {
       case "BALANCER_NAME":
         return this.balancer?.name;
       case "BALANCER_WORKER_NAME":
-        return this.balancer === null ? undefined : this.worker?.name;
+        return this.member?.name;
       case "BALANCER_WORKER_ROUTE":
-        return this.balancer === null ? undefined : this.worker?.route;
+        return this.member?.route;
       case "BALANCER_SESSION_STICKY":
         return this.session?.name;
       case "BALANCER_SESSION_ROUTE":

@@ -280,6 +280,7 @@ function take(
   worker.incrementBusy();
   attempt.elected.push(worker);
   attempt.worker = worker;
+  attempt.member = worker;
   if (balancer.lbmethod?.observe !== undefined || worker.meter !== null)
     attempt.electedAtMs = r.conn.process.clock.now();
   const slash = attempt.url.indexOf("/", 11);
