@@ -13,7 +13,7 @@ import {
   type RequestRec,
   serverOrigin,
 } from "../../modules/mod.ts";
-import { esc, headRow, hidden, linkUrl, row } from "./html.ts";
+import { esc, formUrl, headRow, hidden, row } from "./html.ts";
 
 const SHOWN_CHECKS = 3;
 const SHOWN_CHANGES = 10;
@@ -95,8 +95,8 @@ function time(ms: number): string {
 /** What a form is about, and the right to send it. */
 export function target(balancer: ProxyBalancer, member: ProxyWorker | null): string {
   return (
-    (member === null ? "" : hidden("w", linkUrl(member.name))) +
-    hidden("b", balancer.name.slice("balancer://".length)) +
+    (member === null ? "" : hidden("w", formUrl(member.name))) +
+    hidden("b", formUrl(balancer.name.slice("balancer://".length))) +
     hidden("nonce", balancer.nonce)
   );
 }

@@ -43,12 +43,12 @@ export function select(name: string, options: readonly string[], chosen: string)
   return `<select name="${name}" id="${name}" aria-label="${name}">\n${list.join("")}</select>\n`;
 }
 
-/**
- * A worker's URL in a link or a hidden field. The manager decodes twice, as httpd does, so a "%" is encoded twice; the other
- * characters once, as httpd's own links have them.
- */
+/** A worker's URL or a balancer's name in a link. The manager decodes twice, as httpd does, so a "%" is encoded twice. */
 export function linkUrl(url: string): string {
-  return url.replace(/[^A-Za-z0-9\-._~:/@!$()*,;=[\]]/g, (c) => {
-    return c === "%" ? "%2525" : `%${c.charCodeAt(0).toString(16).padStart(2, "0")}`;
-  });
+  return formUrl(url).replace(/%25/g, "%2525");
+}
+
+/** The same in a hidden field: the browser encodes it once more. */
+export function formUrl(url: string): string {
+  return url.replace(/[^A-Za-z0-9\-._~:/@!$()*,;=[\]]/g, (c) => `%${c.charCodeAt(0).toString(16).padStart(2, "0")}`);
 }
