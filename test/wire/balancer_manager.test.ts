@@ -187,6 +187,13 @@ test("?xml=1 with a Referer is XML, without one it is the page", async () => {
   assert.match((await fetchOnce(sluice.port, "/bm?xml=1")).field("Content-Type") ?? "", /^text\/html/);
 });
 
+test("?auto has the lines of server-status, whoever asks", async () => {
+  const auto = await fetchOnce(sluice.port, "/bm?auto");
+  assert.equal(auto.field("Content-Type"), "text/plain; charset=ISO-8859-1");
+  assert.match(auto.text, /^ProxyBalancer\[0\]Name: balancer:\/\/app\nProxyBalancer\[0\]Worker\[0\]Name: http/);
+  assert.doesNotMatch(auto.text, new RegExp(NONCE));
+});
+
 test("the page lets nothing from elsewhere run, and is framed and cached by nobody", async () => {
   const page = await fetchOnce(sluice.port, "/bm");
   assert.match(
