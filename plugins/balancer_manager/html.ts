@@ -15,6 +15,27 @@ export function row(cells: readonly (string | number)[], attributes = ""): strin
   return `<tr${attributes}>${cells.map((cell) => `<td>${cell}</td>`).join("")}</tr>`;
 }
 
+/**
+ * A table that is none to programs that read httpd's page: they count its tables.
+ * @param rows with their attributes, and cells of HTML
+ */
+export function gridTable(
+  className: string,
+  attributes: string,
+  caption: string,
+  titles: readonly string[],
+  rows: readonly (readonly [attributes: string, cells: readonly string[]])[],
+): string {
+  const line = (cells: readonly string[], role: string, more = "") =>
+    `<div role="row"${more}>${cells.map((cell) => `<div role="${role}">${cell}</div>`).join("")}</div>`;
+  return `<p class="caption">${caption}</p>
+<div role="table" class="${className}" aria-label="${caption}"${attributes}>
+${line(titles, "columnheader")}
+${rows.map(([more, cells]) => line(cells, "cell", more)).join("\n")}
+</div>
+`;
+}
+
 export function formRow(label: string, field: string): string {
   return `<tr><td>${label}</td><td>${field}</td></tr>\n`;
 }

@@ -141,6 +141,17 @@ test("the dashboard in examples/ asks for metrics that there are", async () => {
   for (const name of names) assert.match(text, new RegExp(`^${name}[{ ]`, "m"), name);
 });
 
+test("health: a reload is no end", async () => {
+  await using client = await connectClient(sluice.port);
+  await client.send("GET /health HTTP/1.1\r\nHost: te");
+  await get("/health"); // the half head has come
+  const before = sluice.errorLog.split("AH00489").length;
+  sluice.signal("SIGUSR1");
+  await sluice.untilFile("error.log", new RegExp(`(?:AH00489[^]*){${before}}`));
+  await client.send("st\r\n\r\n");
+  assert.equal((await client.response()).status, 200);
+});
+
 test("health: serving, then 503 on what is left once the server drains", async () => {
   const response = await get("/health");
   assert.deepEqual([response.status, response.text], [200, "serving\n"]);
