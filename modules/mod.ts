@@ -75,6 +75,7 @@ export * from "./proxy_balancer/preview.ts";
 export * from "./proxy_balancer/settings.ts";
 export * from "./proxy_balancer/shares.ts";
 export * from "./proxy_balancer/state.ts";
+export * from "./proxy_balancer/state_lines.ts";
 export * from "./server/auth.ts";
 export { serveConnection } from "./server/connection.ts";
 export * from "./server/expr.ts";

@@ -13,7 +13,7 @@ import {
   type RequestRec,
   serverOrigin,
 } from "../../modules/mod.ts";
-import { esc, headRow, hidden, linkUrl, row } from "./html.ts";
+import { esc, formUrl, gridTable, hidden } from "./html.ts";
 
 const SHOWN_CHECKS = 3;
 const SHOWN_CHANGES = 10;
@@ -41,12 +41,9 @@ export function detailTable({ name, members }: BalancerState): string {
       `${member.elected} elected`,
       checksText(member),
     ];
-    return row(cells, ` class="${memberClass(member)}" data-member="${esc(member.url)}"`);
+    return [` class="${memberClass(member)}" data-member="${esc(member.url)}"`, cells] as const;
   });
-  return `<table class="detail" data-balancer="${esc(name)}"><caption>State of ${esc(name)}</caption>${headRow(COLUMNS)}
-${rows.join("\n")}
-</table>
-`;
+  return gridTable("detail", ` data-balancer="${esc(name)}"`, `State of ${esc(name)}`, COLUMNS, rows);
 }
 
 function changedText({ administrative: { set, cleared }, added }: MemberState): string {
@@ -95,8 +92,8 @@ function time(ms: number): string {
 /** What a form is about, and the right to send it. */
 export function target(balancer: ProxyBalancer, member: ProxyWorker | null): string {
   return (
-    (member === null ? "" : hidden("w", linkUrl(member.name))) +
-    hidden("b", balancer.name.slice("balancer://".length)) +
+    (member === null ? "" : hidden("w", formUrl(member.name))) +
+    hidden("b", formUrl(balancer.name.slice("balancer://".length))) +
     hidden("nonce", balancer.nonce)
   );
 }
@@ -128,20 +125,18 @@ export function auditTable(r: RequestRec, balancers: readonly ProxyBalancer[]): 
   const last = log.lastUndoable(r.server);
   const balancer = balancers.find(({ name }) => name === last?.action.balancer);
   const undo = balancer === undefined ? "" : actionForm(r, target(balancer, null), [["undo", "Undo the last change"]]);
-  return `<table class="audit"><caption>Last changes</caption>${headRow(["When", "Who", "What", "Changes", "Undone"])}
-${entries.map(auditRow).join("\n")}
-</table>
-${undo}`;
+  const rows = entries.map((entry) => ["", auditCells(entry)] as const);
+  return gridTable("audit", "", "Last changes", ["When", "Who", "What", "Changes", "Undone"], rows) + undo;
 }
 
-function auditRow({ atMs, actor, action, changes, undoneBy }: AuditEntry): string {
+function auditCells({ atMs, actor, action, changes, undoneBy }: AuditEntry): string[] {
   const member = "member" in action ? ` ${action.member ?? ""}` : "";
   const list = changes.map(({ name, before, after }) => `${name}: ${before ?? "none"} to ${after ?? "none"}`);
-  return row([
+  return [
     `${new Date(atMs).toISOString().slice(0, 19)}Z`,
     esc(`${actor.user ?? ""} ${actor.address} ${actor.via}`.trim()),
     esc(`${action.kind} ${action.balancer}${member}`),
     esc(list.join(", ")),
     undoneBy === null ? "" : `by ${undoneBy}`,
-  ]);
+  ];
 }

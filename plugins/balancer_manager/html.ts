@@ -15,6 +15,27 @@ export function row(cells: readonly (string | number)[], attributes = ""): strin
   return `<tr${attributes}>${cells.map((cell) => `<td>${cell}</td>`).join("")}</tr>`;
 }
 
+/**
+ * A table that is none to programs that read httpd's page: they count its tables.
+ * @param rows with their attributes, and cells of HTML
+ */
+export function gridTable(
+  className: string,
+  attributes: string,
+  caption: string,
+  titles: readonly string[],
+  rows: readonly (readonly [attributes: string, cells: readonly string[]])[],
+): string {
+  const line = (cells: readonly string[], role: string, more = "") =>
+    `<div role="row"${more}>${cells.map((cell) => `<div role="${role}">${cell}</div>`).join("")}</div>`;
+  return `<p class="caption">${caption}</p>
+<div role="table" class="${className}" aria-label="${caption}"${attributes}>
+${line(titles, "columnheader")}
+${rows.map(([more, cells]) => line(cells, "cell", more)).join("\n")}
+</div>
+`;
+}
+
 export function formRow(label: string, field: string): string {
   return `<tr><td>${label}</td><td>${field}</td></tr>\n`;
 }
@@ -43,12 +64,12 @@ export function select(name: string, options: readonly string[], chosen: string)
   return `<select name="${name}" id="${name}" aria-label="${name}">\n${list.join("")}</select>\n`;
 }
 
-/**
- * A worker's URL in a link or a hidden field. The manager decodes twice, as httpd does, so a "%" is encoded twice; the other
- * characters once, as httpd's own links have them.
- */
+/** A worker's URL or a balancer's name in a link. The manager decodes twice, as httpd does, so a "%" is encoded twice. */
 export function linkUrl(url: string): string {
-  return url.replace(/[^A-Za-z0-9\-._~:/@!$()*,;=[\]]/g, (c) => {
-    return c === "%" ? "%2525" : `%${c.charCodeAt(0).toString(16).padStart(2, "0")}`;
-  });
+  return formUrl(url).replace(/%25/g, "%2525");
+}
+
+/** The same in a hidden field: the browser encodes it once more. */
+export function formUrl(url: string): string {
+  return url.replace(/[^A-Za-z0-9\-._~:/@!$()*,;=[\]]/g, (c) => `%${c.charCodeAt(0).toString(16).padStart(2, "0")}`);
 }

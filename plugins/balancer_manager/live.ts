@@ -125,7 +125,7 @@ function live(): void {
   /** Takes over the tables that are not part of a form, and keeps the focus where it is. */
   function exchange(fresh: Document): void {
     const focused = (document.activeElement as HTMLAnchorElement | null)?.href;
-    const selector = "table.balancer, table.members, table.detail, table.audit";
+    const selector = "table.balancer, table.members, .detail, .audit";
     const now = [...document.querySelectorAll(selector)];
     const next = [...fresh.querySelectorAll(selector)];
     const news: string[] = [];
@@ -168,10 +168,10 @@ function live(): void {
   }
 
   function drawTraffic(): void {
-    for (const row of document.querySelectorAll<HTMLElement>("table.detail tr[data-member]")) {
-      const table = row.closest<HTMLElement>("table")!;
+    for (const row of document.querySelectorAll<HTMLElement>(".detail [data-member]")) {
+      const table = row.closest<HTMLElement>(".detail")!;
       const values = traffic.get(`${table.dataset["balancer"]} ${row.dataset["member"]}`)?.perSecond ?? [];
-      const cell = row.querySelectorAll("td")[6];
+      const cell = row.querySelectorAll("[role=cell]")[6];
       if (cell === undefined) continue;
       let svg = cell.querySelector("svg");
       if (svg === null) {

@@ -18,6 +18,8 @@ import {
   postConfig,
   type RequestRec,
   type Status,
+  serverState,
+  stateLines,
 } from "../../modules/mod.ts";
 import { change, select } from "./changes.ts";
 import { answerEvents } from "./events.ts";
@@ -104,6 +106,8 @@ function ownQuery(r: RequestRec): Status | Promise<Status> | null {
       return send(r, "text/css; charset=utf-8", STYLE);
     case "asset=live.js":
       return send(r, "text/javascript; charset=utf-8", SCRIPT);
+    case "auto":
+      return send(r, "text/plain; charset=ISO-8859-1", `${stateLines(serverState(r.server)).join("\n")}\n`);
     case "events":
       return answerEvents(r);
     default:

@@ -20,15 +20,18 @@ export const STYLE = `:root {
   }
 }
 body { font-family: system-ui, sans-serif; margin: 1rem; }
-table { border-collapse: collapse; margin: .5rem 0; text-align: center; }
-caption { text-align: left; font-weight: bold; }
-th, td { border: 1px dotted var(--line); padding: 2px 6px; }
-th { background: var(--head); }
-tr.error td { background: var(--error); }
-tr.draining td { background: var(--draining); }
-tr.disabled td { background: var(--disabled); }
-tr.standby td { background: var(--standby); }
-tr.drained td:first-child::after { content: " \\2713 drained"; }
+table, [role="table"] { border-collapse: collapse; margin: .5rem 0; text-align: center; }
+[role="table"] { display: table; }
+[role="row"] { display: table-row; }
+[role="cell"], [role="columnheader"] { display: table-cell; }
+.caption { margin: .5rem 0 0; font-weight: bold; }
+th, td, [role="cell"], [role="columnheader"] { border: 1px dotted var(--line); padding: 2px 6px; }
+th, [role="columnheader"] { background: var(--head); font-weight: bold; }
+.error > * { background: var(--error); }
+.draining > * { background: var(--draining); }
+.disabled > * { background: var(--disabled); }
+.standby > * { background: var(--standby); }
+.drained > :first-child::after { content: " \\2713 drained"; }
 svg { width: 120px; height: 20px; display: block; }
 svg path { fill: none; stroke: currentColor; stroke-width: 1.5; }
 a:focus-visible, input:focus-visible, select:focus-visible, button:focus-visible { outline: 3px solid Highlight; }
@@ -36,9 +39,9 @@ button, input[type="submit"] { min-height: 2rem; }
 #live:not(:empty) { border-left: 4px solid var(--line); padding-left: .5rem; }
 .preview:empty { display: none; }
 @media (max-width: 60rem) {
-  table { display: block; overflow-x: auto; max-width: 100%; }
+  table, [role="table"] { display: block; overflow-x: auto; max-width: 100%; }
 }
 @media (prefers-reduced-motion: no-preference) {
-  tr td { transition: background .3s; }
+  td, [role="cell"] { transition: background .3s; }
 }
 `;

@@ -1,8 +1,8 @@
 /**
  * `?auto`: the figures as lines of "Key: value".
- * Source: httpd modules/generators/mod_status.c status_handler; modules/proxy/mod_proxy.c proxy_status_hook
+ * Source: httpd modules/generators/mod_status.c status_handler
  */
-import type { BalancerState } from "../../modules/mod.ts";
+import { type BalancerState, stateLines } from "../../modules/mod.ts";
 import type { Figures } from "./figures.ts";
 import { durationText, longTime, shortest } from "./format.ts";
 
@@ -14,7 +14,7 @@ export function autoText(
   balancers: readonly BalancerState[] | null,
 ): string {
   const lines = [name, ...serverLines(f), ...(extended ? extendedLines(f) : []), ...workerLines(f)];
-  for (const [i, balancer] of (balancers ?? []).entries()) lines.push(...balancerLines(balancer, i));
+  if (balancers !== null) lines.push(...stateLines(balancers));
   return `${lines.join("\n")}\n`;
 }
 
@@ -70,20 +70,4 @@ function workerLines(f: Figures): string[] {
     `ConnsAsyncClosing: ${f.closing}`,
     `Scoreboard: ${f.scoreboard}`,
   ];
-}
-
-function balancerLines({ name, members }: BalancerState, i: number): string[] {
-  const lines = [`ProxyBalancer[${i}]Name: ${name}`];
-  for (const [n, member] of members.entries()) {
-    const values: [string, string | number][] = [
-      ["Name", member.url.slice(member.url.indexOf("|") + 1)],
-      ["Status", member.status],
-      ["Elected", member.elected],
-      ["Busy", member.busy],
-      ["Sent", `${Math.floor(member.transferred / 1024)}K`],
-      ["Rcvd", `${Math.floor(member.read / 1024)}K`],
-    ];
-    for (const [key, value] of values) lines.push(`ProxyBalancer[${i}]Worker[${n}]${key}: ${value}`);
-  }
-  return lines;
 }

@@ -63,9 +63,12 @@ interface Begun {
   readonly tally: Tally | null;
 }
 const begun = new WeakMap<ProcessRec, Begun>();
+/** They end, and the server goes on. */
+const superseded = new WeakSet<ProcessRec>();
 
 /** post_config: requests are counted only where some location shows them. */
-function begin(process: ProcessRec, _previous: ProcessRec | null): void {
+function begin(process: ProcessRec, previous: ProcessRec | null): void {
+  if (previous !== null) superseded.add(previous);
   const startedUs = process.clock.wallUs();
   const { extended } = getModuleConfig(process.servers[0]!.config, status);
   if (!extended || !usesHandler(process, "server-status")) {
@@ -104,7 +107,8 @@ function showStatus(r: RequestRec): Status {
 function showHealth(r: RequestRec): Status {
   if (r.handler !== "sluice-health" || (r.method !== "GET" && r.method !== "HEAD")) return DECLINED;
   r.headersOut.set("Cache-Control", "no-store");
-  const draining = r.conn.process.stopping;
+  const { process } = r.conn;
+  const draining = process.stopping && !superseded.has(process);
   if (draining) r.status = 503;
   return send(r, "text/plain", draining ? "draining\n" : "serving\n");
 }

@@ -85,7 +85,7 @@ test("a change with nonce and Referer is made, logged and shown with who made it
   assert.equal(response.status, 200);
   assert.deepEqual((await cells(one.url)).slice(1, 6), ["z", "", "2.50", "0", "Init Drn Ok "]);
   await sluice.untilLog(/set-member balancer:\/\/app .*draining false -> true, by somebody from 127\.0\.0\.1, manager/);
-  assert.match(response.text, /<caption>Last changes<\/caption>.*draining: false to true/s);
+  assert.match(response.text, /aria-label="Last changes".*draining: false to true/s);
   await post({ w: one.url, w_status_N: "0", w_lf: "1", w_wr: "a" });
 });
 
@@ -185,6 +185,22 @@ test("?xml=1 with a Referer is XML, without one it is the page", async () => {
   assert.match(xml.text, /<httpd:name>balancer:\/\/app<\/httpd:name>\s*<httpd:nonce>12345678-nonce</);
   assert.match(xml.text, /<httpd:route>&lt;b&gt;<\/httpd:route>/);
   assert.match((await fetchOnce(sluice.port, "/bm?xml=1")).field("Content-Type") ?? "", /^text\/html/);
+});
+
+test("the page has httpd's tables and no others: two for each balancer", async () => {
+  await post({ b_tmo: "1" });
+  const { text } = await fetchOnce(sluice.port, "/bm");
+  const tables = [...text.matchAll(/<table class="(\w+)"/g)].map(([, name]) => name);
+  assert.deepEqual(tables, ["balancer", "members", "balancer", "members", "balancer", "members"]);
+  assert.equal(text.split("<table").length - 1, tables.length);
+  await post({ sluice: "undo" });
+});
+
+test("?auto has the lines of server-status, whoever asks", async () => {
+  const auto = await fetchOnce(sluice.port, "/bm?auto");
+  assert.equal(auto.field("Content-Type"), "text/plain; charset=ISO-8859-1");
+  assert.match(auto.text, /^ProxyBalancer\[0\]Name: balancer:\/\/app\nProxyBalancer\[0\]Worker\[0\]Name: http/);
+  assert.doesNotMatch(auto.text, new RegExp(NONCE));
 });
 
 test("the page lets nothing from elsewhere run, and is framed and cached by nobody", async () => {

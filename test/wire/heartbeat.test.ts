@@ -243,7 +243,7 @@ describe("the kit on Node", { skip: !hasNode }, () => {
     await using receiver = await new Receiver().open();
     const dir = mkdtempSync(join(tmpdir(), "sluice-kit-"));
     const { prepack } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")).scripts as { prepack: string };
-    const [program, ...args] = prepack.replace("dist/heartbeat.mjs", join(dir, "heartbeat.mjs")).split(" ");
+    const [program, ...args] = prepack.replace("--outdir=dist", `--outdir=${dir}`).split(" ");
     const packed = spawnSync(join(ROOT, "node_modules/.bin", program!), args, { cwd: ROOT, encoding: "utf8" });
     assert.equal(packed.status, 0, packed.stderr);
     writeFileSync(

@@ -1,5 +1,6 @@
 /** server-status, sluice-health and prometheus over HTTP. */
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { after, before, test } from "node:test";
 import { type Backend, Gate, ok, startBackend } from "../support/backend.ts";
 import { connectClient, fetchOnce } from "../support/client.ts";
@@ -130,6 +131,25 @@ test("metrics pass the lint in both formats, and count requests, failures, times
     value("sluice_first_byte_duration_seconds_count", member),
     value("sluice_request_duration_seconds_count", member),
   );
+});
+
+test("the dashboard in examples/ asks for metrics that there are", async () => {
+  const { text } = await get("/metrics");
+  const dashboard = readFileSync(new URL("../../examples/grafana.json", import.meta.url), "utf8");
+  const names = new Set([...dashboard.matchAll(/sluice_\w+/g)].map(([name]) => name));
+  assert.ok(names.size > 10);
+  for (const name of names) assert.match(text, new RegExp(`^${name}[{ ]`, "m"), name);
+});
+
+test("health: a reload is no end", async () => {
+  await using client = await connectClient(sluice.port);
+  await client.send("GET /health HTTP/1.1\r\nHost: te");
+  await get("/health"); // the half head has come
+  const before = sluice.errorLog.split("AH00489").length;
+  sluice.signal("SIGUSR1");
+  await sluice.untilFile("error.log", new RegExp(`(?:AH00489[^]*){${before}}`));
+  await client.send("st\r\n\r\n");
+  assert.equal((await client.response()).status, 200);
 });
 
 test("health: serving, then 503 on what is left once the server drains", async () => {
