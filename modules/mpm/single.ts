@@ -53,7 +53,7 @@ export class SingleChild {
   private async open(): Promise<boolean> {
     const generation = this.current;
     const specs = coreOf(generation).listen;
-    const failures = await this.front.open(specs);
+    const failures = await this.front.open(generation);
     for (const failure of failures) console.error(bindMessage(failure));
     if (specs.length === 0 || failures.length > 0) {
       console.error("no listening sockets available, shutting down");
@@ -116,11 +116,11 @@ export class SingleChild {
       return;
     }
     const specs = coreOf(loaded.process).listen;
-    const failures = await this.front.open(specs);
+    const failures = await this.front.open(loaded.process);
     if (specs.length === 0 || failures.length > 0) {
       for (const failure of failures) previous.log.error("core", "", bindMessage(failure));
       if (specs.length === 0) previous.log.error("core", "", "no Listen is left: nothing was changed");
-      this.front.retain(coreOf(previous).listen);
+      this.front.retain(previous);
       loaded.logs.release();
       return;
     }
@@ -129,7 +129,7 @@ export class SingleChild {
     this.current = loaded.process;
     this.logs = loaded.logs;
     previous.stopping = true;
-    this.front.retain(specs);
+    this.front.retain(loaded.process);
     closeIdleConnections();
     whenDrained(previous, () => {
       endGeneration(previous);
