@@ -11,9 +11,10 @@ import { getModuleConfig, type Module } from "./core/module.ts";
 import { demo } from "./demo.ts";
 import { describeModules, describeVhosts, listDirectives, listIncludes, VERSION_TEXT } from "./dump.ts";
 import * as sluice from "./mod.ts";
-import { type Loaded, type LoadOptions, loadConfig } from "./mpm/load.ts";
+import { type LoadOptions, loadConfig } from "./mpm/load.ts";
 import { describeUser } from "./mpm/mod_unixd.ts";
 import { pidFileOf, readPid, SingleChild } from "./mpm/single.ts";
+import type { Loaded } from "./server/load.ts";
 import core from "./server/mod_core.ts";
 import { convertFile, printSchema } from "./tools.ts";
 

@@ -78,14 +78,15 @@ class FetchRequest implements FetchSink, RequestEnd, ServedConnection, Timeout {
     const { secure, authority, target } = splitUrl(request.url);
     this.authority = authority;
     this.target = target;
-    const { localIp, localPort } = listener;
+    const { localIp } = listener;
+    const localPort = listener.localPort || (secure ? 443 : 80);
     this.conn = new ConnRec({
       id: nextConnectionId(),
       process,
       peerIp: peer.ip,
       peerPort: peer.port,
       localIp,
-      localPort: localPort || (secure ? 443 : 80),
+      localPort,
       vhosts: vhosts(process, localIp, localPort),
       secure,
     });

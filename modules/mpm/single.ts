@@ -10,17 +10,18 @@ import { type ListenFailure, listenName, NetFront } from "../front/net.ts";
 import { closeAllConnections, closeIdleConnections, whenDrained } from "../http/connection.ts";
 import { nodeSockets } from "../net/node.ts";
 import { endGeneration, startGeneration } from "../server/lifecycle.ts";
+import type { Loaded } from "../server/load.ts";
 import core, { serverToken } from "../server/mod_core.ts";
 import { makeFolderOf } from "./files.ts";
 import { closeInspector, guardInspector } from "./inspector.ts";
-import { type Loaded, type LoadOptions, loadConfig } from "./load.ts";
-import { closeLogs, type LogSet, reopenLogs } from "./logs.ts";
+import { type LoadOptions, loadConfig } from "./load.ts";
+import { closeLogs, reopenLogs } from "./logs.ts";
 import { dropPrivileges } from "./mod_unixd.ts";
 
 /** A server that serves in this event loop. */
 export class SingleChild {
   private current: ProcessRec;
-  private logs: LogSet;
+  private logs: Loaded["logs"];
   private readonly options: LoadOptions;
   private readonly commandLine: string;
   private readonly front: NetFront;
