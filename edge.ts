@@ -12,14 +12,14 @@ import proxyBalancer from "./modules/proxy_balancer/mod_proxy_balancer.ts";
 import { readSource } from "./modules/server/load.ts";
 import core from "./modules/server/mod_core.ts";
 import watchdog from "./modules/watchdog/mod_watchdog.ts";
-import { standardPlugins } from "./plugins/standard.ts";
+import { portablePlugins } from "./plugins/portable.ts";
 
 export { ConfigError } from "./modules/config/directive.ts";
 export { defineConfig, type SluiceConfig } from "./modules/embed/define_config.ts";
 export type { Handler, HandlerOptions } from "./modules/embed/handler.ts";
 export * from "./modules/mod.ts";
 
-const modules = [core, http, watchdog, proxy, proxyBalancer, ...standardPlugins] as readonly Module[];
+const modules = [core, http, watchdog, proxy, proxyBalancer, ...portablePlugins] as readonly Module[];
 
 /**
  * A configuration, as YAML, as httpd.conf or as an object → a handler for requests.

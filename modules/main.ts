@@ -5,6 +5,7 @@
 import { spawn } from "node:child_process";
 import { openSync } from "node:fs";
 import { isAbsolute, resolve } from "node:path";
+import { checkTarget } from "./check.ts";
 import { ConfigError, formatConfigError } from "./config/directive.ts";
 import { levelRank } from "./core/error_log.ts";
 import { getModuleConfig, type Module } from "./core/module.ts";
@@ -26,6 +27,8 @@ const USAGE = `Usage: ${PROGRAM} [-D name] [-d directory] [-f file]
               [-v] [-V] [-h] [-l] [-L] [-t] [-T] [-S] [-M] [-X]
        ${PROGRAM} convert FILE      print a configuration in the other language
        ${PROGRAM} schema            print the JSON Schema of the YAML form
+       ${PROGRAM} check --target container|fly|vercel-bun|deno-deploy|edge FILE
+                              say what the host cannot give
 Options:
   -D name            : define a name for use in <IfDefine name> directives
   -d directory       : specify an alternate initial ServerRoot
@@ -65,6 +68,13 @@ interface CommandLine {
 export async function main(args: readonly string[], modules: readonly Module[]): Promise<number> {
   if (args[0] === "schema" && args.length === 1) return printSchema(modules);
   if (args[0] === "convert") return args.length === 2 ? convertFile(args[1]!, modules) : usage();
+  if (args[0] === "check") {
+    try {
+      return (await checkTarget(args.slice(1), modules)) ?? usage();
+    } catch (error) {
+      return configFailure(error);
+    }
+  }
   const line = parse(args);
   if (line === null) return usage();
   if (line.flags.has("h")) return usage();

@@ -5,7 +5,6 @@ import {
   CONTENT_ENCODING,
   CONTENT_LENGTH,
   ConnPool,
-  clientAddress,
   DONE,
   type FailureRetry,
   type FailureSource,
@@ -91,7 +90,7 @@ export class FetchExchange implements BodyOwner, ResponseWatcher, Timeout {
     this.attempt.failure = null;
     r.statusLine = r.errorNotes = null; // of an attempt before
     if (!worker.isUsable && !this.mayRetry()) {
-      r.server.log.error("proxy", "AH00940", `HTTP: disabled connection for (${worker.hostPort})`);
+      r.log.error("proxy", "AH00940", `HTTP: disabled connection for (${worker.hostPort})`);
       this.failed("acquire", "proxy", "yes", "worker is not usable");
       return 503;
     }
@@ -110,7 +109,7 @@ export class FetchExchange implements BodyOwner, ResponseWatcher, Timeout {
     this.waiter = null;
     if (granted) this.placed();
     else {
-      this.r.server.log.error("proxy", "AH00941", `HTTP: failed to acquire connection for (${this.worker.hostPort})`);
+      this.r.log.error("proxy", "AH00941", `HTTP: failed to acquire connection for (${this.worker.hostPort})`);
       this.failed("acquire", "proxy", "yes", "no free connection");
       this.finish(503);
     }
@@ -128,12 +127,7 @@ export class FetchExchange implements BodyOwner, ResponseWatcher, Timeout {
 
   onBodyFailed(status: Status, why: string): void {
     if (this.result !== null) return;
-    this.r.server.log.error(
-      MODULE,
-      "AH01095",
-      `request body failed to ${this.worker.hostPort}: ${why}`,
-      this.subject(),
-    );
+    this.r.log.error(MODULE, "AH01095", `request body failed to ${this.worker.hostPort}: ${why}`, this.r);
     this.failed(this.reader === null ? "send-body" : "read-body", "client", "never", why);
     this.abort.abort();
     this.end(status);
@@ -150,7 +144,7 @@ export class FetchExchange implements BodyOwner, ResponseWatcher, Timeout {
     const { r, body } = this;
     const request = this.request();
     if (request === null) {
-      r.server.log.error(MODULE, "", `the host's fetch cannot send the method ${r.method}`, this.subject());
+      r.log.error(MODULE, "", `the host's fetch cannot send the method ${r.method}`, r);
       this.failed("send-head", "proxy", "never", "method");
       this.finish(501);
       return;
@@ -210,7 +204,7 @@ export class FetchExchange implements BodyOwner, ResponseWatcher, Timeout {
       this.failed(stage, "backend", "never", "DNS lookup failure");
       this.end(proxyError(r, 500, `DNS lookup failure for: ${this.url.host}`));
     } else if (stage === "tls") {
-      r.server.log.error(MODULE, "AH00961", `HTTPS: TLS failed to ${worker.hostPort}: ${cause}`, this.subject());
+      r.log.error(MODULE, "AH00961", `HTTPS: TLS failed to ${worker.hostPort}: ${cause}`, r);
       this.failed(stage, "backend", "never", cause);
       this.end(proxyError(r, 500, "Error during SSL Handshake with remote server"));
     } else if (stage === "connect" && !streamed) {
@@ -220,7 +214,7 @@ export class FetchExchange implements BodyOwner, ResponseWatcher, Timeout {
         process.log.error("proxy", "AH00959", `disabling worker for (${worker.hostPort}) for ${seconds}s`);
       }
       const text = `HTTP: failed to make connection to backend: ${worker.host}: ${cause}`;
-      r.server.log.error(MODULE, "AH01114", text, this.subject());
+      r.log.error(MODULE, "AH01114", text, r);
       this.failed(stage, "backend", "yes", cause);
       this.end(503);
     } else this.noAnswer(cause, false);
@@ -229,7 +223,7 @@ export class FetchExchange implements BodyOwner, ResponseWatcher, Timeout {
   private noAnswer(cause: string, timedOut: boolean): void {
     const { r, worker } = this;
     const text = `error reading status line from remote server ${worker.hostPort}: ${cause}`;
-    r.server.log.error(MODULE, "AH01102", text, this.subject());
+    r.log.error(MODULE, "AH01102", text, r);
     this.failed("read-head", "backend", "never", cause, timedOut);
     this.end(proxyError(r, 502, "Error reading from remote server"));
   }
@@ -241,6 +235,8 @@ export class FetchExchange implements BodyOwner, ResponseWatcher, Timeout {
     }
     const { r, conf, worker } = this;
     worker.connected();
+    const times = this.attempt.times?.at(-1);
+    if (times !== undefined) times.firstByteUs = r.conn.process.clock.wallUs();
     const headers = tableOf(response.headers);
     const { status } = response;
     if (status < 200) {
@@ -260,7 +256,7 @@ export class FetchExchange implements BodyOwner, ResponseWatcher, Timeout {
     r.statusLine = statusText !== "" && statusText !== reasonPhrase(status) ? `${status} ${statusText}` : null;
     responseHeaders(r, conf, headers);
     reverseMapHeaders(r, conf, headers);
-    const hasBody = !hasNoBody(status) && r.method !== "HEAD" && response.body !== null;
+    const hasBody = !hasNoBody(status) && !r.headerOnly && response.body !== null;
     if (hasBody && this.plainOnly && DECODED.test(headers.getId(CONTENT_ENCODING) ?? "")) {
       headers.unsetId(CONTENT_ENCODING);
       headers.unsetId(CONTENT_LENGTH);
@@ -268,7 +264,7 @@ export class FetchExchange implements BodyOwner, ResponseWatcher, Timeout {
     if (hasNoBody(status)) headers.unsetId(CONTENT_LENGTH);
     r.headersOut = headers;
     const length = headers.getId(CONTENT_LENGTH);
-    r.out.begin(length === undefined ? (hasBody || r.method === "HEAD" ? -1 : 0) : parseContentLength(length));
+    r.out.begin(length === undefined ? (hasBody || r.headerOnly ? -1 : 0) : parseContentLength(length));
     if (hasBody) {
       this.reader = response.body!.getReader() as ReadableStreamDefaultReader<Uint8Array>;
       this.readOn();
@@ -306,7 +302,7 @@ export class FetchExchange implements BodyOwner, ResponseWatcher, Timeout {
 
   private truncated(cause: string, timedOut: boolean): void {
     if (this.result !== null) return;
-    this.r.server.log.error(MODULE, "AH01110", `error reading response: ${cause}`, this.subject());
+    this.r.log.error(MODULE, "AH01110", `error reading response: ${cause}`, this.r);
     this.failed("read-body", "backend", "never", cause, timedOut);
     this.r.out.abort();
     this.end(DONE);
@@ -371,10 +367,6 @@ export class FetchExchange implements BodyOwner, ResponseWatcher, Timeout {
     if (this.reserved) this.pool.free();
     if (status > OK) this.r.headersOut = new HeaderTable();
     this.resolve?.(status);
-  }
-
-  private subject(): { client: string } {
-    return { client: clientAddress(this.r.conn) };
   }
 }
 
