@@ -32,6 +32,7 @@ export * from "./core/status.ts";
 export * from "./core/strftime.ts";
 export * from "./core/table.ts";
 export * from "./core/watched_file.ts";
+export * from "./core/web_socket.ts";
 export * from "./http/chunked.ts";
 export { type ConnectionView, connectionCount, openConnections } from "./http/connection.ts";
 export { escapeHtml, signature } from "./http/error_response.ts";

@@ -6,6 +6,13 @@ import { type Capability, getModuleConfig, type Module } from "../core/module.ts
 import type { ProcessRec } from "../core/records.ts";
 import { type FetchListener, type FetchPeer, NO_PEER, serveFetch } from "../front/fetch.ts";
 import { plainAddress } from "../front/server_options.ts";
+import {
+  type BunUpgrader,
+  bunWebSocket,
+  bunWebSocketHost,
+  denoWebSocketHost,
+  type WebSocketHost,
+} from "../front/web_socket_host.ts";
 import { whenDrained } from "../http/connection.ts";
 import { endGeneration, startGeneration } from "../server/lifecycle.ts";
 import type { Loaded, LoadSource, Machine } from "../server/load.ts";
@@ -34,6 +41,8 @@ export interface HandlerOptions {
 export interface Handler {
   /** Answers a request. More arguments are the host's: Bun's server, Deno's connection. */
   readonly fetch: (request: Request, ...host: readonly unknown[]) => Promise<Response>;
+  /** For Bun: goes with `fetch` into `Bun.serve`. */
+  readonly websocket: typeof bunWebSocket;
   /** Of the first Listen, for `bun run`; absent without one. */
   readonly port?: number;
   readonly hostname?: string;
@@ -77,6 +86,7 @@ export async function makeHandler(
 class EmbeddedHandler implements Handler {
   readonly port?: number;
   readonly hostname?: string;
+  readonly websocket = bunWebSocket;
   private readonly process: ProcessRec;
   private readonly logs: Loaded["logs"];
   private readonly clock: RequestClock | null;
@@ -100,7 +110,8 @@ class EmbeddedHandler implements Handler {
   readonly fetch = (request: Request, ...host: readonly unknown[]): Promise<Response> => {
     this.clock?.catchUp();
     if (this.process.stopping) return Promise.resolve(new Response(null, { status: 503 }));
-    return serveFetch(this.process, this.listener, this.peer(request, host), request);
+    const webSocket = webSocketHostOf(host[0] as HostArgument | undefined);
+    return serveFetch(this.process, this.listener, { peer: this.peer(request, host), webSocket }, request);
   };
 
   readonly close = (): Promise<void> => {
@@ -123,7 +134,13 @@ class EmbeddedHandler implements Handler {
 /** What Bun.serve (a server) and Deno.serve (a connection) hand to `fetch`. */
 interface HostArgument {
   readonly requestIP?: (request: Request) => { readonly address: string; readonly port: number } | null;
+  readonly upgrade?: BunUpgrader["upgrade"];
   readonly remoteAddr?: { readonly hostname?: string; readonly port?: number };
+}
+
+function webSocketHostOf(host: HostArgument | undefined): WebSocketHost | null {
+  if (typeof host?.upgrade === "function") return bunWebSocketHost(host as BunUpgrader);
+  return "Deno" in globalThis ? denoWebSocketHost : null;
 }
 
 function peerOf(request: Request, host: HostArgument | undefined): FetchPeer {

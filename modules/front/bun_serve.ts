@@ -4,6 +4,10 @@
 import type { Listener } from "../net/socket.ts";
 import { NO_PEER } from "./fetch.ts";
 import { type FetchServerOptions, plainAddress } from "./server_options.ts";
+import { bunWebSocket, bunWebSocketHost } from "./web_socket_host.ts";
+
+type BunData = typeof bunWebSocket extends Bun.WebSocketHandler<infer T> ? T : never;
+type BunServer = Bun.Server<BunData>;
 
 /** Bun takes no more. Source: bun.sh/docs/api/http, idleTimeout */
 const MOST_IDLE_SECONDS = 255;
@@ -19,14 +23,17 @@ export function serveBun(options: FetchServerOptions): Listener {
     // A proxy's limits are its backends'. Bun's default is 128 MB.
     maxRequestBodySize: Number.MAX_SAFE_INTEGER,
     development: false,
-    fetch(request: Request, server: Bun.Server<undefined>): Promise<Response> {
+    websocket: bunWebSocket,
+    fetch(request: Request, server: BunServer): Promise<Response> {
       server.timeout(request, 0);
       const from = server.requestIP(request);
       const peer = from === null ? NO_PEER : { ip: plainAddress(from.address), port: from.port };
-      return handle(request, peer, () => server.timeout(request, idleSeconds()));
+      return handle(request, { peer, webSocket: bunWebSocketHost(server) }, () =>
+        server.timeout(request, idleSeconds()),
+      );
     },
   };
-  if (unix !== undefined) return listener(Bun.serve({ ...common, unix } as Bun.Serve.Options<undefined>));
+  if (unix !== undefined) return listener(Bun.serve({ ...common, unix } as Bun.Serve.Options<BunData>));
   if (options.address !== "") return listener(Bun.serve({ ...common, hostname: options.address, port: options.port }));
   try {
     return listener(Bun.serve({ ...common, hostname: "::", port: options.port }));
@@ -36,6 +43,6 @@ export function serveBun(options: FetchServerOptions): Listener {
   }
 }
 
-function listener(server: Bun.Server<undefined>): Listener {
+function listener(server: BunServer): Listener {
   return { port: server.port ?? 0, close: () => void server.stop() };
 }

@@ -5,9 +5,10 @@
 import { byteString } from "../core/bytes.ts";
 import type { Timeout } from "../core/clock.ts";
 import { getModuleConfig, type Module } from "../core/module.ts";
-import { ConnRec, clientAddress, type ProcessRec } from "../core/records.ts";
+import { ConnRec, clientAddress, type ProcessRec, type RequestRec } from "../core/records.ts";
 import type { Status } from "../core/status.ts";
-import { CONTENT_LENGTH, HeaderTable, HOST, headerId, headerName, TRANSFER_ENCODING } from "../core/table.ts";
+import { CONTENT_LENGTH, HeaderTable, HOST, headerId, headerName, TRANSFER_ENCODING, UPGRADE } from "../core/table.ts";
+import { ABNORMAL, type WebSocketOffer, type WebSocketOwner, type WebSocketPeer } from "../core/web_socket.ts";
 import { connectionClosed, connectionOpened, type ServedConnection } from "../http/connection.ts";
 import { HTTP_10, HTTP_11 } from "../http/head.ts";
 import { type HttpConfig, type HttpSettings, settingsOf } from "../http/http_config.ts";
@@ -18,6 +19,7 @@ import { nextConnectionId, vhosts } from "../server/connection.ts";
 import core from "../server/mod_core.ts";
 import { type BodyReader, FetchBody } from "./fetch_body.ts";
 import { FetchOut, type FetchSink } from "./fetch_out.ts";
+import type { WebSocketHost } from "./web_socket_host.ts";
 
 /** Where a request came in: for virtual hosts by address, and for the logs. */
 export interface FetchListener {
@@ -33,21 +35,28 @@ export interface FetchPeer {
 
 export const NO_PEER: FetchPeer = { ip: "", port: 0 };
 
+/** What a host gives for one request. */
+export interface FetchHost {
+  readonly peer: FetchPeer;
+  /** null: it has no WebSockets. */
+  readonly webSocket: WebSocketHost | null;
+}
+
 /**
- * Serves one request.
+ * Serves one request. Of one that became a WebSocket on Bun the answer is undefined, as Bun wants it.
  * @param ended called when the response was handed over to the last byte, or given up
  */
 export function serveFetch(
   process: ProcessRec,
   listener: FetchListener,
-  peer: FetchPeer,
+  host: FetchHost,
   request: Request,
   ended?: () => void,
 ): Promise<Response> {
-  return new Promise((resolve) => new FetchRequest(process, listener, peer, request, resolve, ended).start());
+  return new Promise((resolve) => new FetchRequest(process, listener, host, request, resolve, ended).start());
 }
 
-class FetchRequest implements FetchSink, RequestEnd, ServedConnection, Timeout {
+class FetchRequest implements FetchSink, RequestEnd, ServedConnection, Timeout, WebSocketOffer {
   deadline = 0;
   slot = 0;
   private readonly process: ProcessRec;
@@ -56,23 +65,26 @@ class FetchRequest implements FetchSink, RequestEnd, ServedConnection, Timeout {
   private readonly target: string;
   private readonly authority: string;
   private readonly settings: HttpSettings;
+  private readonly webSocketHost: WebSocketHost | null;
   private readonly resolve: (response: Response) => void;
   private readonly ended: (() => void) | undefined;
   private body: FetchBody | null = null;
   private out: FetchOut | null = null;
   private requestDone = false;
   private responseDone = false;
+  private webSocket: WebSocketPeer | null = null;
 
   constructor(
     process: ProcessRec,
     listener: FetchListener,
-    peer: FetchPeer,
+    host: FetchHost,
     request: Request,
     resolve: (response: Response) => void,
     ended: (() => void) | undefined,
   ) {
     this.process = process;
     this.request = request;
+    this.webSocketHost = host.webSocket;
     this.resolve = resolve;
     this.ended = ended;
     const { secure, authority, target } = splitUrl(request.url);
@@ -83,8 +95,8 @@ class FetchRequest implements FetchSink, RequestEnd, ServedConnection, Timeout {
     this.conn = new ConnRec({
       id: nextConnectionId(),
       process,
-      peerIp: peer.ip,
-      peerPort: peer.port,
+      peerIp: host.peer.ip,
+      peerPort: host.peer.port,
       localIp,
       localPort,
       vhosts: vhosts(process, localIp, localPort),
@@ -164,6 +176,8 @@ class FetchRequest implements FetchSink, RequestEnd, ServedConnection, Timeout {
     const { r, body, refused } = readRequest(conn, head, bad);
     r.expecting100 = false; // the runtime answers 100 Continue itself
     this.out = new FetchOut(this, r);
+    if (this.wantsWebSocket(r)) this.out.webSocket = this;
+    else r.headersIn.unsetId(UPGRADE); // there are no bytes to switch
     r.out = this.out;
     const length = reader === null ? 0 : body.length;
     this.body = new FetchBody(reader, first, length, body.announced, r, settings);
@@ -206,8 +220,12 @@ class FetchRequest implements FetchSink, RequestEnd, ServedConnection, Timeout {
 
   respond(response: Response): void {
     // From here on the stream tells of a client that leaves; Deno's signal aborts at the end of every response.
-    this.request.signal.removeEventListener("abort", this.aborted);
+    this.forgetSignal();
     this.resolve(response);
+  }
+
+  private forgetSignal(): void {
+    this.request.signal.removeEventListener("abort", this.aborted);
   }
 
   responseEnded(): void {
@@ -227,6 +245,32 @@ class FetchRequest implements FetchSink, RequestEnd, ServedConnection, Timeout {
 
   unblocked(): void {
     this.process.wheel.disarm(this);
+  }
+
+  // A WebSocket
+
+  private wantsWebSocket(r: RequestRec): boolean {
+    if (this.webSocketHost === null || r.method !== "GET") return false;
+    return r.headersIn.getId(UPGRADE)?.toLowerCase() === "websocket" && r.headersIn.has("Sec-WebSocket-Key");
+  }
+
+  get protocols(): readonly string[] {
+    const offered = this.request.headers.get("Sec-WebSocket-Protocol") ?? "";
+    return offered
+      .split(",")
+      .map((name) => name.trim())
+      .filter((name) => name !== "");
+  }
+
+  accept(protocol: string, table: HeaderTable, owner: WebSocketOwner): WebSocketPeer {
+    const fields = new Headers();
+    for (const [name, value] of table) fields.append(name, value);
+    this.forgetSignal(); // on Deno 2.9.5 the upgrade aborts it
+    const { peer, response } = this.webSocketHost!.upgrade(this.request, protocol, fields, owner);
+    this.webSocket = peer;
+    this.out!.switched(response);
+    this.responseEnded();
+    return peer;
   }
 
   // What ends it early
@@ -254,6 +298,7 @@ class FetchRequest implements FetchSink, RequestEnd, ServedConnection, Timeout {
   closeIfIdle(): void {}
 
   destroy(): void {
+    this.webSocket?.close(ABNORMAL, "");
     this.out?.destroy();
     this.clientLeft();
   }

@@ -14,6 +14,7 @@ import {
   SERVER,
   TRANSFER_ENCODING,
 } from "../core/table.ts";
+import type { WebSocketOffer } from "../core/web_socket.ts";
 import { FilteredOut } from "../http/filtered_out.ts";
 import { dateOf, prepareFields, serverOf } from "../http/header_out.ts";
 import type { Socket } from "../net/socket.ts";
@@ -32,6 +33,7 @@ export interface FetchSink {
 }
 
 export class FetchOut extends FilteredOut {
+  webSocket: WebSocketOffer | null = null;
   private readonly sink: FetchSink;
   private headers: Headers | null = null;
   /** Body bytes until the response is handed over. */
@@ -56,6 +58,13 @@ export class FetchOut extends FilteredOut {
 
   /** A web Response has none before it. */
   interim(): void {}
+
+  /** The response is that of a handshake; what follows is no response. */
+  switched(response: Response | undefined): void {
+    this.started = this.ended = this.responded = true;
+    this.watcher = null;
+    this.sink.respond(response as Response);
+  }
 
   protected compose(known: number): void {
     const { r } = this;

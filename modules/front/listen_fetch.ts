@@ -21,7 +21,7 @@ export function listenFetch(options: ListenOptions, current: () => ProcessRec): 
     port: options.port,
     ...(options.unix === undefined ? {} : { unix: options.unix }),
     idleMs: () => keepAliveMs(current()),
-    handle: (request, peer, ended) => serveFetch(current(), listener, peer, request, ended),
+    handle: (request, host, ended) => serveFetch(current(), listener, host, request, ended),
   };
   return "Deno" in globalThis ? serveDeno(server) : serveBun(server);
 }

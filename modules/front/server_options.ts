@@ -1,7 +1,7 @@
 /**
  * What the fetch front asks of a runtime's server, whichever it is.
  */
-import type { FetchPeer } from "./fetch.ts";
+import type { FetchHost } from "./fetch.ts";
 
 /** PEM: a certificate with its chain, and its key. */
 export interface FrontTls {
@@ -22,7 +22,7 @@ export interface FetchServerOptions {
 }
 
 /** Answers a request. `ended` is to be called when its response has ended. */
-export type FetchHandle = (request: Request, peer: FetchPeer, ended?: () => void) => Promise<Response>;
+export type FetchHandle = (request: Request, host: FetchHost, ended?: () => void) => Promise<Response>;
 
 /** "127.0.0.1" for "::ffff:127.0.0.1". */
 export function plainAddress(address: string): string {

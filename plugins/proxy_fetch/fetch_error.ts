@@ -11,7 +11,7 @@ export interface FetchError {
 const RESOLVE = /\bENOTFOUND\b|\bEAI_|dns error|getaddrinfo/i;
 const TLS = /\bEPROTO\b|certificate|\bCERT_|\bTLS\b|InvalidContentType|\bSSL/i;
 const CONNECT =
-  /\b(ECONNREFUSED|ENETUNREACH|EHOSTUNREACH|EADDRNOTAVAIL|ETIMEDOUT)\b|client error \(Connect\)|connection refused/i;
+  /\b(ECONNREFUSED|ENETUNREACH|EHOSTUNREACH|EADDRNOTAVAIL|ETIMEDOUT)\b|client error \(Connect\)|connection refused|tcp connect error|failed to connect$/i;
 const READ = /\b(ECONNRESET|EPIPE)\b|client error \(SendRequest\)|connection reset|closed before|invalid HTTP/i;
 
 /**
@@ -37,4 +37,9 @@ export function describe(error: unknown): string {
     at = cause;
   }
   return parts.length === 0 ? String(error) : parts.join(": ");
+}
+
+/** Whether a sentence of a WebSocket client says that there was no connection. */
+export function isConnectError(cause: string): boolean {
+  return CONNECT.test(cause) || RESOLVE.test(cause);
 }

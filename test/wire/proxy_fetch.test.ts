@@ -36,7 +36,12 @@ after(async () => {
 /** A handler for the time of a test. */
 async function handlerOf(config: string): Promise<Handler & AsyncDisposable> {
   const handler = await createHandler(`LogLevel crit\n${config}`, { target: "edge" });
-  return { fetch: handler.fetch, close: handler.close, [Symbol.asyncDispose]: () => handler.close() };
+  return {
+    fetch: handler.fetch,
+    close: handler.close,
+    websocket: handler.websocket,
+    [Symbol.asyncDispose]: () => handler.close(),
+  };
 }
 
 const ask = (handler: Handler, path: string, init: RequestInit = {}): Promise<Response> =>
