@@ -6,6 +6,7 @@ import {
   CONTENT_LENGTH,
   ConnPool,
   DONE,
+  disableWorker,
   type FailureRetry,
   type FailureSource,
   type FailureStage,
@@ -178,7 +179,7 @@ export class FetchExchange implements BodyOwner, ResponseWatcher, Timeout {
 
   private fields(): Headers {
     const { r } = this;
-    const framing = { length: "", expect: false, keepAlive: true, http10: false };
+    const framing = { length: "", expect: false, keepAlive: true, http10: false, upgrade: "" };
     const lines = requestHead(r, this.conf, this.url, framing).split("\r\n");
     const fields = new Headers();
     for (let i = 1; i < lines.length; i++) {
@@ -209,10 +210,7 @@ export class FetchExchange implements BodyOwner, ResponseWatcher, Timeout {
       this.end(proxyError(r, 500, "Error during SSL Handshake with remote server"));
     } else if (stage === "connect" && !streamed) {
       const { process } = r.conn;
-      if (worker.setError(process.clock.wallUs() / 1000)) {
-        const seconds = Math.round(worker.params.retryMs / 1000);
-        process.log.error("proxy", "AH00959", `disabling worker for (${worker.hostPort}) for ${seconds}s`);
-      }
+      disableWorker(worker, process.clock.wallUs() / 1000, process.log, cause);
       const text = `HTTP: failed to make connection to backend: ${worker.host}: ${cause}`;
       r.log.error(MODULE, "AH01114", text, r);
       this.failed(stage, "backend", "yes", cause);

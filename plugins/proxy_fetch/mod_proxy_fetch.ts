@@ -12,6 +12,7 @@ import {
   type RequestRec,
   type Status,
   schemeHandler,
+  upgradeOf,
 } from "../../modules/mod.ts";
 import { FetchExchange } from "./exchange.ts";
 import { WebSocketRelay } from "./web_socket.ts";
@@ -35,7 +36,7 @@ function webSocketHandler(
   attempt: ProxyAttempt,
 ): Status | Promise<Status> {
   const offer = r.out.webSocket ?? null;
-  if (offer === null || (url.scheme !== "ws" && url.scheme !== "wss")) return DECLINED;
+  if (offer === null || upgradeOf(r, worker, url) === "") return DECLINED;
   return new WebSocketRelay(r, worker, url, attempt, offer).run();
 }
 

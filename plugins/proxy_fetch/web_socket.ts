@@ -8,6 +8,7 @@ import {
   ABNORMAL,
   ConnPool,
   clientAddress,
+  disableWorker,
   type FailureRetry,
   type FailureSource,
   type FailureStage,
@@ -126,7 +127,7 @@ export class WebSocketRelay implements WebSocketOwner, ResponseWatcher, Timeout 
     const target = `${secure ? "wss" : "ws"}://${name}${url.port === 0 ? "" : `:${url.port}`}${url.target}`;
     const protocols = [...this.offer.protocols];
     if (!("Bun" in globalThis || "Deno" in globalThis)) return new WebSocket(target, protocols);
-    const framing = { length: "", expect: false, keepAlive: true, http10: false };
+    const framing = { length: "", expect: false, keepAlive: true, http10: false, upgrade: "" };
     const headers: Record<string, string> = {};
     for (const line of requestHead(r, getProxyConfig(r.perDirConfig), url, framing).split("\r\n").slice(1)) {
       const colon = line.indexOf(":");
@@ -179,7 +180,8 @@ export class WebSocketRelay implements WebSocketOwner, ResponseWatcher, Timeout 
       worker.connected();
       this.finish(status);
     } else if (isConnectError(cause)) {
-      worker.setError(r.conn.process.clock.wallUs() / 1000);
+      const { process } = r.conn;
+      disableWorker(worker, process.clock.wallUs() / 1000, process.log, cause);
       r.log.error(MODULE, "AH01114", `WS: failed to make connection to backend: ${worker.host}: ${cause}`, r);
       this.failed("connect", "backend", "yes", cause);
       this.finish(503);

@@ -30,7 +30,9 @@ export function startWebSocketServer(script: WebSocketScript): WebSocketServer {
 }
 
 function offers(request: Request, { protocol }: WebSocketScript): boolean {
-  return protocol !== undefined && (request.headers.get("sec-websocket-protocol") ?? "").split(/, */).includes(protocol);
+  return (
+    protocol !== undefined && (request.headers.get("sec-websocket-protocol") ?? "").split(/, */).includes(protocol)
+  );
 }
 
 function onBun(script: WebSocketScript): WebSocketServer {
