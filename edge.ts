@@ -10,6 +10,7 @@ import type { Module } from "./modules/mod.ts";
 import proxy from "./modules/proxy/mod_proxy.ts";
 import proxyBalancer from "./modules/proxy_balancer/mod_proxy_balancer.ts";
 import { readSource } from "./modules/server/load.ts";
+import authnCore from "./modules/server/mod_authn_core.ts";
 import core from "./modules/server/mod_core.ts";
 import watchdog from "./modules/watchdog/mod_watchdog.ts";
 import { portablePlugins } from "./plugins/portable.ts";
@@ -19,7 +20,7 @@ export { defineConfig, type SluiceConfig } from "./modules/embed/define_config.t
 export type { Handler, HandlerOptions } from "./modules/embed/handler.ts";
 export * from "./modules/mod.ts";
 
-const modules = [core, http, watchdog, proxy, proxyBalancer, ...portablePlugins] as readonly Module[];
+const modules = [core, http, watchdog, authnCore, proxy, proxyBalancer, ...portablePlugins] as readonly Module[];
 
 /**
  * A configuration, as YAML, as httpd.conf or as an object → a handler for requests.

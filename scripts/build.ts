@@ -70,7 +70,13 @@ await build({
   splitting: true,
   chunkNames: "core-[hash]",
 });
-await build({ ...common, entryPoints: ["plugins/heartbeat/kit.ts"], outfile: "dist/heartbeat.mjs", platform: "node" });
+await build({
+  ...common,
+  entryPoints: ["plugins/heartbeat/kit.ts"],
+  outfile: "dist/heartbeat.mjs",
+  platform: "node",
+  target: "node20",
+});
 // Not bundled: a second entry that imported mod.ts would move it into a chunk, where it is never the program.
 const { code } = await transform(readFileSync(join(root, "hono.ts"), "utf8"), { loader: "ts", format: "esm" });
 writeFileSync(join(dist, "hono.js"), code.replaceAll('"./mod.ts"', '"./mod.js"'));
