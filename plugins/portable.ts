@@ -26,6 +26,7 @@ import mime from "./mime/mod_mime.ts";
 import proxyFetch from "./proxy_fetch/mod_proxy_fetch.ts";
 import proxyHcheck from "./proxy_hcheck/mod_proxy_hcheck.ts";
 import proxyHttp from "./proxy_http/mod_proxy_http.ts";
+import proxyWstunnel from "./proxy_wstunnel/mod_proxy_wstunnel.ts";
 import remoteip from "./remoteip/mod_remoteip.ts";
 import rewrite from "./rewrite/mod_rewrite.ts";
 import setenvif from "./setenvif/mod_setenvif.ts";
@@ -53,6 +54,7 @@ export const portablePlugins: readonly Module[] = [
   setenvif,
   headers,
   proxyHttp,
+  proxyWstunnel,
   proxyFetch,
   mime,
   proxyHcheck,

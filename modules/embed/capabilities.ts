@@ -13,6 +13,7 @@ const ARGUMENTS: readonly { readonly directive: RegExp; readonly args: RegExp; r
     args: /\bunix:/i,
     need: "unix sockets",
   },
+  { directive: /^(balancermember|proxyset|proxyhctemplate)$/i, args: /\bhcmethod=(?!none\b)/i, need: "sockets" },
   { directive: /^(errorlog|customlog|transferlog|globallog)$/i, args: /^(?!"?\/dev\/std)./, need: "writable files" },
   { directive: /^(balancerpersist|proxyhcstate)$/i, args: /^on$/i, need: "writable files" },
   { directive: /^stickycookiekey$/i, args: /\bfile:/i, need: "files" },
@@ -37,7 +38,7 @@ export function unmetNeeds(tree: readonly Directive[], modules: readonly Module[
 
 function needsOf(directive: Directive, module: Module | undefined): readonly Need[] {
   const needs: Need[] = [...(module?.needs ?? [])];
-  const args = [directive.args, ...(directive.named ?? []).map((arg) => arg.value)];
+  const args = [directive.args, ...(directive.named ?? []).map(({ key, value }) => `${key}=${value}`)];
   for (const rule of ARGUMENTS) {
     if (rule.directive.test(directive.name) && args.some((text) => rule.args.test(text))) needs.push(rule.need);
   }
