@@ -11,6 +11,8 @@ import authzUser from "./aaa/mod_authz_user.ts";
 import alias from "./alias/mod_alias.ts";
 import dir from "./alias/mod_dir.ts";
 import authForward from "./auth_forward/mod_auth_forward.ts";
+import balancerManager from "./balancer_manager/mod_balancer_manager.ts";
+import sluiceApi from "./balancer_manager/mod_sluice_api.ts";
 import env from "./env/mod_env.ts";
 import headers from "./headers/mod_headers.ts";
 import bybusyness from "./lbmethod/mod_lbmethod_bybusyness.ts";
@@ -32,6 +34,7 @@ import rewrite from "./rewrite/mod_rewrite.ts";
 import setenvif from "./setenvif/mod_setenvif.ts";
 import slotmemPlain from "./slotmem/mod_slotmem_plain.ts";
 import slotmemShm from "./slotmem/mod_slotmem_shm.ts";
+import status from "./status/mod_status.ts";
 import stickyCookie from "./sticky/mod_sticky_cookie.ts";
 import stickyRoute from "./sticky/mod_sticky_route.ts";
 import uniqueId from "./unique_id/mod_unique_id.ts";
@@ -69,4 +72,7 @@ export const portablePlugins: readonly Module[] = [
   rewrite,
   alias,
   dir,
+  balancerManager,
+  sluiceApi,
+  status,
 ] as readonly Module[];

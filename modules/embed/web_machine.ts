@@ -24,7 +24,10 @@ const webHost: Host = {
   randomBytes: (size) => crypto.getRandomValues(new Uint8Array(size)),
   loadAverage: () => [0, 0, 0],
   cpuTimeUs: () => 0,
+  cpuUsageUs: () => ({ user: 0, system: 0 }),
+  pid: 0,
   files: null,
+  writer: null,
 };
 
 export function webMachine(): Machine {

@@ -9,7 +9,7 @@ import { ConnRec, clientAddress, type ProcessRec, type RequestRec } from "../cor
 import type { Status } from "../core/status.ts";
 import { CONTENT_LENGTH, HeaderTable, HOST, headerId, headerName, TRANSFER_ENCODING, UPGRADE } from "../core/table.ts";
 import { ABNORMAL, type WebSocketOffer, type WebSocketOwner, type WebSocketPeer } from "../core/web_socket.ts";
-import { connectionClosed, connectionOpened, type ServedConnection } from "../http/connection.ts";
+import { type ConnectionView, connectionClosed, connectionOpened, type ServedConnection } from "../http/connection.ts";
 import { HTTP_10, HTTP_11 } from "../http/head.ts";
 import { type HttpConfig, type HttpSettings, settingsOf } from "../http/http_config.ts";
 import { processRequest, type RequestEnd, refuseRequest } from "../http/process_request.ts";
@@ -70,6 +70,7 @@ class FetchRequest implements FetchSink, RequestEnd, ServedConnection, Timeout, 
   private readonly ended: (() => void) | undefined;
   private body: FetchBody | null = null;
   private out: FetchOut | null = null;
+  private r: RequestRec | null = null;
   private requestDone = false;
   private responseDone = false;
   private webSocket: WebSocketPeer | null = null;
@@ -175,6 +176,7 @@ class FetchRequest implements FetchSink, RequestEnd, ServedConnection, Timeout, 
     const bad = this.overLimit(head);
     const { r, body, refused } = readRequest(conn, head, bad);
     r.expecting100 = false; // the runtime answers 100 Continue itself
+    this.r = r;
     this.out = new FetchOut(this, r);
     if (this.wantsWebSocket(r)) this.out.webSocket = this;
     else r.headersIn.unsetId(UPGRADE); // there are no bytes to switch
@@ -289,6 +291,10 @@ class FetchRequest implements FetchSink, RequestEnd, ServedConnection, Timeout, 
   /** The wheel's call: the client does not take the response. */
   expire(): void {
     this.destroy();
+  }
+
+  get view(): ConnectionView {
+    return { conn: this.conn, phase: "busy", r: this.r };
   }
 
   belongsTo(process: ProcessRec): boolean {

@@ -42,6 +42,7 @@ export function serveHttp(conn: ConnRec, socket: Socket): Status {
 
 /** What the stop of a generation waits for, or ends: a client's connection, or a request on a front that has no more. */
 export interface ServedConnection {
+  readonly view: ConnectionView;
   belongsTo(process: ProcessRec): boolean;
   /** Its generation stops, and it has no request at hand. */
   closeIfIdle(): void;

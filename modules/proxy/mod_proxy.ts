@@ -344,7 +344,8 @@ function openProxy(
     pattern = compileGlob(arg, false);
   }
   if (more.length > 0) {
-    if (pattern !== null) return `<${section}> arguments are not supported for ${isRegex ? "non url" : "wildchar url"}.`;
+    if (pattern !== null)
+      return `<${section}> arguments are not supported for ${isRegex ? "non url" : "wildchar url"}.`;
     const error = setParams(cmd, arg, more, "in section", "<Proxy");
     if (error !== undefined) return error;
   }

@@ -143,7 +143,12 @@ const core = defineModule({
     raw("ServerTokens", "global", setServerTokens, "Determine tokens displayed in the Server: header"),
     take1("ServerSignature", "any", setServerSignature, "En-/disable server signature (on|off|email)"),
     take1("SetHandler", "any", setHandler, "a handler name that overrides any other configured handler"),
-    raw("Error", "any", (_cmd, text) => text.replace(/^(["'])(.*)\1$/, "$2"), "Generate a configuration error: its text"),
+    raw(
+      "Error",
+      "any",
+      (_cmd, text) => text.replace(/^(["'])(.*)\1$/, "$2"),
+      "Generate a configuration error: its text",
+    ),
     iterate("Define", "any", () => undefined, "Define a variable (executed while reading)"),
     iterate("NameVirtualHost", "global", nameVirtualHost, "without effect since httpd 2.4"),
     ...sectionCommands,

@@ -14,6 +14,8 @@ import { type Backend, freePort, ok, startBackend } from "../support/backend.ts"
 import { currentRuntime } from "../support/sluice.ts";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
+/** Packing builds first, on a machine that may be busy. */
+const SLOW = { timeout: 120_000 };
 let one: Backend;
 let two: Backend;
 let project: string;
@@ -34,7 +36,7 @@ before(async () => {
   const { dependencies } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8"));
   for (const name of Object.keys(dependencies)) symlinkSync(join(ROOT, "node_modules", name), join(modules, name));
   writeFileSync(join(project, "package.json"), '{ "type": "module", "dependencies": { "sluice": "*" } }');
-});
+}, SLOW);
 
 after(async () => {
   await one.stop();
@@ -92,7 +94,7 @@ function example(name: string, ports: Readonly<Record<string, number>>): { file:
 const backends = () => ({ 3001: one.port, 3002: two.port });
 
 describe("the examples", () => {
-  test("examples/hono/app.ts: the balancer below /api/, the application elsewhere", async () => {
+  test("examples/hono/app.ts: the balancer below /api/, the application elsewhere", SLOW, async () => {
     using copy = example("hono/app.ts", backends());
     await using app = await serve(copy.file);
     assert.equal(await app.get("http://127.0.0.1:PORT/"), "the application");
@@ -100,7 +102,7 @@ describe("the examples", () => {
     assert.equal(await app.get("http://127.0.0.1:PORT/api/a?b"), "two /v1/a?b");
   });
 
-  test("examples/edge/deno.ts", async (t) => {
+  test("examples/edge/deno.ts", SLOW, async (t) => {
     if (currentRuntime !== "deno") return t.skip("for Deno");
     const BACKENDS = `${one.url},${two.url}`;
     await using app = await serve("examples/edge/deno.ts", { BACKENDS });
@@ -109,7 +111,7 @@ describe("the examples", () => {
     assert.match(await many.get("http://127.0.0.1:PORT/x"), /^(one|two) \/x$/);
   });
 
-  test("examples/edge/bun.ts", async (t) => {
+  test("examples/edge/bun.ts", SLOW, async (t) => {
     if (currentRuntime !== "bun") return t.skip("for Bun");
     const port = await freePort();
     using copy = example("edge/bun.ts", { ...backends(), 8080: port });
@@ -134,7 +136,7 @@ describe("the package", () => {
     ]);
   });
 
-  test("serves as a handler, and as the program, below node_modules", async () => {
+  test("serves as a handler, and as the program, below node_modules", SLOW, async () => {
     const file = join(project, "app.js");
     const text = `import { createHandler } from "sluice"; import { sluice } from "sluice/hono";
       if (typeof sluice !== "function") throw new Error("no middleware");
@@ -154,7 +156,7 @@ describe("the package", () => {
     assert.match(run.stderr, /Syntax OK/);
   });
 
-  test("its declarations are enough for a project", () => {
+  test("its declarations are enough for a project", SLOW, () => {
     writeFileSync(
       join(project, "use.ts"),
       `import { createHandler, defineConfig, defineModule, type Handler } from "sluice";
@@ -183,7 +185,7 @@ describe("the package", () => {
     assert.equal(tsc.stdout, "");
   });
 
-  test("dist/edge.js serves in a realm that has the web's interfaces and nothing else", async () => {
+  test("dist/edge.js serves in a realm that has the web's interfaces and nothing else", SLOW, async () => {
     const source = readFileSync(join(project, "node_modules/sluice/dist/edge.js"), "utf8");
     const statement = /(?:^|[;}])import[{*"\s][^;]{0,80}/.exec(source)?.[0];
     assert.equal(statement, undefined);
