@@ -18,12 +18,17 @@ const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 const SLOW = { timeout: 120_000 };
 let one: Backend;
 let two: Backend;
-let project: string;
+let project = "";
 let packed: string[];
 
 before(async () => {
   one = await startBackend((request) => ok(`one ${request.target}`));
   two = await startBackend((request) => ok(`two ${request.target}`));
+});
+
+/** Packs once, within the first test that needs it: Bun gives no hook more than five seconds. */
+function pack(): string {
+  if (project !== "") return project;
   project = mkdtempSync(join(tmpdir(), "sluice-project-"));
   const npm = spawnSync("npm", ["pack", ROOT, "--silent"], { cwd: project, encoding: "utf8" });
   assert.equal(npm.status, 0, npm.stderr);
@@ -36,12 +41,13 @@ before(async () => {
   const { dependencies } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8"));
   for (const name of Object.keys(dependencies)) symlinkSync(join(ROOT, "node_modules", name), join(modules, name));
   writeFileSync(join(project, "package.json"), '{ "type": "module", "dependencies": { "sluice": "*" } }');
-}, SLOW);
+  return project;
+}
 
 after(async () => {
   await one.stop();
   await two.stop();
-  rmSync(project, { recursive: true });
+  if (project !== "") rmSync(project, { recursive: true });
 });
 
 /** Serves a file by `bun run` or `deno serve` until the end of a test; answers its URL. */
@@ -122,7 +128,8 @@ describe("the examples", () => {
 });
 
 describe("the package", () => {
-  test("has JavaScript, declarations and the launcher, and no sources", () => {
+  test("has JavaScript, declarations and the launcher, and no sources", SLOW, () => {
+    pack();
     const code = packed.filter((name) => /\.(m?[jt]s|json)$/.test(name)).map((name) => name.replace(/-\w{8}\./, "."));
     assert.deepEqual(code.sort(), [
       "dist/core.js",
@@ -137,7 +144,7 @@ describe("the package", () => {
   });
 
   test("serves as a handler, and as the program, below node_modules", SLOW, async () => {
-    const file = join(project, "app.js");
+    const file = join(pack(), "app.js");
     const text = `import { createHandler } from "sluice"; import { sluice } from "sluice/hono";
       if (typeof sluice !== "function") throw new Error("no middleware");
       const port = (globalThis.process ?? {}).env.PORT;
@@ -158,7 +165,7 @@ describe("the package", () => {
 
   test("its declarations are enough for a project", SLOW, () => {
     writeFileSync(
-      join(project, "use.ts"),
+      join(pack(), "use.ts"),
       `import { createHandler, defineConfig, defineModule, type Handler } from "sluice";
        import { sluice } from "sluice/hono";
        import { createHandler as edge } from "sluice/edge";
@@ -186,7 +193,7 @@ describe("the package", () => {
   });
 
   test("dist/edge.js serves in a realm that has the web's interfaces and nothing else", SLOW, async () => {
-    const source = readFileSync(join(project, "node_modules/sluice/dist/edge.js"), "utf8");
+    const source = readFileSync(join(pack(), "node_modules/sluice/dist/edge.js"), "utf8");
     const statement = /(?:^|[;}])import[{*"\s][^;]{0,80}/.exec(source)?.[0];
     assert.equal(statement, undefined);
     const web = {
