@@ -1,6 +1,7 @@
 /**
  * `check FILE`: answers for a configuration, directive by directive.
  */
+import { checkTarget } from "./check_target.ts";
 import { optionsOf, parseCommandLine } from "./command_line.ts";
 import { ConfigError } from "./config/directive.ts";
 import { ConfigWatch, type Finding, type Verdict } from "./config/watch.ts";
@@ -22,8 +23,9 @@ export interface Report {
   readonly exit: number;
 }
 
-/** `check [--json] FILE` */
+/** `check [--json] FILE`, `check --target NAME FILE` */
 export async function check(args: readonly string[], modules: readonly Module[]): Promise<number | null> {
+  if (args[0] === "--target") return checkTarget(args, modules);
   const line = parseCommandLine(args, { json: false });
   const file = line?.file ?? line?.words[0];
   if (line === null || file === undefined || line.words.length > (line.file === null ? 1 : 0)) return null;

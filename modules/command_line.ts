@@ -16,6 +16,8 @@ export const USAGE = `Usage: ${PROGRAM} [-D name] [-d directory] [-f file]
        ${PROGRAM} check [--json] FILE
                               what becomes of each directive; exit code 0: all as in httpd,
                               1: some differ or have no effect, 78: it does not start
+       ${PROGRAM} check --target container|fly|vercel-bun|deno-deploy|edge FILE
+                              say what the host cannot give
        ${PROGRAM} config --effective FILE --vhost NAME [--yaml | --json] URL
                               what of a configuration applies to a URL
        ${PROGRAM} explain METHOD URL [-H "Name: value"]... [--from IP] [--to IP:PORT] [--json] -f FILE

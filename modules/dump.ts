@@ -13,8 +13,8 @@ import { parseIp } from "./core/ipsubnet.ts";
 import { type Module, Registrar } from "./core/module.ts";
 import { Providers } from "./core/providers.ts";
 import type { ProcessRec, ServerRec } from "./core/records.ts";
-import type { Loaded } from "./mpm/load.ts";
 import { lbmethod } from "./proxy/lbmethod.ts";
+import type { Loaded } from "./server/load.ts";
 import { SERVER_VERSION } from "./server/mod_core.ts";
 
 const RUNTIME = "Deno" in globalThis ? "Deno" : "Bun";

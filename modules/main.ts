@@ -15,9 +15,10 @@ import { describeModules, describeVhosts, dumpConfig, listDirectives, listInclud
 import { configCommand } from "./effective.ts";
 import { explainCommand } from "./explain.ts";
 import * as sluice from "./mod.ts";
-import { type Loaded, type LoadOptions, loadConfig } from "./mpm/load.ts";
+import { type LoadOptions, loadConfig } from "./mpm/load.ts";
 import { describeUser } from "./mpm/mod_unixd.ts";
 import { pidFileOf, readPid, SingleChild } from "./mpm/single.ts";
+import type { Loaded } from "./server/load.ts";
 import core from "./server/mod_core.ts";
 import { convertFile, printSchema } from "./tools.ts";
 

@@ -24,6 +24,11 @@ export class OwnBytes extends Uint8Array implements Bytes {
   }
 }
 
+/** Bytes that something else made, such as a web stream; nothing is copied. */
+export function ownBytes(bytes: Uint8Array): Bytes {
+  return new OwnBytes(bytes.buffer as ArrayBuffer, bytes.byteOffset, bytes.byteLength);
+}
+
 /** `a`, then [start, end) of `b`. */
 export function joinBytes(a: Uint8Array | null, b: Uint8Array, start: number, end: number): Bytes {
   const before = a === null ? 0 : a.length;

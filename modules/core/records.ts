@@ -15,6 +15,7 @@ import type { ConfigVector, Module, RawConfig } from "./module.ts";
 import type { Providers } from "./providers.ts";
 import type { Status } from "./status.ts";
 import { HeaderTable } from "./table.ts";
+import type { WebSocketOffer } from "./web_socket.ts";
 
 /** One generation of the server: a configuration, and everything that was made of it. */
 export interface ProcessRec {
@@ -230,6 +231,8 @@ export interface ResponseOut {
   abort(): void;
   /** Ends HTTP on this connection: `owner` gets its bytes and closes it. A head for it is sent before, by `interim`. */
   upgrade(owner: SocketOwner): UpgradedClient;
+  /** The client wants a WebSocket, on a front that has messages and no bytes for one; null or absent otherwise. */
+  readonly webSocket?: WebSocketOffer | null;
   /** Who makes the response, and is told of the client's side until the response has ended. */
   watcher: ResponseWatcher | null;
 }

@@ -1,11 +1,14 @@
 /**
- * The net front: listening sockets, and what is accepted on them → connections of the generation that serves now.
+ * Listening: on the net front what is accepted → connections of the generation that serves now; on the fetch front the
+ * runtime's server → its requests.
  * Source: httpd server/listen.c, ap_setup_listeners; server/mpm_common.c
  */
+import { getModuleConfig } from "../core/module.ts";
 import type { ProcessRec } from "../core/records.ts";
 import type { Listener, Socket, SocketError, SocketHost } from "../net/socket.ts";
 import { acceptConnection } from "../server/connection.ts";
-import type { ListenSpec } from "../server/mod_core.ts";
+import core, { frontOf, type ListenSpec } from "../server/mod_core.ts";
+import { listenFetch } from "./listen_fetch.ts";
 
 const SHED_LOG_MS = 1000;
 
@@ -29,16 +32,21 @@ export class NetFront {
     this.current = current;
   }
 
-  /** Opens what is wanted and not open. What fails is answered; what succeeded stays open. */
-  async open(specs: readonly ListenSpec[]): Promise<ListenFailure[]> {
+  /** Opens what a generation wants and is not open. What fails is answered; what succeeded stays open. */
+  async open(generation: ProcessRec): Promise<ListenFailure[]> {
     const failures: ListenFailure[] = [];
-    for (const spec of specs) {
-      const key = listenKey(spec);
+    const conf = getModuleConfig(generation.servers[0]!.config, core);
+    for (const spec of conf.listen) {
+      const front = frontOf(conf, spec);
+      const key = listenKey(spec, front);
       if (this.listeners.has(key)) continue;
       try {
         const options = { address: spec.address, port: spec.port, ...(spec.unix === "" ? {} : { unix: spec.unix }) };
         const accept = (socket: Socket): void => acceptConnection(this.current(), socket);
-        const listener = await this.sockets.listen(options, accept, () => this.shed());
+        const listener =
+          front === "fetch"
+            ? listenFetch(options, this.current)
+            : await this.sockets.listen(options, accept, () => this.shed());
         this.listeners.set(key, listener);
       } catch (error) {
         failures.push({ spec, error: error as SocketError });
@@ -62,8 +70,9 @@ export class NetFront {
   }
 
   /** Closes what is not wanted any more. Connections go on. */
-  retain(specs: readonly ListenSpec[]): void {
-    const wanted = new Set(specs.map(listenKey));
+  retain(generation: ProcessRec | null): void {
+    const conf = generation === null ? null : getModuleConfig(generation.servers[0]!.config, core);
+    const wanted = new Set(conf?.listen.map((spec) => listenKey(spec, frontOf(conf, spec))));
     for (const [key, listener] of this.listeners) {
       if (wanted.has(key)) continue;
       listener.close();
@@ -72,7 +81,7 @@ export class NetFront {
   }
 
   close(): void {
-    this.retain([]);
+    this.retain(null);
   }
 }
 
@@ -83,6 +92,6 @@ export function listenName(spec: ListenSpec): string {
   return `${host}:${spec.port}`;
 }
 
-function listenKey(spec: ListenSpec): string {
-  return spec.unix === "" ? `${spec.address} ${spec.port}` : `unix:${spec.unix}`;
+function listenKey(spec: ListenSpec, front: string): string {
+  return spec.unix === "" ? `${front} ${spec.address} ${spec.port}` : `${front} unix:${spec.unix}`;
 }

@@ -40,7 +40,25 @@ export function serveHttp(conn: ConnRec, socket: Socket): Status {
   return OK;
 }
 
-const open = new Set<HttpConnection>();
+/** What the stop of a generation waits for, or ends: a client's connection, or a request on a front that has no more. */
+export interface ServedConnection {
+  readonly view: ConnectionView;
+  belongsTo(process: ProcessRec): boolean;
+  /** Its generation stops, and it has no request at hand. */
+  closeIfIdle(): void;
+  destroy(): void;
+}
+
+const open = new Set<ServedConnection>();
+
+export function connectionOpened(connection: ServedConnection): void {
+  open.add(connection);
+}
+
+export function connectionClosed(connection: ServedConnection, process: ProcessRec): void {
+  open.delete(connection);
+  checkDrained(process);
+}
 
 /** Connections that are open, idle ones included. */
 export function connectionCount(): number {
@@ -85,7 +103,7 @@ export function closeAllConnections(): void {
   for (const connection of open) connection.destroy();
 }
 
-export class HttpConnection implements SocketOwner, Timeout, BodySource, ResponseSink, RequestEnd {
+export class HttpConnection implements ServedConnection, SocketOwner, Timeout, BodySource, ResponseSink, RequestEnd {
   deadline = 0;
   slot = 0;
   readonly socket: Socket;
@@ -128,7 +146,7 @@ export class HttpConnection implements SocketOwner, Timeout, BodySource, Respons
   }
 
   start(): void {
-    open.add(this);
+    connectionOpened(this);
     this.socket.owner = this;
     this.armHead();
   }
@@ -202,8 +220,7 @@ export class HttpConnection implements SocketOwner, Timeout, BodySource, Respons
     const was = this.phase;
     this.phase = "closed";
     this.conn.process.wheel.disarm(this);
-    open.delete(this);
-    checkDrained(this.conn.process);
+    connectionClosed(this, this.conn.process);
     this.inbox.clear();
     if (was === "upgraded") this.tunnel!.onClose(error);
     if (was !== "busy") return;

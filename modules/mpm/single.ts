@@ -10,17 +10,18 @@ import { type ListenFailure, listenName, NetFront } from "../front/net.ts";
 import { closeAllConnections, closeIdleConnections, whenDrained } from "../http/connection.ts";
 import { nodeSockets } from "../net/node.ts";
 import { endGeneration, startGeneration } from "../server/lifecycle.ts";
+import type { Loaded } from "../server/load.ts";
 import core, { serverToken } from "../server/mod_core.ts";
 import { makeFolderOf } from "./files.ts";
 import { closeInspector, guardInspector } from "./inspector.ts";
-import { type Loaded, type LoadOptions, loadConfig } from "./load.ts";
-import { closeLogs, type LogSet, reopenLogs } from "./logs.ts";
+import { type LoadOptions, loadConfig } from "./load.ts";
+import { closeLogs, reopenLogs } from "./logs.ts";
 import { dropPrivileges } from "./mod_unixd.ts";
 
 /** A server that serves in this event loop. */
 export class SingleChild {
   private current: ProcessRec;
-  private logs: LogSet;
+  private logs: Loaded["logs"];
   private readonly options: LoadOptions;
   private readonly commandLine: string;
   private readonly front: NetFront;
@@ -53,7 +54,7 @@ export class SingleChild {
   private async open(): Promise<boolean> {
     const generation = this.current;
     const specs = coreOf(generation).listen;
-    const failures = await this.front.open(specs);
+    const failures = await this.front.open(generation);
     for (const failure of failures) console.error(bindMessage(failure));
     if (specs.length === 0 || failures.length > 0) {
       console.error("no listening sockets available, shutting down");
@@ -116,11 +117,11 @@ export class SingleChild {
       return;
     }
     const specs = coreOf(loaded.process).listen;
-    const failures = await this.front.open(specs);
+    const failures = await this.front.open(loaded.process);
     if (specs.length === 0 || failures.length > 0) {
       for (const failure of failures) previous.log.error("core", "", bindMessage(failure));
       if (specs.length === 0) previous.log.error("core", "", "no Listen is left: nothing was changed");
-      this.front.retain(coreOf(previous).listen);
+      this.front.retain(previous);
       loaded.logs.release();
       return;
     }
@@ -129,7 +130,7 @@ export class SingleChild {
     this.current = loaded.process;
     this.logs = loaded.logs;
     previous.stopping = true;
-    this.front.retain(specs);
+    this.front.retain(loaded.process);
     closeIdleConnections();
     whenDrained(previous, () => {
       endGeneration(previous);

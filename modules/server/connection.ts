@@ -10,10 +10,15 @@ import { vhostsOf } from "./vhost.ts";
 
 let connections = 0;
 
+/** Counts the connections of the program. */
+export function nextConnectionId(): number {
+  return ++connections;
+}
+
 /** Makes the record and hands the socket to whoever speaks its protocol; nobody: the socket is closed. */
 export function acceptConnection(process: ProcessRec, socket: Socket): void {
   const conn = new ConnRec({
-    id: ++connections,
+    id: nextConnectionId(),
     process,
     peerIp: socket.remoteAddress,
     peerPort: socket.remotePort,
@@ -32,7 +37,8 @@ export function serveConnection(conn: ConnRec, socket: Socket): void {
 
 const tables = new WeakMap<ProcessRec, Map<string, ReturnType<typeof vhostsOf>>>();
 
-function vhosts(process: ProcessRec, ip: string, port: number): ReturnType<typeof vhostsOf> {
+/** The virtual hosts of a local address, looked for once. */
+export function vhosts(process: ProcessRec, ip: string, port: number): ReturnType<typeof vhostsOf> {
   let table = tables.get(process);
   if (table === undefined) {
     table = new Map();

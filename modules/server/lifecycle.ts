@@ -9,7 +9,7 @@ import type { Clock, TimerWheel } from "../core/clock.ts";
 import { ErrorLog, type LogSink } from "../core/error_log.ts";
 import { Hooks } from "../core/hooks.ts";
 import type { Host } from "../core/host.ts";
-import { getModuleConfig, type Module, Registrar } from "../core/module.ts";
+import { type Capability, getModuleConfig, type Module, Registrar } from "../core/module.ts";
 import { Providers } from "../core/providers.ts";
 import type { ProcessRec, RequestRec, ServerRec } from "../core/records.ts";
 import type { SocketHost } from "../net/socket.ts";
@@ -27,6 +27,8 @@ export interface GenerationInput {
   readonly wheel: TimerWheel;
   readonly sockets: SocketHost;
   readonly host: Host;
+  /** Modules that need more take no part; their directives are still known. @default everything */
+  readonly gives?: ReadonlySet<Capability>;
   readonly generation: number;
   readonly resolvePath: (path: string) => string;
   readonly warn: (ahNumber: string, message: string, at: Directive) => void;
@@ -48,6 +50,7 @@ export function makeGeneration(input: GenerationInput): ProcessRec {
   const providers = new Providers();
   const registrar = new Registrar(hooks, providers);
   for (const module of input.modules) {
+    if (input.gives !== undefined && !module.needs.every((need) => input.gives!.has(need))) continue;
     hooks.registering(module.name);
     module.registerHooks?.(registrar);
   }

@@ -3,12 +3,14 @@
  * Source: httpd server/core.c
  */
 import { z } from "zod";
-import { splitWords } from "../config/directive.ts";
+import { ConfigError, splitWords } from "../config/directive.ts";
 import type { CommandContext } from "../core/command.ts";
 import { LEVELS, levelRank } from "../core/error_log.ts";
-import { defineModule } from "../core/module.ts";
+import { defineModule, getModuleConfig } from "../core/module.ts";
+import type { ProcessRec } from "../core/records.ts";
 import { addErrorDocument, type ErrorDocument } from "./error_document.ts";
 import { addErrorLogFormat, type ErrorLogFormatSpec } from "./error_log_format.ts";
+import { checkConfig } from "./hooks.ts";
 import { noEffectCommands } from "./no_effect.ts";
 import { sectionCommands } from "./sections.ts";
 
@@ -20,6 +22,15 @@ export interface ListenSpec {
   /** The path of a unix socket, instead of the two above. */
   readonly unix: string;
   readonly protocol: string;
+  readonly file: string;
+  readonly line: number;
+}
+
+/** `Front`: who takes the clients of a listener. */
+export interface FrontSpec {
+  /** As in Listen; "": every listener that no other line names. */
+  readonly listen: string;
+  readonly front: "net" | "fetch";
   readonly file: string;
   readonly line: number;
 }
@@ -44,6 +55,7 @@ const schema = z.object({
   errorLogFormats: z.array(z.custom<ErrorLogFormatSpec>()).default([]),
   logLevels: z.array(z.custom<LogLevelSpec>()).default([]),
   listen: z.array(z.custom<ListenSpec>()).default([]),
+  fronts: z.array(z.custom<FrontSpec>()).default([]),
   /** Milliseconds. Timeout of httpd is whole seconds. */
   timeoutMs: z.number().default(60_000),
   encodedSlashes: z.enum(["off", "on", "nodecode"]).default("off"),
@@ -72,7 +84,7 @@ export type CoreConfig = z.output<typeof schema>;
 const core = defineModule({
   name: "mod_core",
   config: schema,
-  append: ["listen", "logLevels", "errorDocuments"],
+  append: ["listen", "fronts", "logLevels", "errorDocuments"],
   commands: ({ flag, take1, take12, take2, iterate, raw }) => [
     take1("ServerName", "server", setServerName, "The hostname and port of the server"),
     iterate("ServerAlias", "vhost", addServerAlias, "A name or names alternately used to access the server"),
@@ -94,6 +106,12 @@ const core = defineModule({
       "global",
       addListen,
       "A port number or a numeric IP address and a port number, and an optional protocol",
+    ),
+    take12(
+      "Front",
+      "global",
+      addFront,
+      "net: sluice's own HTTP on sockets; fetch: the runtime's server; then the Listen that it is for, if not for all",
     ),
     take1("ErrorLog", "server", setErrorLog, "The filename of the error log"),
     take12("ErrorLogFormat", "server", addErrorLogFormat, "Format string for the ErrorLog"),
@@ -140,6 +158,9 @@ const core = defineModule({
     ...sectionCommands,
     ...noEffectCommands,
   ],
+  registerHooks({ hook }) {
+    hook(checkConfig, checkFronts);
+  },
 });
 export default core;
 
@@ -207,6 +228,42 @@ function addListen(cmd: CommandContext, arg: string, protocol?: string): string 
   }
   cmd.push("listen", { address, port, unix: "", protocol: protocol ?? (port === 443 ? "https" : "http"), file, line });
   return undefined;
+}
+
+function addFront(cmd: CommandContext, word: string, listen = ""): string | undefined {
+  const front = word.toLowerCase();
+  if (front !== "net" && front !== "fetch") return "Front must be net or fetch";
+  const { file, line } = cmd.directive;
+  const name = /^unix:/i.test(listen) ? cmd.resolvePath(listen.slice(5)) : listen.replace(/^\*:/, "");
+  cmd.push("fronts", { listen: name, front, file, line } satisfies FrontSpec);
+  return undefined;
+}
+
+/** A listener as Front names it. */
+function listenerName(spec: ListenSpec): string {
+  const address = spec.address.includes(":") ? `[${spec.address}]` : spec.address;
+  return spec.unix || (address === "" ? String(spec.port) : `${address}:${spec.port}`);
+}
+
+/** check_config: a line that names no listener is a mistake, and TLS is for the net front. */
+function checkFronts(generation: ProcessRec): void {
+  const conf = getModuleConfig(generation.servers[0]!.config, core);
+  for (const { listen, file, line } of conf.fronts) {
+    if (listen === "" || conf.listen.some((spec) => listenerName(spec) === listen)) continue;
+    throw new ConfigError(`Front: there is no Listen ${listen}`, { position: { file, line, column: 1 } });
+  }
+  for (const spec of conf.listen) {
+    if (spec.protocol.toLowerCase() !== "https" || frontOf(conf, spec) === "net") continue;
+    const position = { file: spec.file, line: spec.line, column: 1 };
+    throw new ConfigError("Listen: https is for the net front; Front fetch speaks plain HTTP", { position });
+  }
+}
+
+/** The front of a listener. @default net */
+export function frontOf(conf: CoreConfig, spec: ListenSpec): "net" | "fetch" {
+  const name = listenerName(spec);
+  const named = conf.fronts.findLast((line) => line.listen === name);
+  return (named ?? conf.fronts.findLast((line) => line.listen === ""))?.front ?? "net";
 }
 
 /** A file's name, "|program", or "syslog[:facility[:tag]]". */

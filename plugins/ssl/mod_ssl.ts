@@ -6,15 +6,20 @@ import {
   accessChecker,
   authz,
   type CommandContext,
+  ConfigError,
   checkConfig,
+  core,
   defineModule,
   exprLookup,
   fixups,
+  frontOf,
   getModuleConfig,
+  type ProcessRec,
   postReadRequest,
   preConnection,
   splitWords,
   sslBindOutgoing,
+  vhostsOf,
 } from "../../modules/mod.ts";
 import { checkAccess, readRequest, requireSsl, requireVerified, setVariables } from "./access.ts";
 import { TLS13_SUITES } from "./ciphers.ts";
@@ -99,6 +104,7 @@ const ssl = defineModule({
     hook(checkConfig, (process) => {
       buildSslServers(process, ssl);
       checkOutgoing(process, ssl);
+      checkFronts(process);
     });
     hook(preConnection, secureConnection);
     hook(postReadRequest, readRequest, { rank: "reallyFirst" });
@@ -108,6 +114,20 @@ const ssl = defineModule({
   },
 });
 export default ssl;
+
+/** A virtual host with TLS must not be served in clear because the runtime's server listens. */
+function checkFronts(process: ProcessRec): void {
+  const conf = getModuleConfig(process.servers[0]!.config, core);
+  for (const spec of conf.listen) {
+    if (frontOf(conf, spec) === "net") continue;
+    const [server] = vhostsOf(process.servers, spec.address, spec.port);
+    const { engine, engineAt } = getModuleConfig(server!.config, ssl);
+    if (engine === "off" || engineAt === undefined) continue;
+    throw new ConfigError(`SSLEngine: port ${spec.port} has Front fetch, which speaks plain HTTP`, {
+      position: engineAt,
+    });
+  }
+}
 
 type Key = keyof SslConfig & string;
 type Answer = string | undefined;

@@ -1,7 +1,6 @@
 /** A request as proxy_http sees it, without a front, and a scripted raw peer as its backend. */
 import net from "node:net";
-import type { Bytes } from "../../modules/core/bytes.ts";
-import { latin1Bytes } from "../../modules/core/bytes.ts";
+import { type Bytes, latin1Bytes } from "../../modules/core/bytes.ts";
 import { systemClock, TimerWheel } from "../../modules/core/clock.ts";
 import { ErrorLog } from "../../modules/core/error_log.ts";
 import {

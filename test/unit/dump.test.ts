@@ -5,7 +5,7 @@ import { readRaw } from "../../modules/config/read_raw.ts";
 import type { ProcessRec } from "../../modules/core/records.ts";
 import { describeVhosts, dumpConfig } from "../../modules/dump.ts";
 import { nodeHost } from "../../modules/mpm/host.ts";
-import type { Loaded } from "../../modules/mpm/load.ts";
+import type { Loaded } from "../../modules/server/load.ts";
 import core from "../../modules/server/mod_core.ts";
 
 test("describeVhosts() prints what httpd 2.4.71 prints for the same file", () => {
