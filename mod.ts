@@ -5,9 +5,12 @@
  * Imported, it gives what plug-ins and embedders need; run, it is the program.
  */
 import { isMainThread } from "node:worker_threads";
+import type { SluiceConfig } from "./modules/embed/define_config.ts";
+import { type Handler, type HandlerOptions, makeHandler } from "./modules/embed/handler.ts";
 import http from "./modules/http/mod_http.ts";
 import { main, nameOurselves } from "./modules/main.ts";
 import type { Module } from "./modules/mod.ts";
+import { loadConfig, nodeMachine } from "./modules/mpm/load.ts";
 import unixd from "./modules/mpm/mod_unixd.ts";
 import mpm from "./modules/mpm/mpm.ts";
 import { isChildThread, runChildThread } from "./modules/mpm/thread.ts";
@@ -18,6 +21,9 @@ import core from "./modules/server/mod_core.ts";
 import watchdog from "./modules/watchdog/mod_watchdog.ts";
 import { standardPlugins } from "./plugins/standard.ts";
 
+export { ConfigError } from "./modules/config/directive.ts";
+export { defineConfig, type SluiceConfig } from "./modules/embed/define_config.ts";
+export type { Handler, HandlerOptions } from "./modules/embed/handler.ts";
 export * from "./modules/mod.ts";
 
 /** Every module that ships, in load order. */
@@ -32,6 +38,21 @@ export const standardModules: readonly Module[] = [
   proxyBalancer,
   ...standardPlugins,
 ] as readonly Module[];
+
+/**
+ * A configuration, as YAML, as httpd.conf or as an object → a handler for requests: `export default await createHandler(...)`
+ * serves under `bun run` and `deno serve`.
+ * @throws ConfigError
+ */
+export function createHandler(config: string | SluiceConfig, options: HandlerOptions = {}): Promise<Handler> {
+  return makeHandler(config, options, {
+    target: "container",
+    modules: standardModules,
+    serverRoot: process.cwd(),
+    machine: nodeMachine,
+    load: (source, machine) => loadConfig(source, 0, machine),
+  });
+}
 
 // In a worker of Deno 2.9.6 import.meta.main is true, too. Nothing is awaited here: a plug-in that imports this file must not
 // wait for the program's end.

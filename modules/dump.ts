@@ -1,16 +1,20 @@
 /**
- * What -v, -V, -L, -M, -S and DUMP_INCLUDES print.
+ * What -v, -V, -L, -M, -S, DUMP_INCLUDES and DUMP_CONFIG print.
  * Source: httpd server/main.c, server/vhost.c (ap_vhost_iterate_given_conn, dump_vhost_config), server/config.c
  */
 
 import manifest from "../package.json" with { type: "json" };
+import { commandsByName } from "./config/build.ts";
+import { httpdName } from "./config/convert.ts";
+import type { Directive } from "./config/directive.ts";
+import { quoteWord } from "./config/read_yaml.ts";
 import { Hooks } from "./core/hooks.ts";
 import { parseIp } from "./core/ipsubnet.ts";
 import { type Module, Registrar } from "./core/module.ts";
 import { Providers } from "./core/providers.ts";
 import type { ProcessRec, ServerRec } from "./core/records.ts";
-import type { Loaded } from "./mpm/load.ts";
 import { lbmethod } from "./proxy/lbmethod.ts";
+import type { Loaded } from "./server/load.ts";
 import { SERVER_VERSION } from "./server/mod_core.ts";
 
 const RUNTIME = "Deno" in globalThis ? "Deno" : "Bun";
@@ -71,6 +75,31 @@ export function describeModules(modules: readonly Module[], shipped: readonly Mo
     (module) => ` ${module.name.replace(/^mod_/, "")}_module (${shipped.includes(module) ? "static" : "shared"})`,
   );
   return ["Loaded Modules:", ...lines].join("\n");
+}
+
+/** The directives that were read, each below its file and line. Source: httpd modules/generators/mod_info.c, mod_info_show_config */
+export function dumpConfig({ tree, process }: Loaded): string {
+  const commands = commandsByName(process.modules);
+  const spelled = (name: string) => httpdName(name, (wanted) => commands.get(wanted.toLowerCase())?.command);
+  const lines: string[] = [];
+  let file = "";
+  const write = (body: readonly Directive[], indent: string): void => {
+    for (const d of body) {
+      if (d.file !== file) lines.push(`${indent}# In file: ${d.file}`);
+      file = d.file;
+      lines.push(`${indent}# ${String(d.line).padStart(3)}:`);
+      const words = d.named?.map(({ key, value }) => quoteWord(`${key}=${value}`)).join(" ") ?? d.args;
+      const name = spelled(d.name);
+      if (d.body === undefined) lines.push(`${indent}${name}${words && " "}${words}`);
+      else {
+        lines.push(`${indent}<${name}${words && " "}${words}>`);
+        write(d.body, `${indent}  `);
+        lines.push(`${indent}</${name}>`);
+      }
+    }
+  };
+  write(tree, "");
+  return lines.join("\n");
 }
 
 export function listIncludes({ files }: Loaded): string {

@@ -4,9 +4,12 @@
  * line to it. The search: SLUICE_RUNTIME, then bun and deno on PATH (npx puts node_modules/.bin there), then Bun by npx.
  */
 import { spawn, spawnSync } from "node:child_process";
+import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
-const program = fileURLToPath(new URL("../mod.ts", import.meta.url));
+// The package has no TypeScript: Deno runs none below node_modules.
+const source = fileURLToPath(new URL("../mod.ts", import.meta.url));
+const program = existsSync(source) ? source : fileURLToPath(new URL("../dist/mod.js", import.meta.url));
 const args = process.argv.slice(2);
 const [command, ...before] = runtime();
 

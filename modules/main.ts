@@ -4,65 +4,29 @@
  */
 import { spawn } from "node:child_process";
 import { openSync } from "node:fs";
-import { isAbsolute, resolve } from "node:path";
+import { resolve } from "node:path";
+import { check } from "./check.ts";
+import { type CommandLine, optionsOf, PROGRAM, parseCommandLine, USAGE } from "./command_line.ts";
 import { ConfigError, formatConfigError } from "./config/directive.ts";
 import { levelRank } from "./core/error_log.ts";
 import { getModuleConfig, type Module } from "./core/module.ts";
 import { demo } from "./demo.ts";
-import { describeModules, describeVhosts, listDirectives, listIncludes, VERSION_TEXT } from "./dump.ts";
+import { describeModules, describeVhosts, dumpConfig, listDirectives, listIncludes, VERSION_TEXT } from "./dump.ts";
+import { configCommand } from "./effective.ts";
+import { explainCommand } from "./explain.ts";
 import * as sluice from "./mod.ts";
-import type { Loaded } from "./mpm/load.ts";
 import { describeUser } from "./mpm/mod_unixd.ts";
 import { loadFirst, Parent, pidFileOf, readPid, type StartOptions } from "./mpm/parent.ts";
+import type { Loaded } from "./server/load.ts";
 import core from "./server/mod_core.ts";
 import { convertFile, printSchema } from "./tools.ts";
 
-const PROGRAM = "sluice";
-
-const USAGE = `Usage: ${PROGRAM} [-D name] [-d directory] [-f file]
-              [-C "directive"] [-c "directive"]
-              [-k start|restart|graceful|graceful-stop|stop]
-              [-v] [-V] [-h] [-l] [-L] [-t] [-T] [-S] [-M] [-X]
-       ${PROGRAM} convert FILE      print a configuration in the other language
-       ${PROGRAM} schema            print the JSON Schema of the YAML form
-Options:
-  -D name            : define a name for use in <IfDefine name> directives
-  -d directory       : specify an alternate initial ServerRoot
-  -f file            : specify the configuration file
-  -C "directive"     : process directive before reading config files
-  -c "directive"     : process directive after reading config files
-  -e level           : show startup errors of level (see LogLevel)
-  -E file            : log startup errors to file
-  -v                 : show version number
-  -V                 : show compile settings
-  -h                 : list available command line options (this page)
-  -l                 : list compiled in modules
-  -L                 : list available configuration directives
-  -t -D DUMP_VHOSTS  : show parsed vhost settings
-  -t -D DUMP_RUN_CFG : show parsed run settings
-  -S                 : a synonym for -t -D DUMP_VHOSTS -D DUMP_RUN_CFG
-  -t -D DUMP_MODULES : show all loaded modules
-  -M                 : a synonym for -t -D DUMP_MODULES
-  -t -D DUMP_INCLUDES: show all included configuration files
-  -t                 : run syntax check for config files
-  -T                 : start without DocumentRoot(s) check
-  -X                 : debug mode (only one worker, do not detach)
-  --watch            : read the configuration anew whenever a file of it changes`;
+/** A command beside the server. Answers an exit code; null: the command line is wrong. */
+type Tool = (args: readonly string[], modules: readonly Module[]) => Promise<number | null>;
+const TOOLS: Readonly<Record<string, Tool>> = { check, config: configCommand, explain: explainCommand };
 
 /** A configuration that may serve. */
 type Start = Awaited<ReturnType<typeof loadFirst>>;
-
-interface CommandLine {
-  file: string | null;
-  serverRoot: string | null;
-  defines: string[];
-  before: string[];
-  after: string[];
-  signal: string | null;
-  flags: Set<string>;
-  startLevel: string | null;
-  startLog: string | null;
-}
 
 /**
  * Runs the program on a command line; resolves with its exit code.
@@ -70,8 +34,16 @@ interface CommandLine {
  */
 export async function main(args: readonly string[], modules: readonly Module[], program?: string): Promise<number> {
   if (args[0] === "schema" && args.length === 1) return printSchema(modules);
+  if (args[0] !== undefined && Object.hasOwn(TOOLS, args[0])) {
+    nameOurselves();
+    try {
+      return (await TOOLS[args[0]]!(args.slice(1), modules)) ?? usage();
+    } catch (error) {
+      return configFailure(error);
+    }
+  }
   if (args[0] === "convert") return args.length === 2 ? convertFile(args[1]!, modules) : usage();
-  const line = parse(args);
+  const line = parseCommandLine(args);
   if (line === null) return usage();
   if (line.flags.has("h")) return usage();
   if (line.flags.has("v")) return print(VERSION_TEXT.short);
@@ -84,7 +56,11 @@ export async function main(args: readonly string[], modules: readonly Module[], 
     console.error(`${PROGRAM}: -f FILE is needed: there is no configuration at a fixed place`);
     return 1;
   }
-  const options = optionsOf(line, line.file, modules, program);
+  const options = {
+    ...optionsOf(line, line.file, modules),
+    program: line.flags.has("X") ? undefined : program,
+    reloadOnChange: line.flags.has("watch"),
+  };
   nameOurselves();
   let first: Start;
   try {
@@ -116,93 +92,6 @@ async function serve(first: Start, options: StartOptions, args: readonly string[
   return parent.ended;
 }
 
-/** Null: no such option, or one without its value. Options may be joined, as in -tf FILE. */
-function parse(args: readonly string[]): CommandLine | null {
-  const line: CommandLine = {
-    file: null,
-    serverRoot: null,
-    defines: [],
-    before: [],
-    after: [],
-    signal: null,
-    flags: new Set(),
-    startLevel: null,
-    startLog: null,
-  };
-  for (let i = 0; i < args.length; i++) {
-    const arg = args[i]!;
-    if (arg === "--watch") {
-      line.flags.add("watch");
-      continue;
-    }
-    if (!/^-./.test(arg)) return null;
-    for (let at = 1; at < arg.length; at++) {
-      const option = arg[at]!;
-      if ("vVhlLtTSMX".includes(option)) {
-        line.flags.add(option);
-        continue;
-      }
-      if (!"fdDCckeE".includes(option)) return null;
-      const value = at + 1 < arg.length ? arg.slice(at + 1) : args[++i];
-      if (value === undefined) return null;
-      if (!setOption(line, option, value)) return null;
-      break;
-    }
-  }
-  return line;
-}
-
-function setOption(line: CommandLine, option: string, value: string): boolean {
-  switch (option) {
-    case "f":
-      line.file = value;
-      return true;
-    case "d":
-      line.serverRoot = value;
-      return true;
-    case "D":
-      line.defines.push(value);
-      return true;
-    case "C":
-      line.before.push(value);
-      return true;
-    case "c":
-      line.after.push(value);
-      return true;
-    case "e":
-      line.startLevel = value;
-      return true;
-    case "E":
-      line.startLog = value;
-      return true;
-    default:
-      line.signal = value;
-      return ["start", "stop", "restart", "graceful", "graceful-stop"].includes(value);
-  }
-}
-
-function optionsOf(
-  line: CommandLine,
-  name: string,
-  modules: readonly Module[],
-  program: string | undefined,
-): StartOptions {
-  const root = line.serverRoot === null ? null : resolve(line.serverRoot);
-  const file = isAbsolute(name) ? name : resolve(root ?? process.cwd(), name);
-  return {
-    file,
-    serverRoot: root ?? resolve(file, ".."),
-    defines: line.defines,
-    before: line.before,
-    after: line.after,
-    modules,
-    startLog: line.startLog ?? undefined,
-    startRank: line.startLevel === null ? undefined : levelRank(line.startLevel),
-    program: line.flags.has("X") ? undefined : program,
-    watch: line.flags.has("watch"),
-  };
-}
-
 function configFailure(error: unknown): number {
   if (error instanceof ConfigError) {
     console.error(formatConfigError(error, PROGRAM));
@@ -224,6 +113,7 @@ function dumps(line: CommandLine, loaded: Loaded, options: StartOptions): boolea
   if (asked("DUMP_RUN_CFG", "S")) texts.push(describeRun(loaded, line));
   if (asked("DUMP_MODULES", "M")) texts.push(describeModules(loaded.process.modules, options.modules));
   if (asked("DUMP_INCLUDES", "")) texts.push(listIncludes(loaded));
+  if (asked("DUMP_CONFIG", "")) texts.push(dumpConfig(loaded));
   if (texts.length === 0) return false;
   print(texts.join("\n"));
   return true;

@@ -2,8 +2,18 @@
  * What a plugin may import.
  */
 export { z } from "zod";
-export { ConfigError, type Directive, errorAt, splitWords, takeWord, type Word } from "./config/directive.ts";
+export {
+  ConfigError,
+  configError,
+  type Directive,
+  errorAt,
+  splitWords,
+  takeWord,
+  type Word,
+} from "./config/directive.ts";
+export { mergeRaw } from "./config/merge.ts";
 export { compileRegex, matchGroups, namedGroups } from "./config/regex.ts";
+export { atoi, parseInterval } from "./config/units.ts";
 export * from "./core/brigade.ts";
 export * from "./core/bytes.ts";
 export * from "./core/clock.ts";
@@ -12,6 +22,7 @@ export * from "./core/error_log.ts";
 export * from "./core/filter.ts";
 export * from "./core/hooks.ts";
 export * from "./core/host.ts";
+export * from "./core/human_size.ts";
 export * from "./core/ipsubnet.ts";
 export * from "./core/method.ts";
 export * from "./core/module.ts";
@@ -23,12 +34,15 @@ export * from "./core/status.ts";
 export * from "./core/strftime.ts";
 export * from "./core/table.ts";
 export * from "./core/watched_file.ts";
+export * from "./core/web_socket.ts";
 export * from "./http/chunked.ts";
-export { connectionCount } from "./http/connection.ts";
+export { type ConnectionView, connectionCount, openConnections } from "./http/connection.ts";
+export { escapeHtml, signature } from "./http/error_response.ts";
+export * from "./http/fetch_handler.ts";
 export * from "./http/field_value.ts";
 export * from "./http/head.ts";
 export * from "./http/host.ts";
-export { default as http } from "./http/mod_http.ts";
+export { default as http, handshakeTimeLeft } from "./http/mod_http.ts";
 export { internalRedirect } from "./http/process_request.ts";
 export * from "./http/response_head.ts";
 export * from "./net/datagram.ts";
@@ -45,28 +59,43 @@ export * from "./proxy/health_check.ts";
 export * from "./proxy/hooks.ts";
 export * from "./proxy/lbmethod.ts";
 export * from "./proxy/load_table.ts";
+export * from "./proxy/meter.ts";
 export { aliasMatch, expandGroups } from "./proxy/pass.ts";
 export * from "./proxy/proxy_error.ts";
 export { reverseMapHeaders } from "./proxy/reverse.ts";
 export * from "./proxy/server_state.ts";
 export * from "./proxy/sticky.ts";
 export { proxyTo } from "./proxy/translate.ts";
+export * from "./proxy/tunnel.ts";
 export * from "./proxy/url.ts";
+export { type Election, watchElections } from "./proxy/watch.ts";
 export * from "./proxy/worker.ts";
 export * from "./proxy/worker_state.ts";
 export * from "./proxy/worker_url.ts";
+export * from "./proxy_balancer/actions.ts";
+export * from "./proxy_balancer/audit.ts";
+export * from "./proxy_balancer/preview.ts";
+export * from "./proxy_balancer/settings.ts";
+export * from "./proxy_balancer/shares.ts";
+export * from "./proxy_balancer/state.ts";
+export * from "./proxy_balancer/state_lines.ts";
 export * from "./server/auth.ts";
+export { serveConnection } from "./server/connection.ts";
 export * from "./server/expr.ts";
 export * from "./server/expr_subject.ts";
 export { compileGlob } from "./server/glob.ts";
+export * from "./server/handlers.ts";
 export * from "./server/hooks.ts";
+export * from "./server/inside.ts";
 export { logFolderError } from "./server/lifecycle.ts";
 export { authNameOf, authTypeOf } from "./server/mod_authn_core.ts";
-export { type CoreConfig, default as core, serverToken } from "./server/mod_core.ts";
+export { type CoreConfig, default as core, frontOf, SERVER_BUILT, serverToken } from "./server/mod_core.ts";
 export * from "./server/remote_host.ts";
 export * from "./server/server_name.ts";
 export * from "./server/timeouts.ts";
 export { defaultPort, escapeUri, hasControlOrSpace } from "./server/uri.ts";
+export { vhostNamed, vhostsOf } from "./server/vhost.ts";
+export { sectionWalk } from "./server/walk.ts";
 export * from "./slotmem/slotmem.ts";
 export * from "./slotmem/struct.ts";
 export * from "./watchdog/hooks.ts";

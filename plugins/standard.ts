@@ -12,6 +12,8 @@ import authzUser from "./aaa/mod_authz_user.ts";
 import alias from "./alias/mod_alias.ts";
 import dir from "./alias/mod_dir.ts";
 import authForward from "./auth_forward/mod_auth_forward.ts";
+import balancerManager from "./balancer_manager/mod_balancer_manager.ts";
+import sluiceApi from "./balancer_manager/mod_sluice_api.ts";
 import env from "./env/mod_env.ts";
 import headers from "./headers/mod_headers.ts";
 import heartbeat from "./heartbeat/mod_heartbeat.ts";
@@ -26,13 +28,18 @@ import p2c from "./lbmethod/mod_lbmethod_p2c.ts";
 import random from "./lbmethod/mod_lbmethod_random.ts";
 import logConfig from "./log_config/mod_log_config.ts";
 import mime from "./mime/mod_mime.ts";
+import prometheus from "./prometheus/mod_prometheus.ts";
+import proxyFetch from "./proxy_fetch/mod_proxy_fetch.ts";
 import proxyHcheck from "./proxy_hcheck/mod_proxy_hcheck.ts";
 import proxyHttp from "./proxy_http/mod_proxy_http.ts";
+import proxyWstunnel from "./proxy_wstunnel/mod_proxy_wstunnel.ts";
 import remoteip from "./remoteip/mod_remoteip.ts";
 import rewrite from "./rewrite/mod_rewrite.ts";
 import setenvif from "./setenvif/mod_setenvif.ts";
 import slotmemPlain from "./slotmem/mod_slotmem_plain.ts";
 import slotmemShm from "./slotmem/mod_slotmem_shm.ts";
+import ssl from "./ssl/mod_ssl.ts";
+import status from "./status/mod_status.ts";
 import stickyCookie from "./sticky/mod_sticky_cookie.ts";
 import stickyRoute from "./sticky/mod_sticky_route.ts";
 import uniqueId from "./unique_id/mod_unique_id.ts";
@@ -49,12 +56,15 @@ export const standardPlugins: readonly Module[] = [
   ewma,
   hash,
   stickyRoute,
+  ssl,
   stickyCookie,
   env,
   uniqueId,
   setenvif,
   headers,
   proxyHttp,
+  proxyWstunnel,
+  proxyFetch,
   mime,
   proxyHcheck,
   heartbeat,
@@ -72,4 +82,8 @@ export const standardPlugins: readonly Module[] = [
   rewrite,
   alias,
   dir,
+  balancerManager,
+  sluiceApi,
+  status,
+  prometheus,
 ] as readonly Module[];

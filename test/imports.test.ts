@@ -19,7 +19,7 @@ const ROOT = new URL("../", import.meta.url);
 function program(): Map<string, string> {
   const sources = new Map<string, string>();
   const add = (file: string) => sources.set(file, readFileSync(new URL(file, ROOT), "utf8"));
-  for (const entry of readdirSync(ROOT)) if (entry === "mod.ts") add(entry);
+  for (const entry of readdirSync(ROOT)) if (entry.endsWith(".ts")) add(entry);
   for (const folder of ["modules", "plugins"]) {
     for (const entry of readdirSync(new URL(folder, ROOT), { recursive: true }) as string[]) {
       const file = `${folder}/${entry.replaceAll("\\", "/")}`;

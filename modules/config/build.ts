@@ -3,7 +3,7 @@
  * Source: httpd server/config.c, ap_walk_config, invoke_cmd
  */
 import { z } from "zod";
-import type { CommandContext, CommandKind, CommandRec, MethodTest, ScopeInfo } from "../core/command.ts";
+import type { CommandContext, CommandKind, CommandNote, CommandRec, MethodTest, ScopeInfo } from "../core/command.ts";
 import type { Host } from "../core/host.ts";
 import type { Module, RawConfig } from "../core/module.ts";
 import { type ProviderGroup, Providers } from "../core/providers.ts";
@@ -12,6 +12,7 @@ import { type ConfigError, type Directive, didYouMean, errorAt, splitWords, type
 import { mergeConfig } from "./merge.ts";
 import { notYet } from "./not_yet.ts";
 import { isBareSection } from "./read_yaml.ts";
+import { type ConfigWatch, guarded } from "./watch.ts";
 
 /** What the builder asks of the program. */
 export interface BuildHost {
@@ -20,6 +21,7 @@ export interface BuildHost {
   resolvePath(path: string): string;
   warn(ahNumber: string, message: string, at: Directive): void;
   hasModule(name: string): boolean;
+  readonly watch?: ConfigWatch | undefined;
 }
 
 const OUTSIDE: ScopeInfo = { kind: "server", section: "", arg: "", pattern: null, isRegex: false };
@@ -111,13 +113,25 @@ function finish(build: Build, server: ServerRec, main: ServerRec): void {
 
 function walk(build: Build, body: readonly Directive[], server: ServerRec, scope: Scope): void {
   for (const directive of body) {
-    const found = build.commands.get(directive.name.toLowerCase());
-    if (found === undefined || (found.command.kind === "section") !== (directive.body !== undefined)) {
-      throw unknown(build, directive);
-    }
-    for (const { command, module } of [found, ...found.others]) {
-      run(build, directive, command, module, server, scope);
-    }
+    guarded(build.host.watch, () => walkOne(build, directive, server, scope));
+  }
+}
+
+function walkOne(build: Build, directive: Directive, server: ServerRec, scope: Scope): void {
+  const found = build.commands.get(directive.name.toLowerCase());
+  if (found === undefined || (found.command.kind === "section") !== (directive.body !== undefined)) {
+    const error = unknown(build, directive);
+    build.host.watch?.unknown(directive, error);
+    throw error;
+  }
+  for (const { command, module } of [found, ...found.others]) {
+    build.host.watch?.runs(
+      directive,
+      command.kind === "section" ? `<${command.name}` : command.name,
+      command.note,
+      scope.info,
+    );
+    run(build, directive, command, module, server, scope);
   }
 }
 
@@ -201,11 +215,18 @@ class Context implements CommandContext {
     const result = shape?.safeParse(value);
     if (result !== undefined && !result.success) throw new Refusal(z.flattenError(result.error).formErrors.join("; "));
     this.raw[key] = value;
+    this.note(key, false);
   }
 
   push(key: string, value: unknown): void {
     const list = (this.raw[key] as unknown[] | undefined) ?? [];
     this.raw[key] = [...list, value];
+    this.note(key, true);
+  }
+
+  private note(key: string, adds: boolean): void {
+    const { name, append } = this.module;
+    this.build.host.watch?.writes(this.directive, { value: `${name} ${key}`, adds, joined: append.includes(key) });
   }
 
   open(info: ScopeInfo, server: ServerRec = this.server): void {
@@ -242,6 +263,10 @@ class Context implements CommandContext {
 
   warn(ahNumber: string, message: string): void {
     this.build.host.warn(ahNumber, message, this.directive);
+  }
+
+  remark(note: CommandNote): void {
+    this.build.host.watch?.remark(this.directive, note);
   }
 
   hasModule(name: string): boolean {

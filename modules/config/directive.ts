@@ -2,6 +2,7 @@
  * The configuration tree's node, the words of an argument line, and the error that points at one of them.
  * Source: httpd include/http_config.h ap_directive_t, server/util.c ap_getword_conf, server/config.c
  */
+import type { DirectiveSource } from "../core/command.ts";
 
 /** A place in a configuration file; line and column count from 1. */
 export interface Position {
@@ -90,6 +91,11 @@ export function errorAt(
     ...(d.chain && { chain: d.chain }),
     ...(more.hint !== undefined && { hint: more.hint }),
   });
+}
+
+/** The same for a directive that a module kept, when it turns out later that it is wrong. */
+export function configError(at: DirectiveSource, message: string): ConfigError {
+  return errorAt(at as Directive, message);
 }
 
 const SPACE = /[ \t\n\v\f\r]/;

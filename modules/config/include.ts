@@ -54,10 +54,7 @@ function matchComponents(dir: string, components: readonly string[], optional: b
     .filter((path) => rest.length === 0 || host.kind(path) === "dir")
     .sort(byBytes);
   if (paths.length === 0 && !optional) {
-    throw new Error(
-      `Include/IncludeOptional: No matches for the wildcard '${component}' in '${dir}', failing ` +
-        "(use IncludeOptional if required)",
-    );
+    throw new Error(`Include/IncludeOptional: No matches for the wildcard '${component}' in '${dir}', failing`);
   }
   return paths.flatMap((path) => matchComponents(path, rest, optional, host));
 }

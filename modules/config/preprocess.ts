@@ -22,6 +22,7 @@ import {
   substituteTree,
 } from "./macro.ts";
 import { readHttpd } from "./read_httpd.ts";
+import { type ConfigWatch, guarded } from "./watch.ts";
 
 /** Everything outside that reading a configuration needs. */
 export interface ConfigHost extends IncludeHost {
@@ -43,6 +44,8 @@ export interface ConfigHost extends IncludeHost {
   included?(path: string, from: Position | undefined): void;
   /** Told what is defined in the end, by -D and Define, in that order: "NAME" or "NAME=value". */
   defined?(names: readonly string[]): void;
+  /** Is told what becomes of each directive; reading goes on after an error. */
+  readonly watch?: ConfigWatch | undefined;
 }
 
 export interface ReadOptions {
@@ -78,13 +81,23 @@ export function preprocess(tree: readonly Directive[], state: Preprocessor): Dir
   return tree.flatMap((written) => {
     const d = state.expandDirective(written);
     if (state.isMacro(d.name)) {
-      state.defineMacro(d, { tree: written.body ?? [] });
+      state.attempt(d, "<Macro", () => state.defineMacro(d, { tree: written.body ?? [] }));
       return [];
     }
-    if (state.isCondition(d.name)) return state.holds(d) ? preprocess(written.body ?? [], state) : [];
+    if (state.isCondition(d.name)) return state.decides(d) ? preprocess(written.body ?? [], state) : [];
     return d.body ? [{ ...d, body: preprocess(d.body, state) }] : state.execute(d);
   });
 }
+
+/** What is executed while reading, as the manual spells it. */
+const READ_TIME = new Map(
+  (
+    "Define UnDefine Include IncludeOptional LoadModule ServerRoot UndefMacro Use MacroIgnoreEmptyArgs " +
+    "MacroIgnoreBadNesting"
+  )
+    .split(" ")
+    .map((name) => [name.toLowerCase(), name]),
+);
 
 const CONDITIONS: Record<string, string> = {
   ifmodule: "Container for directives based on existence of specified modules",
@@ -123,7 +136,14 @@ export class Preprocessor {
 
   /** Throws what httpd finds only in the finished tree. */
   finish(): void {
-    if (this.#late) throw this.#late;
+    if (this.#late) this.fail(this.#late);
+  }
+
+  /** An error: thrown, unless the reading is watched and goes on. */
+  fail(error: ConfigError): void {
+    guarded(this.#host.watch, () => {
+      throw error;
+    });
   }
 
   /** The Include lines that are being followed; undefined in the main file. */
@@ -165,17 +185,33 @@ export class Preprocessor {
     return section.toLowerCase() === "macro";
   }
 
+  /** What a directive does while it is read. Null: an error, of a reading that is watched. */
+  attempt<T>(d: Directive, spelling: string, step: () => T): T | null {
+    const { watch } = this.#host;
+    watch?.runs(d, spelling);
+    return guarded(watch, step);
+  }
+
   /** A section line without ">": at once in a container that is executed while reading, else after reading. */
   missingBracket(d: Directive, executed: boolean): void {
     const form = executed ? "B" : "A";
     const error = errorAt(d, `<${d.name}> directive missing closing '>'`, { form });
-    if (executed) throw error;
+    if (executed) {
+      this.fail(error);
+      return;
+    }
     // An unknown section is an invalid command first; whoever walks the tree says so.
     if (this.#host.hasSection(d.name)) this.#late ??= error;
   }
 
   /** Whether the contents of an If* container are to be read. */
-  holds(d: Directive): boolean {
+  decides(d: Directive): boolean {
+    const holds = this.attempt(d, `<${d.name}`, () => this.#holds(d));
+    if (holds === false) this.#host.watch?.skipped(d);
+    return holds === true;
+  }
+
+  #holds(d: Directive): boolean {
     const kind = d.name.toLowerCase();
     const help = CONDITIONS[kind]!;
     const words = splitWords(d.args, d.argsColumn).map((word) => word.text);
@@ -200,6 +236,12 @@ export class Preprocessor {
 
   /** Answers what stays in the tree: the directive itself unless it is executed while reading. */
   execute(d: Directive): readonly Directive[] {
+    const spelling = READ_TIME.get(d.name.toLowerCase());
+    if (spelling === undefined) return [d];
+    return this.attempt(d, spelling, () => this.#execute(d)) ?? [];
+  }
+
+  #execute(d: Directive): readonly Directive[] {
     switch (d.name.toLowerCase()) {
       case "define":
         return this.#define(d);
@@ -253,7 +295,7 @@ export class Preprocessor {
   #include(d: Directive, optional: boolean): Directive[] {
     const help = optional
       ? "Name or pattern of the config file(s) to be included; ignored if the file does not exist or the pattern does not match any files"
-      : "Name(s) of the config file(s) to be included; shell-style wildcard characters permitted";
+      : "Name(s) of the config file(s) to be included; fails if the wildcard does not match at least one file";
     const [pattern] = takes(d, 1, 1, "one argument", help);
     if (this.#includes.length >= MAX_INCLUDE_DEPTH) {
       throw found(d, `Exceeded maximum include depth of ${MAX_INCLUDE_DEPTH}, There appears to be a recursion.`);
@@ -273,14 +315,18 @@ export class Preprocessor {
     }
     this.#host.included?.(path, from);
     if (from) this.#includes.push(from);
-    const yaml = /\.ya?ml$/i.test(path) && this.#host.readYaml ? this.#host.readYaml(path, text) : undefined;
-    const tree = yaml ? preprocess(yaml, this) : readHttpd(path, text, this);
+    const { readYaml, watch } = this.#host;
+    watch?.opened(path);
+    const isYaml = /\.ya?ml$/i.test(path) && readYaml !== undefined;
+    const tree = isYaml
+      ? preprocess(guarded(watch, () => readYaml(path, text)) ?? [], this)
+      : readHttpd(path, text, this);
     if (from) this.#includes.pop();
     return tree;
   }
 
   #loadModule(d: Directive): [] {
-    const help = "a module name and the name of a shared object file from which to load it";
+    const help = "a module name and the name of a shared object file to load it from";
     const [name, written] = takes(d, 2, 2, "two arguments", help);
     if (this.#loaded.has(name!)) {
       this.warn("AH01574", `module ${name} is already loaded, skipping`, d);
@@ -289,7 +335,7 @@ export class Preprocessor {
     this.#loaded.add(name!);
     // npm:, jsr:, https: name a module wherever ServerRoot is.
     const path = /^[a-z]{2,}:/i.test(written!) ? written! : resolvePath(this.serverRoot, written!);
-    const reason = this.#host.loadModule(name!, path, { file: d.file, line: d.line, column: d.column });
+    const reason = this.#host.loadModule(name!, path, d);
     if (reason !== null) throw found(d, `Cannot load ${written} into server: ${reason}`);
     return [];
   }

@@ -87,27 +87,36 @@ function readBlock(source: LineSource, pre: Preprocessor, until?: Directive): Di
     if (tag === "end") {
       if (until && open.length === 0 && sameName(until, d) && closed) return top;
       const section = open.pop();
-      if (!section) throw errorAt(d, `</${d.name}> without matching <${d.name}> section`, { form: "B" });
-      if (!closed) throw errorAt(d, `</${d.name}> directive missing closing '>'`, { form: "B" });
+      if (!section) {
+        pre.fail(errorAt(d, `</${d.name}> without matching <${d.name}> section`, { form: "B" }));
+        continue;
+      }
+      if (!closed) pre.fail(errorAt(d, `</${d.name}> directive missing closing '>'`, { form: "B" }));
       if (!sameName(section.start, d)) {
-        throw errorAt(d, `Expected </${section.start.name}> but saw </${d.name}>`, { form: "B" });
+        pre.fail(errorAt(d, `Expected </${section.start.name}> but saw </${d.name}>`, { form: "B" }));
       }
       (open.at(-1)?.body ?? top).push({ ...section.start, body: section.body });
     } else if (tag === "start") {
       const executed = pre.isCondition(d.name) || pre.isMacro(d.name);
       if (!closed) pre.missingBracket(d, executed);
-      if (pre.isMacro(d.name)) pre.defineMacro(d, { lines: macroLines(source, d, pre) });
+      if (pre.isMacro(d.name))
+        pre.attempt(d, "<Macro", () => pre.defineMacro(d, { lines: macroLines(source, d, pre) }));
       else if (!executed) open.push({ start: d, body: [] });
-      else if (pre.holds(d)) into.push(...readBlock(source, pre, d));
-      else skipBlock(source, d, d.name);
+      else if (pre.decides(d)) into.push(...readBlock(source, pre, d));
+      else skipBlock(source, d, d.name, pre);
     } else if (d.name.toLowerCase() === "use") {
-      const { macro, fill, file } = pre.findMacro(d);
-      insertMacro(source, macro, fill, file, into, pre);
+      pre.attempt(d, "Use", () => {
+        const { macro, fill, file } = pre.findMacro(d);
+        insertMacro(source, macro, fill, file, into, pre);
+      });
     } else {
       into.push(...pre.execute(d));
     }
   }
-  if (open.length > 0) throw notClosed(open);
+  if (open.length > 0) pre.fail(notClosed(open));
+  for (let section = open.pop(); section; section = open.pop()) {
+    (open.at(-1)?.body ?? top).push({ ...section.start, body: section.body });
+  }
   // httpd takes the end of the file for the end of a true container, without a word; a false one is an error.
   if (until)
     pre.warn("", `${until.file}:${until.line}: <${until.name}> was not closed before the end of the file`, until);
@@ -163,17 +172,18 @@ function parseLine(line: LogicalLine & { file: string }, pre: Preprocessor): Par
 }
 
 /** Passes over a false container as raw text: only the tags are looked at, so that nested ones are counted. */
-function skipBlock(source: LineSource, outermost: Directive, name: string): void {
+function skipBlock(source: LineSource, outermost: Directive, name: string, pre: Preprocessor): void {
   for (let line = source.next(); line; line = source.next()) {
     const tag = takeWord(line.text, 0)?.word.text ?? "";
     if (tag.startsWith("</")) {
       const closing = tag.slice(2).replace(/>$/, "");
       if (closing.toLowerCase() === name.toLowerCase()) return;
-      throw errorAt(outermost, `Expected </${name}> but saw </${closing}>`, { form: "B" });
+      pre.fail(errorAt(outermost, `Expected </${name}> but saw </${closing}>`, { form: "B" }));
+      return;
     }
-    if (tag.startsWith("<")) skipBlock(source, outermost, tag.slice(1).replace(/>$/, ""));
+    if (tag.startsWith("<")) skipBlock(source, outermost, tag.slice(1).replace(/>$/, ""), pre);
   }
-  throw errorAt(outermost, `Expected </${name}> before end of configuration`, { form: "B" });
+  pre.fail(errorAt(outermost, `Expected </${name}> before end of configuration`, { form: "B" }));
 }
 
 /** The lines up to </Macro>, unexpanded: `${}` and nested macros take effect where the macro is used. */

@@ -57,6 +57,14 @@ export interface ScopeInfo {
 /** Whether a method is one of those that a section is about. */
 export type MethodTest = (method: string) => boolean;
 
+/** What a directive does otherwise than httpd's, for `sluice check`. */
+export interface CommandNote {
+  /** It is honoured, with this difference. */
+  readonly differs?: string;
+  /** It is read and changes nothing here, for this reason. */
+  readonly noEffect?: string;
+}
+
 /** One call of a command. */
 export interface CommandContext {
   readonly directive: DirectiveSource;
@@ -79,6 +87,8 @@ export interface CommandContext {
   /** A path relative to ServerRoot made absolute. */
   resolvePath(path: string): string;
   warn(ahNumber: string, message: string): void;
+  /** As a note in the command table, of these arguments only. */
+  remark(note: CommandNote): void;
   /** Whether a module of that name is loaded. */
   hasModule(name: string): boolean;
   /** What a module registered under that name, or undefined. */
@@ -113,6 +123,8 @@ export interface CommandRec {
   readonly help: string;
   /** Names of the leading words of a `params` command. */
   readonly positional: readonly string[];
+  /** What it does otherwise than httpd's, whatever its arguments. */
+  readonly note?: CommandNote | undefined;
   /** Calls the handler with arguments of the kind; the builder has counted them. */
   readonly invoke: CommandHandler<unknown[]>;
 }
@@ -123,6 +135,7 @@ type Simple<K extends string, A extends unknown[]> = (
   where: Where,
   target: Target<K, A>,
   help: string,
+  note?: CommandNote,
 ) => CommandRec;
 
 /** One `key=value` of a `params` command. A word without "=" has no value. */
@@ -155,18 +168,26 @@ export interface CommandTable<K extends string> {
     positional: readonly string[],
     target: CommandHandler<[words: readonly string[]]>,
     help: string,
+    note?: CommandNote,
   ) => CommandRec;
   /** <Name args>; the handler opens a scope by `cmd.open`. */
   section: Simple<never, [args: string]>;
 }
 
 function simple(kind: CommandKind) {
-  return (name: string, where: Where, target: string | CommandHandler<never[]>, help: string): CommandRec => ({
+  return (
+    name: string,
+    where: Where,
+    target: string | CommandHandler<never[]>,
+    help: string,
+    note?: CommandNote,
+  ): CommandRec => ({
     name,
     kind,
     where,
     help,
     positional: [],
+    note,
     invoke:
       typeof target === "string"
         ? kind === "iterate"
@@ -189,12 +210,13 @@ export const commandTable = {
   iterate2: simple("iterate2"),
   raw: simple("raw"),
   section: simple("section"),
-  params: (name, where, positional, target, help): CommandRec => ({
+  params: (name, where, positional, target, help, note): CommandRec => ({
     name,
     kind: "params",
     where,
     help,
     positional,
+    note,
     invoke: target as CommandHandler<unknown[]>,
   }),
 } as CommandTable<string>;

@@ -22,6 +22,14 @@ export interface HostFiles {
   version(path: string): string;
 }
 
+/** For what must outlive a restart. */
+export interface HostWriter {
+  /** A new file takes the place of what there is: who reads sees the old text or the new one. @throws Error */
+  write(path: string, text: string): void;
+  /** @throws Error */
+  rename(from: string, to: string): void;
+}
+
 export interface Host {
   /** A variable of the process environment. */
   env(name: string): string | undefined;
@@ -35,6 +43,12 @@ export interface Host {
   loadAverage(): readonly number[];
   /** Processor time that the program has used, in microseconds. */
   cpuTimeUs(): number;
+  /** The same, apart: what the program computed, and what the system did for it. */
+  cpuUsageUs(): { readonly user: number; readonly system: number };
+  /** Number of the process. */
+  readonly pid: number;
   /** Null: the host has no files. */
   readonly files: HostFiles | null;
+  /** Null: nothing can be kept. */
+  readonly writer: HostWriter | null;
 }

@@ -30,6 +30,10 @@ export class Providers {
     return this.groups.get(group.name)?.get(name) as T | undefined;
   }
 
+  has(group: string, name: string): boolean {
+    return this.groups.get(group)?.has(name) === true;
+  }
+
   /** The names in a group, in the order of registration. */
   names(group: ProviderGroup<unknown>): string[] {
     return [...(this.groups.get(group.name)?.keys() ?? [])];

@@ -3,7 +3,7 @@
  * Source: httpd include/httpd.h
  */
 
-import type { Socket, SocketHost } from "../net/socket.ts";
+import type { Socket, SocketHost, SocketOwner } from "../net/socket.ts";
 import type { Bytes } from "./bytes.ts";
 import type { Clock, TimerWheel } from "./clock.ts";
 import type { ErrorLog, LogSink } from "./error_log.ts";
@@ -16,6 +16,7 @@ import type { Providers } from "./providers.ts";
 import type { Siblings } from "./siblings.ts";
 import type { Status } from "./status.ts";
 import { HeaderTable } from "./table.ts";
+import type { WebSocketOffer } from "./web_socket.ts";
 
 /** One generation of the server: a configuration, and everything that was made of it. */
 export interface ProcessRec {
@@ -137,7 +138,8 @@ export class ConnRec {
   readonly localPort: number;
   /** The virtual hosts of the local address, the default first; never empty. */
   readonly vhosts: readonly ServerRec[];
-  readonly secure: boolean;
+  /** TLS is spoken on it. */
+  secure: boolean;
   /** Requests read so far. */
   keepalives = 0;
   /** The client left. */
@@ -191,6 +193,16 @@ export interface RequestBody {
   resume(): void;
 }
 
+/** A client's connection that speaks no HTTP any more. */
+export interface UpgradedClient {
+  /** Not read from before `resume`. */
+  readonly socket: Socket;
+  /** What came behind the request already; null: nothing. */
+  readonly early: Bytes | null;
+  /** The client sends no more. */
+  readonly ended: boolean;
+}
+
 /** The way of a response to the client. */
 export interface ResponseOut {
   /** What leaves from here on is the response to `r`, which an internal redirect made of the request. */
@@ -221,6 +233,10 @@ export interface ResponseOut {
   end(): void;
   /** Gives up in the middle: the client sees a body cut short. */
   abort(): void;
+  /** Ends HTTP on this connection: `owner` gets its bytes and closes it. A head for it is sent before, by `interim`. */
+  upgrade(owner: SocketOwner): UpgradedClient;
+  /** The client wants a WebSocket, on a front that has messages and no bytes for one; null or absent otherwise. */
+  readonly webSocket?: WebSocketOffer | null;
   /** Who makes the response, and is told of the client's side until the response has ended. */
   watcher: ResponseWatcher | null;
 }

@@ -1,11 +1,16 @@
 /**
- * The net front: listening sockets, and what is accepted on them → connections of the generation that serves now.
+ * Listening: on the net front what is accepted → connections of the generation that serves now; on the fetch front the
+ * runtime's server → its requests.
  * Source: httpd server/listen.c, ap_setup_listeners; server/mpm_common.c
  */
+import { getModuleConfig } from "../core/module.ts";
 import type { ProcessRec } from "../core/records.ts";
-import type { Listener, SocketError, SocketHost } from "../net/socket.ts";
-import type { ListenSpec } from "../server/mod_core.ts";
+import type { Listener, Socket, SocketError, SocketHost } from "../net/socket.ts";
+import core, { frontOf, type ListenSpec } from "../server/mod_core.ts";
 import { Gate } from "./gate.ts";
+import { listenFetch } from "./listen_fetch.ts";
+
+const SHED_LOG_MS = 1000;
 
 /** A listening socket that could not be opened. */
 export interface ListenFailure {
@@ -17,8 +22,11 @@ export interface ListenFailure {
 export class NetFront {
   readonly gate: Gate;
   private readonly sockets: SocketHost;
+  private readonly current: () => ProcessRec;
   private readonly reusePort: boolean;
   private readonly listeners = new Map<string, Listener>();
+  private shedCount = 0;
+  private shedToldMs = Number.NEGATIVE_INFINITY;
 
   /**
    * @param current the generation that new connections belong to
@@ -26,15 +34,18 @@ export class NetFront {
    */
   constructor(sockets: SocketHost, current: () => ProcessRec, reusePort = false) {
     this.sockets = sockets;
+    this.current = current;
     this.gate = new Gate(current);
     this.reusePort = reusePort;
   }
 
-  /** Opens what is wanted and not open. What fails is answered; what succeeded stays open. */
-  async open(specs: readonly ListenSpec[]): Promise<ListenFailure[]> {
+  /** Opens what a generation wants and is not open. What fails is answered; what succeeded stays open. */
+  async open(generation: ProcessRec): Promise<ListenFailure[]> {
     const failures: ListenFailure[] = [];
-    for (const spec of specs) {
-      const key = listenKey(spec);
+    const conf = getModuleConfig(generation.servers[0]!.config, core);
+    for (const spec of conf.listen) {
+      const front = frontOf(conf, spec);
+      const key = listenKey(spec, front);
       if (this.listeners.has(key)) continue;
       try {
         const options = {
@@ -44,7 +55,11 @@ export class NetFront {
           reusePort: this.reusePort,
           ...(spec.unix === "" ? {} : { unix: spec.unix }),
         };
-        const listener = await this.sockets.listen(options, (socket) => this.gate.accept(socket));
+        const accept = (socket: Socket): void => this.gate.accept(socket);
+        const listener =
+          front === "fetch"
+            ? listenFetch(options, this.current)
+            : await this.sockets.listen(options, accept, () => this.shed());
         this.listeners.set(key, listener);
       } catch (error) {
         failures.push({ spec, error: error as SocketError });
@@ -53,9 +68,24 @@ export class NetFront {
     return failures;
   }
 
+  /** Who floods a server need not fill its log, too: a line a second. */
+  private shed(): void {
+    this.shedCount++;
+    const { clock, log } = this.current();
+    const now = clock.now();
+    if (now - this.shedToldMs < SHED_LOG_MS) return;
+    this.shedToldMs = now;
+    log.error(
+      "core",
+      "",
+      `too many open files: ${this.shedCount} connections were closed at once so far; see ulimit -n`,
+    );
+  }
+
   /** Closes what is not wanted any more. Connections go on. */
-  retain(specs: readonly ListenSpec[]): void {
-    const wanted = new Set(specs.map(listenKey));
+  retain(generation: ProcessRec | null): void {
+    const conf = generation === null ? null : getModuleConfig(generation.servers[0]!.config, core);
+    const wanted = new Set(conf?.listen.map((spec) => listenKey(spec, frontOf(conf, spec))));
     for (const [key, listener] of this.listeners) {
       if (wanted.has(key)) continue;
       void listener.close();
@@ -64,7 +94,7 @@ export class NetFront {
   }
 
   close(): void {
-    this.retain([]);
+    this.retain(null);
   }
 }
 
@@ -75,6 +105,6 @@ export function listenName(spec: ListenSpec): string {
   return `${host}:${spec.port}`;
 }
 
-function listenKey(spec: ListenSpec): string {
-  return spec.unix === "" ? `${spec.address} ${spec.port}` : `unix:${spec.unix}`;
+function listenKey(spec: ListenSpec, front: string): string {
+  return spec.unix === "" ? `${front} ${spec.address} ${spec.port}` : `${front} unix:${spec.unix}`;
 }

@@ -88,7 +88,7 @@ export class BodyIn implements RequestBody, ChunkConsumer {
     }
     const taken = this.decoder.decode(bytes, start, end, this);
     this.r.wireIn += taken;
-    if (this.decoder.error !== null) this.fail(400, this.decoder.error);
+    if (this.decoder.error !== null) this.fail(this.decoder.tooLarge ? 413 : 400, this.decoder.error);
     else if (this.decoder.done) {
       this.ended = true;
       this.finish();

@@ -37,6 +37,8 @@ export class ChunkDecoder {
   done = false;
   /** What was wrong; the decoder reads nothing more then. */
   error: string | null = null;
+  /** It was a size, or the line of one, beyond what is taken: 413 in httpd. */
+  tooLarge = false;
   /** The trailer fields; null when there were none. */
   trailers: HeaderTable | null = null;
   private readonly limits: ChunkLimits;
@@ -54,6 +56,7 @@ export class ChunkDecoder {
   reset(): void {
     this.done = false;
     this.error = null;
+    this.tooLarge = false;
     this.trailers = null;
     this.state = SIZE;
     this.left = this.digits = this.line = 0;
@@ -91,9 +94,9 @@ export class ChunkDecoder {
         case SIZE: {
           const digit = hexDigit(c);
           if (digit >= 0) {
-            if (++this.digits > MAX_SIZE_DIGITS) return this.fail("chunk size has too many digits", p - start);
+            if (++this.digits > MAX_SIZE_DIGITS) return this.failLarge("chunk size has too many digits", p - start);
             this.left = this.left * 16 + digit;
-            if (this.left > Number.MAX_SAFE_INTEGER) return this.fail("chunk size is too large", p - start);
+            if (this.left > Number.MAX_SAFE_INTEGER) return this.failLarge("chunk size is too large", p - start);
             break;
           }
           if (this.digits === 0) return this.fail("chunk size is missing", p - start);
@@ -107,7 +110,7 @@ export class ChunkDecoder {
         }
         case EXTENSION:
           if (c === 13) this.state = SIZE_LF;
-          else if (++this.line > this.limits.fieldSize) return this.fail("chunk extension is too long", p - start);
+          else if (++this.line > this.limits.fieldSize) return this.failLarge("chunk extension is too long", p - start);
           else if (this.text === "" && c !== 32 && c !== 9) {
             if (c !== 59) return this.fail("chunk size is not hexadecimal", p - start);
             this.text = ";";
@@ -149,6 +152,11 @@ export class ChunkDecoder {
     this.error = error;
     this.state = DONE;
     return consumed;
+  }
+
+  private failLarge(error: string, consumed: number): number {
+    this.tooLarge = true;
+    return this.fail(error, consumed);
   }
 
   private trailerBytes(buf: Bytes, start: number, end: number): number {

@@ -4,13 +4,14 @@
  *
  *   waiting ── first byte ──▶ head ── complete ──▶ busy ──▶ (rest of the body discarded) ──▶ waiting
  *      │                       │                    │
- *      └───────────────────────┴──▶ lingering ◀─────┘──▶ closed
+ *      └───────────────────────┴──▶ lingering ◀─────┤──▶ closed
+ *                                                   └──▶ upgraded: its bytes are somebody else's
  */
 import type { Bytes } from "../core/bytes.ts";
 import type { Timeout } from "../core/clock.ts";
 import { KNOWN_METHODS } from "../core/method.ts";
 import { getModuleConfig, type Module } from "../core/module.ts";
-import type { BodyConsumer, ConnRec, ProcessRec, RequestRec } from "../core/records.ts";
+import type { BodyConsumer, ConnRec, ProcessRec, RequestRec, UpgradedClient } from "../core/records.ts";
 import { OK, type Status } from "../core/status.ts";
 import { CONNECTION, KEEP_ALIVE, VIA } from "../core/table.ts";
 import type { Socket, SocketError, SocketOwner } from "../net/socket.ts";
@@ -20,7 +21,7 @@ import { BodyOut, type ResponseSink } from "./body_out.ts";
 import { connectionTokens } from "./field_value.ts";
 import { HTTP_10, HTTP_11 } from "./head.ts";
 import { dropsConnection, ownConnection, type ResponseProtocol } from "./header_out.ts";
-import { type HttpConfig, type HttpSettings, type ReadTimeout, settingsOf } from "./http_config.ts";
+import { type HttpConfig, type HttpSettings, settingsOf, timeLeft } from "./http_config.ts";
 import { Inbox } from "./inbox.ts";
 import { processRequest, type RequestEnd, refuseRequest } from "./process_request.ts";
 import { readRequest } from "./read_request.ts";
@@ -31,7 +32,7 @@ const DISCARD_BYTES = 262_144;
 /** How long a closed connection waits for the client to take the last response. Source: httpd, SECONDS_TO_LINGER is 30, and 2 between reads */
 const LINGER_MS = 2000;
 
-type Phase = "waiting" | "head" | "busy" | "discarding" | "lingering" | "closed";
+type Phase = "waiting" | "head" | "busy" | "discarding" | "lingering" | "upgraded" | "closed";
 
 /** process_connection: takes over the socket. */
 export function serveHttp(conn: ConnRec, socket: Socket): Status {
@@ -39,7 +40,28 @@ export function serveHttp(conn: ConnRec, socket: Socket): Status {
   return OK;
 }
 
-const open = new Set<HttpConnection>();
+/** What the stop of a generation waits for, or ends: a client's connection, or a request on a front that has no more. */
+export interface ServedConnection {
+  readonly view: ConnectionView;
+  belongsTo(process: ProcessRec): boolean;
+  /** Its generation stops, and it has no request at hand. */
+  closeIfIdle(): void;
+  /** Whether it was kept alive and idle: it ends. */
+  giveWay?(): boolean;
+  destroy(): void;
+}
+
+const open = new Set<ServedConnection>();
+
+export function connectionOpened(connection: ServedConnection): void {
+  open.add(connection);
+}
+
+export function connectionClosed(connection: ServedConnection, process: ProcessRec): void {
+  open.delete(connection);
+  if (room.wanted > 0) room.freed?.();
+  checkDrained(process);
+}
 
 /** Connections that are open, idle ones included. */
 export function connectionCount(): number {
@@ -53,9 +75,21 @@ export const room = {
   freed: null as (() => void) | null,
   /** Ends the idle connection that is open longest, if there is one. */
   make(): void {
-    for (const connection of open) if (connection.giveWay()) return;
+    for (const connection of open) if (connection.giveWay?.()) return;
   },
 };
+
+/** A connection as status pages show it. */
+export interface ConnectionView {
+  readonly conn: ConnRec;
+  readonly phase: Phase;
+  /** The request at hand, or the last one; null: none was read yet. */
+  readonly r: RequestRec | null;
+}
+
+export function openConnections(): ConnectionView[] {
+  return [...open].map((connection) => connection.view);
+}
 
 const drains = new Map<ProcessRec, () => void>();
 
@@ -83,7 +117,7 @@ export function closeAllConnections(): void {
   for (const connection of open) connection.destroy();
 }
 
-export class HttpConnection implements SocketOwner, Timeout, BodySource, ResponseSink, RequestEnd {
+export class HttpConnection implements ServedConnection, SocketOwner, Timeout, BodySource, ResponseSink, RequestEnd {
   deadline = 0;
   slot = 0;
   readonly socket: Socket;
@@ -109,6 +143,8 @@ export class HttpConnection implements SocketOwner, Timeout, BodySource, Respons
   private responseDone = false;
   /** A request is being started: what ends meanwhile is seen by the loop of `drive`. */
   private driving = false;
+  /** Who has the bytes after an upgrade. */
+  private tunnel: SocketOwner | null = null;
 
   constructor(conn: ConnRec, socket: Socket) {
     this.conn = conn;
@@ -124,9 +160,13 @@ export class HttpConnection implements SocketOwner, Timeout, BodySource, Respons
   }
 
   start(): void {
-    open.add(this);
+    connectionOpened(this);
     this.socket.owner = this;
     this.armHead();
+  }
+
+  get view(): ConnectionView {
+    return { conn: this.conn, phase: this.phase, r: this.r };
   }
 
   belongsTo(process: ProcessRec): boolean {
@@ -140,7 +180,6 @@ export class HttpConnection implements SocketOwner, Timeout, BodySource, Respons
     else this.conn.process.wheel.arm(this, LINGER_MS);
   }
 
-  /** Whether it was kept alive and idle: it ends. */
   giveWay(): boolean {
     if (this.phase !== "waiting" || this.conn.keepalives === 0) return false;
     this.linger();
@@ -163,6 +202,9 @@ export class HttpConnection implements SocketOwner, Timeout, BodySource, Respons
       case "discarding":
         this.takeBody(bytes, start, end);
         break;
+      case "upgraded":
+        this.tunnel!.onData(bytes, start, end);
+        break;
       default: // what comes after a close is nobody's
     }
   }
@@ -170,28 +212,37 @@ export class HttpConnection implements SocketOwner, Timeout, BodySource, Respons
   onDrain(): void {
     if (this.phase === "lingering") this.conn.process.wheel.arm(this, LINGER_MS);
     else if (this.phase === "busy") this.armBody();
+    else if (this.phase === "upgraded") this.tunnel!.onDrain();
     this.out?.watcher?.onClientDrain();
   }
 
   onEnd(): void {
     this.inputEnded = true;
+    if (this.phase === "upgraded") {
+      this.tunnel!.onEnd();
+      return;
+    }
     if (this.phase === "busy" || this.phase === "discarding") {
       // A client may send FIN behind its request and wait for the answer.
       if (this.inbox.isEmpty) this.body?.fail(400, "the client closed in the middle of the body");
       if (this.phase === "discarding") this.linger();
       return;
     }
-    this.linger();
+    // Half a line is nobody's; a request whose head breaks off is a bad one, as in httpd.
+    if (this.phase === "head" && this.head.started) {
+      this.head.ah = "AH00567";
+      this.head.reason = "request failed: error reading the headers";
+      this.refuse(400);
+    } else this.linger();
   }
 
-  onClose(_error: SocketError | null): void {
+  onClose(error: SocketError | null): void {
     const was = this.phase;
     this.phase = "closed";
     this.conn.process.wheel.disarm(this);
-    open.delete(this);
-    if (room.wanted > 0) room.freed?.();
-    checkDrained(this.conn.process);
+    connectionClosed(this, this.conn.process);
     this.inbox.clear();
+    if (was === "upgraded") this.tunnel!.onClose(error);
     if (was !== "busy") return;
     this.conn.aborted = true;
     this.body?.fail(400, "the client left");
@@ -357,7 +408,10 @@ export class HttpConnection implements SocketOwner, Timeout, BodySource, Respons
       if (body.ended) this.bodyEnded(body);
       else if (!body.failed) this.armBody();
     }
-    if (at < end) this.stash(bytes, at, end);
+    if (at >= end) return;
+    // The end of the body may have been what an upgrade waited for.
+    if (this.tunnel !== null) this.tunnel.onData(bytes, at, end);
+    else this.stash(bytes, at, end);
   }
 
   /** Keeps what is not wanted yet, and reads no more until it is. */
@@ -462,7 +516,8 @@ export class HttpConnection implements SocketOwner, Timeout, BodySource, Respons
       settings.keepAlive &&
       !conn.closing &&
       !conn.process.stopping &&
-      !this.inputEnded &&
+      // behind a FIN nothing follows but what is here
+      !(this.inputEnded && this.inbox.isEmpty) &&
       !r.expecting100 &&
       !dropsConnection(r.status) &&
       (r.getEnv("nokeepalive") === undefined || r.headersIn.hasId(VIA)) &&
@@ -489,6 +544,19 @@ export class HttpConnection implements SocketOwner, Timeout, BodySource, Respons
     this.drive();
   }
 
+  upgrade(owner: SocketOwner): UpgradedClient {
+    const { inbox, socket } = this;
+    const early = inbox.bytes === null ? null : (inbox.bytes.subarray(inbox.start, inbox.end) as Bytes);
+    this.phase = "upgraded";
+    this.conn.closing = true;
+    this.conn.process.wheel.disarm(this);
+    this.tunnel = owner;
+    this.body = this.out = null;
+    inbox.clear();
+    socket.pause();
+    return { socket, early, ended: this.inputEnded };
+  }
+
   // Ends
 
   /** Sends FIN and reads on for a while: a reset would take the last response with it. */
@@ -512,7 +580,7 @@ export class HttpConnection implements SocketOwner, Timeout, BodySource, Respons
     const { headerTimeout, timeoutMs } = this.settings;
     if (this.headStartMs === 0) this.headStartMs = clock.now();
     const used = clock.now() - this.headStartMs;
-    this.armFor(Math.min(timeoutMs, remaining(headerTimeout, used, this.inbox.size)));
+    this.armFor(Math.min(timeoutMs, timeLeft(headerTimeout, used, this.inbox.size)));
   }
 
   /** Time that is used up is not given anew: a client that drips bytes would move its deadline before every tick. */
@@ -529,7 +597,7 @@ export class HttpConnection implements SocketOwner, Timeout, BodySource, Respons
     }
     if (this.bodyStartMs === 0) this.bodyStartMs = clock.now();
     const used = clock.now() - this.bodyStartMs;
-    this.armFor(Math.min(this.settings.timeoutMs, remaining(this.settings.bodyTimeout, used, body.received)));
+    this.armFor(Math.min(this.settings.timeoutMs, timeLeft(this.settings.bodyTimeout, used, body.received)));
   }
 }
 
@@ -554,15 +622,6 @@ class Discard implements BodyConsumer {
   onBodyError(): void {
     this.connection.discarded(false);
   }
-}
-
-/** Milliseconds left of a read time-out after `used`, with `bytes` read; 0 or less: it is used up. */
-function remaining(limit: ReadTimeout, used: number, bytes: number): number {
-  if (limit.initialMs === 0) return Number.MAX_SAFE_INTEGER;
-  let whole = limit.initialMs;
-  if (limit.bytesPerSecond > 0) whole += (bytes / limit.bytesPerSecond) * 1000;
-  if (limit.mostMs > 0) whole = Math.min(whole, limit.mostMs);
-  return whole - used;
 }
 
 /** @param own what the response's own fields say of the connection */

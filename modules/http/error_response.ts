@@ -147,7 +147,8 @@ function recursion(status: Status): string {
   return `<p>Besides, the page that is meant for this error could not be had: ${status} ${reasonPhrase(status)}.</p>\n`;
 }
 
-function signature(r: RequestRec): string {
+/** By ServerSignature: the last lines of a page that the server makes; "" if it is off. */
+export function signature(r: RequestRec): string {
   const conf = getModuleConfig(r.perDirConfig, core);
   if (conf.serverSignature === "off") return "";
   const name = escapeHtml(serverName(r));

@@ -75,12 +75,9 @@ export function renderHead(
 ): string {
   if (protocol.number === HTTP_09) return "";
   const out = r.headersOut;
-  const { defaultCharset } = getModuleConfig(r.perDirConfig, core);
-  if (defaultCharset !== "") addCharset(out, defaultCharset);
-  const proxied = r.proxyreq !== "none";
-  const date = (proxied && firstOf(r, DATE)) || httpDate(r.requestTimeUs);
-  const server = (proxied && firstOf(r, SERVER)) || serverToken(getModuleConfig(r.server.config, core));
-  if (out.hasId(VARY) || r.errHeadersOut?.hasId(VARY)) fixupVary(r);
+  prepareFields(r);
+  const date = dateOf(r);
+  const server = serverOf(r);
   const version = protocol.forced ? "HTTP/1.0" : "HTTP/1.1";
   let head = `${version} ${r.statusLine ?? `${r.status} ${reasonPhrase(r.status)}`}\r\nDate: ${date}\r\nServer: ${server}\r\n`;
   if (r.errHeadersOut !== null) head = appendOthers(head, r.errHeadersOut);
@@ -88,6 +85,23 @@ export function renderHead(
   if (framing === "length") head += `Content-Length: ${length}\r\n`;
   else if (framing === "chunked") head += "Transfer-Encoding: chunked\r\n";
   return `${head}${connection}\r\n`;
+}
+
+/** What every head gets, whatever the front: a charset for a type without one, Vary in one field. */
+export function prepareFields(r: RequestRec): void {
+  const { defaultCharset } = getModuleConfig(r.perDirConfig, core);
+  if (defaultCharset !== "") addCharset(r.headersOut, defaultCharset);
+  if (r.headersOut.hasId(VARY) || r.errHeadersOut?.hasId(VARY)) fixupVary(r);
+}
+
+/** Date as it is sent. */
+export function dateOf(r: RequestRec): string {
+  return (r.proxyreq !== "none" && firstOf(r, DATE)) || httpDate(r.requestTimeUs);
+}
+
+/** Server as it is sent. */
+export function serverOf(r: RequestRec): string {
+  return (r.proxyreq !== "none" && firstOf(r, SERVER)) || serverToken(getModuleConfig(r.server.config, core));
 }
 
 /** The error table goes before the other one. */

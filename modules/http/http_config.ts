@@ -28,6 +28,8 @@ export const httpSchema = z.object({
   /** HttpProtocolOptions, lower case. */
   protocolOptions: z.array(z.string()).default([]),
   headerTimeout: z.custom<ReadTimeout>().default({ initialMs: 20_000, mostMs: 40_000, bytesPerSecond: 500 }),
+  /** Of TLS. Without a limit it is Timeout. */
+  handshakeTimeout: z.custom<ReadTimeout>().default({ initialMs: 0, mostMs: 0, bytesPerSecond: 0 }),
   bodyTimeout: z.custom<ReadTimeout>().default({ initialMs: 20_000, mostMs: 0, bytesPerSecond: 500 }),
 });
 
@@ -62,4 +64,13 @@ export function settingsOf(server: ServerRec, make: () => HttpConfig, timeoutMs:
   };
   settings.set(server, made);
   return made;
+}
+
+/** Milliseconds left of a read time-out after `used`, with `bytes` read; 0 or less: it is used up. */
+export function timeLeft(limit: ReadTimeout, used: number, bytes: number): number {
+  if (limit.initialMs === 0) return Number.MAX_SAFE_INTEGER;
+  let whole = limit.initialMs;
+  if (limit.bytesPerSecond > 0) whole += (bytes / limit.bytesPerSecond) * 1000;
+  if (limit.mostMs > 0) whole = Math.min(whole, limit.mostMs);
+  return whole - used;
 }

@@ -4,10 +4,13 @@
  */
 import { parseInterval } from "../config/units.ts";
 import type { CommandContext } from "../core/command.ts";
-import { defineModule } from "../core/module.ts";
-import { processConnection } from "../server/hooks.ts";
+import { defineModule, getModuleConfig } from "../core/module.ts";
+import type { ServerRec } from "../core/records.ts";
+import { mapToStorage, processConnection } from "../server/hooks.ts";
+import core from "../server/mod_core.ts";
 import { serveHttp } from "./connection.ts";
-import { type HttpConfig, httpSchema, type ReadTimeout } from "./http_config.ts";
+import { type HttpConfig, httpSchema, type ReadTimeout, timeLeft } from "./http_config.ts";
+import { traceHere } from "./trace.ts";
 
 const PROTOCOL_OPTIONS_HELP =
   "'Unsafe' or 'Strict' (default), 'RegisteredMethods' or 'LenientMethods' (default), and 'Require1.0' or 'Allow0.9' (default)";
@@ -59,6 +62,7 @@ const http = defineModule({
   ],
   registerHooks({ hook }) {
     hook(processConnection, serveHttp, { rank: "reallyLast" });
+    hook(mapToStorage, traceHere);
   },
 });
 export default http;
@@ -113,6 +117,12 @@ function setKeepAliveTimeout(cmd: CommandContext, arg: string): string | undefin
   return undefined;
 }
 
+/** Milliseconds that a TLS handshake may still take, after `used` of them and with `bytes` read. */
+export function handshakeTimeLeft(server: ServerRec, used: number, bytes: number): number {
+  const limit = getModuleConfig(server.config, http).handshakeTimeout;
+  return limit.initialMs > 0 ? timeLeft(limit, used, bytes) : getModuleConfig(server.config, core).timeoutMs - used;
+}
+
 /** `header=20-40,MinRate=500 body=20,MinRate=500`, either part alone, in any order. */
 function setRequestReadTimeout(cmd: CommandContext, args: string): string | undefined {
   const words = args.split(/\s+/).filter((word) => word !== "");
@@ -129,12 +139,7 @@ function setRequestReadTimeout(cmd: CommandContext, args: string): string | unde
       mostMs: most === undefined ? 0 : Number(most) * 1000,
       bytesPerSecond: Number(rate ?? 0),
     };
-    if (stage!.toLowerCase() === "handshake") {
-      if (value.initialMs !== 0)
-        return "RequestReadTimeout handshake= belongs to mod_ssl, which sluice does not have yet";
-      continue;
-    }
-    cmd.set(stage!.toLowerCase() === "header" ? "headerTimeout" : "bodyTimeout", value);
+    cmd.set(`${stage!.toLowerCase()}Timeout`, value);
   }
   return undefined;
 }

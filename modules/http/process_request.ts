@@ -12,6 +12,7 @@ import { logTransaction } from "../server/hooks.ts";
 import core from "../server/mod_core.ts";
 import { processRequestInternal } from "../server/request.ts";
 import { sendErrorResponse, setStatus } from "./error_response.ts";
+import { dropsConnection } from "./header_out.ts";
 
 /** Is told of a request that did not end within `processRequest`. */
 export interface RequestEnd {
@@ -112,6 +113,8 @@ function die(r: RequestRec, answer: Status): undefined | Promise<void> {
     sendErrorResponse(first, first.status, { recursive: status });
     return undefined;
   }
+  // Decided by the error, not by the status that an ErrorDocument may have of its own.
+  if (dropsConnection(status)) r.conn.closing = true;
   const document = documentOf(r, status);
   setStatus(r, status);
   switch (document?.kind) {

@@ -7,6 +7,7 @@ import { type ConnRec, RequestRec, type ServerRec } from "../core/records.ts";
 import type { Status } from "../core/status.ts";
 import { CONTENT_LENGTH, EXPECT, HOST, TRANSFER_ENCODING } from "../core/table.ts";
 import core from "../server/mod_core.ts";
+import { requestScheme } from "../server/server_name.ts";
 import { vhostNamed, vhostOfPath } from "../server/vhost.ts";
 import { isChunked, parseContentLength } from "./field_value.ts";
 import { HTTP_11, trimOws } from "./head.ts";
@@ -45,8 +46,14 @@ export function readRequest(conn: ConnRec, head: RequestHead, bad: Status): Read
     r.errorNotes = head.note || null;
     return { r, body: NO_BODY, refused: bad };
   }
+  // Looked for before an absolute target stands in for it: RFC 9112 section 3.2 asks for both.
+  const hostless = !head.headers.hasId(HOST);
   const target = readTarget(r);
   if (target !== 0) return { r, body: NO_BODY, refused: target };
+  if (hostless && r.protoNum >= HTTP_11) {
+    r.log.info("core", "AH00569", "client sent HTTP/1.1 request without hostname (see RFC2616 section 14.23)", r);
+    return { r, body: NO_BODY, refused: 400 };
+  }
   const host = chooseVhost(r);
   if (host !== 0) return { r, body: NO_BODY, refused: host };
   return readFraming(r);
@@ -70,24 +77,22 @@ function readTarget(r: RequestRec): Status {
   }
   const match = /^(https?):\/\/([^/?#]*)(.*)$/i.exec(target);
   if (match === null || match[2]!.includes("@")) return 400;
+  if (r.protoNum >= HTTP_11 && !r.headersIn.hasId(HOST)) return noHost(r);
   const path = match[3]!;
   r.encodedUri = path.startsWith("/") ? path : `/${path}`;
   // Of another scheme than the connection's: the path is ours, the host is not taken from it.
-  const sameScheme = (match[1]!.toLowerCase() === "https") === r.conn.secure;
+  const sameScheme = match[1]!.toLowerCase() === requestScheme(r);
   if (sameScheme && match[2] !== "") r.headersIn.setId(HOST, "Host", match[2]!);
   return 0;
 }
 
 function chooseVhost(r: RequestRec): Status {
   const host = r.headersIn.getId(HOST);
-  if (host === undefined) {
-    if (r.protoNum < HTTP_11) {
-      enter(r, vhostOfPath(r.conn.vhosts, r.encodedUri));
-      return 0;
-    }
-    r.log.info("core", "AH00569", "client sent HTTP/1.1 request without hostname (see RFC2616 section 14.23)", r);
-    return 400;
+  if (r.protoNum < HTTP_11 && (host === undefined || host === "")) {
+    enter(r, vhostOfPath(r.conn.vhosts, r.encodedUri));
+    return 0;
   }
+  if (host === undefined) return noHost(r);
   if (!checkHost(host)) return 400;
   r.hostname = hostName(host);
   const { vhosts } = r.conn;
@@ -97,6 +102,11 @@ function chooseVhost(r: RequestRec): Status {
   if (found === undefined) return strict ? 400 : 0;
   enter(r, found);
   return 0;
+}
+
+function noHost(r: RequestRec): Status {
+  r.log.info("core", "AH00569", "client sent HTTP/1.1 request without hostname (see RFC2616 section 14.23)", r);
+  return 400;
 }
 
 function enter(r: RequestRec, server: ServerRec | undefined): void {
@@ -119,7 +129,7 @@ function readFraming(r: RequestRec): ReadRequest {
   if (coding !== undefined) {
     // Two ways to tell where a body ends is how requests are smuggled: the length is forgotten, the connection ends.
     headersIn.unsetId(CONTENT_LENGTH);
-    if (r.protoNum < HTTP_11) return refuse(400);
+    if (r.protoNum < HTTP_11 || (length !== undefined && parseContentLength(length) < 0)) return refuse(400);
     if (!isChunked(coding)) return refuse(/(^|,)[ \t]*chunked[ \t]*$/i.test(coding) ? 500 : 400);
     body = { length: -1, announced: true, closes: length !== undefined };
   } else if (length !== undefined) {

@@ -3,6 +3,7 @@
  * Source: httpd modules/proxy/mod_proxy_http.c, ap_proxy_read_headers
  */
 import type { Bytes } from "../core/bytes.ts";
+import { reasonPhrase } from "../core/status.ts";
 import {
   BATCH,
   FIELD_VALUE,
@@ -77,6 +78,7 @@ export function parseResponseHead(
     }
     if (i >= end) return responseLater(b, start, p, end, fieldSize, into);
     const stop = i > p && b[i - 1] === 13 ? i - 1 : i;
+    if (stop === p) return refuseResponse(into, "Error reading from remote server");
     const s = b.latin1Slice(p, stop);
     const read = statusLine(s, fieldSize, into);
     if (read <= 0) return read < 0 ? read : i + 1 - start;
@@ -151,10 +153,13 @@ function statusLine(s: string, fieldSize: number, into: ResponseHead): number {
   }
   // PR 43039: NUL within a line is an error of the read, for both kinds of line
   if (s.indexOf("\0") >= 0) return refuseResponse(into, "Error reading from remote server");
-  if (s.charCodeAt(5) !== 49 || s.length > fieldSize - 1) return corruptStatusLine(s, into);
+  // A status below 100 is an interim answer to one client, a final one to another.
+  if (s.charCodeAt(5) !== 49 || s.length > fieldSize - 1 || code < 100) return corruptStatusLine(s, into);
   into.protocol = s.charCodeAt(7) === 48 ? HTTP_10 : HTTP_11;
   into.status = code;
-  into.phrase = s.charCodeAt(12) === 32 ? s.slice(13) : s.slice(12);
+  const phrase = s.charCodeAt(12) === 32 ? s.slice(13) : s.slice(12);
+  // A bare CR in it would end the line for some clients.
+  into.phrase = isClean(phrase) ? phrase : reasonPhrase(code);
   return 1;
 }
 

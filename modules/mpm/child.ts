@@ -2,14 +2,12 @@
  * A child: one event loop that serves. Its listeners, the generation that new requests belong to, and those that end.
  * Source: httpd server/mpm/event/event.c, child_main
  */
-import { getModuleConfig } from "../core/module.ts";
 import type { ProcessRec } from "../core/records.ts";
 import { type ListenFailure, listenName, NetFront } from "../front/net.ts";
 import { closeAllConnections, closeIdleConnections, connectionCount, whenDrained } from "../http/connection.ts";
 import { nodeSockets } from "../net/node.ts";
 import { endGeneration, startGeneration } from "../server/lifecycle.ts";
-import core from "../server/mod_core.ts";
-import type { Loaded } from "./load.ts";
+import type { Loaded } from "../server/load.ts";
 import { closeLogs, reopenLogs } from "./logs.ts";
 import { planOf } from "./mpm.ts";
 
@@ -36,7 +34,7 @@ export class Child {
 
   /** Opens the listeners that a configuration wants, beside those that are open. Answers what could not be. */
   async open(loaded = this.loaded): Promise<string[]> {
-    const failures = await this.front.open(listenOf(loaded.process));
+    const failures = await this.front.open(loaded.process);
     return failures.map(bindMessage);
   }
 
@@ -53,7 +51,7 @@ export class Child {
     this.loaded = next;
     this.limitConnections();
     previous.stopping = true;
-    this.front.retain(listenOf(next.process));
+    this.front.retain(next.process);
     closeIdleConnections();
     this.ending.add(previous);
     whenDrained(previous, () => {
@@ -68,7 +66,7 @@ export class Child {
 
   /** What was opened for a configuration is not wanted after all. */
   abandon(next: Loaded): void {
-    this.front.retain(listenOf(this.loaded.process));
+    this.front.retain(this.loaded.process);
     next.logs.release();
     this.onEnded(next.process.generation);
   }
@@ -132,10 +130,6 @@ export class Child {
     gate.backlog = backlog;
     gate.lifetime = lifetime;
   }
-}
-
-function listenOf(process: ProcessRec) {
-  return getModuleConfig(process.servers[0]!.config, core).listen;
 }
 
 const ERRNO: Readonly<Record<string, string>> = {

@@ -2,7 +2,7 @@
  * The machine as Bun and Deno show it: environment, digests, load, files.
  */
 import { createHash, createHmac, randomBytes } from "node:crypto";
-import { lstatSync, readFileSync, statSync } from "node:fs";
+import { closeSync, fsyncSync, lstatSync, openSync, readFileSync, renameSync, statSync, writeSync } from "node:fs";
 import { loadavg } from "node:os";
 import type { FileInfo, Host } from "../core/host.ts";
 
@@ -16,6 +16,8 @@ export const nodeHost: Host = {
     const { user, system } = process.cpuUsage();
     return user + system;
   },
+  cpuUsageUs: () => process.cpuUsage(),
+  pid: process.pid,
   files: {
     stat(path: string, follow: boolean): FileInfo | null {
       try {
@@ -32,5 +34,19 @@ export const nodeHost: Host = {
       const { dev, ino, size, mtimeMs, ctimeMs } = statSync(path);
       return `${dev} ${ino} ${size} ${mtimeMs} ${ctimeMs}`;
     },
+  },
+  writer: {
+    write(path, text) {
+      const fresh = `${path}.new`;
+      const fd = openSync(fresh, "w", 0o600);
+      try {
+        writeSync(fd, text, null, "latin1");
+        fsyncSync(fd);
+      } finally {
+        closeSync(fd);
+      }
+      renameSync(fresh, path);
+    },
+    rename: renameSync,
   },
 };

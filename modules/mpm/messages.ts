@@ -1,7 +1,8 @@
 /**
  * What the threads of children and who started them tell each other: plain data.
  */
-import type { LoadOptions, ReadConfig } from "./load.ts";
+import type { ReadConfig } from "../server/load.ts";
+import type { LoadOptions } from "./load.ts";
 
 /** A configuration for a child, with the memory that it shares. */
 export interface ChildConfig {
@@ -21,7 +22,7 @@ export interface SharedMemory {
 /** What a thread is started with. */
 export interface ChildStart {
   readonly sluiceChild: number;
-  readonly options: Omit<LoadOptions, "modules" | "read" | "makeProgram" | "wrapErrorLog">;
+  readonly options: Omit<LoadOptions, "modules" | "read" | "watch" | "seams">;
   readonly config: ChildConfig;
   readonly secret: Uint8Array;
   /** One number a child, which counts as long as it lives. */

@@ -9,6 +9,11 @@ import type { CommandContext } from "../core/command.ts";
 import { defineModule, getModuleConfig } from "../core/module.ts";
 import type { ProcessRec } from "../core/records.ts";
 
+/** httpd's parent stays root; this is one process. */
+const WHOLE = {
+  differs: "the whole process gives root up once its ports are open: a reload has the rights of this user",
+};
+
 const unixd = defineModule({
   name: "mod_unixd",
   config: z.object({
@@ -18,8 +23,8 @@ const unixd = defineModule({
     gid: z.number().default(-1),
   }),
   commands: ({ take1, flag }) => [
-    take1("User", "global", setUser, "Effective user id for this server"),
-    take1("Group", "global", setGroup, "Effective group id for this server"),
+    take1("User", "global", setUser, "Effective user id for this server", WHOLE),
+    take1("Group", "global", setGroup, "Effective group id for this server", WHOLE),
     flag("Suexec", "global", suexec, "Enable or disable suEXEC support"),
   ],
 });

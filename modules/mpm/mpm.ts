@@ -10,7 +10,7 @@ import type { CommandContext } from "../core/command.ts";
 import { defineModule, getModuleConfig } from "../core/module.ts";
 import type { ProcessRec } from "../core/records.ts";
 import { MOST_CHILDREN } from "../core/siblings.ts";
-import core from "../server/mod_core.ts";
+import core, { frontOf } from "../server/mod_core.ts";
 
 /** More gain nothing: a child that has work keeps a processor busy. */
 const CHILDREN_PER_CORE = 2;
@@ -114,11 +114,14 @@ export function planOf(
   const main = process.servers[0]!.config;
   const conf = getModuleConfig(main, mpm);
   const wanted = Math.min(conf.startServers || cores, conf.serverLimit, CHILDREN_PER_CORE * cores, MOST_CHILDREN / 2);
-  const { listen } = getModuleConfig(main, core);
+  const server = getModuleConfig(main, core);
+  const { listen } = server;
   let why = "";
   if (wanted > 1 && !spreads) why = "this system does not spread connections over several listeners of a port";
   else if (wanted > 1 && listen.some(({ unix }) => unix !== "")) {
     why = "there is a Listen on a unix socket, whose connections the system does not spread";
+  } else if (wanted > 1 && listen.some((spec) => frontOf(server, spec) === "fetch")) {
+    why = "there is a Front fetch, whose servers do not share a port on Deno";
   }
   const children = why === "" ? wanted : 1;
   return {

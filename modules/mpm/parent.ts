@@ -7,12 +7,13 @@ import { ConfigError, formatConfigError } from "../config/directive.ts";
 import { getModuleConfig } from "../core/module.ts";
 import { OnlyChild } from "../core/only_child.ts";
 import type { ProcessRec } from "../core/records.ts";
+import type { Loaded } from "../server/load.ts";
 import core, { serverToken } from "../server/mod_core.ts";
 import { treeChanges } from "./changes.ts";
 import { makeFolderOf } from "./files.ts";
 import { nodeHost } from "./host.ts";
 import { closeInspector, guardInspector } from "./inspector.ts";
-import { type Loaded, type LoadOptions, loadConfig } from "./load.ts";
+import { type LoadOptions, loadConfig, nodeMachine } from "./load.ts";
 import { dropPrivileges } from "./mod_unixd.ts";
 import { planOf } from "./mpm.ts";
 import { SingleChild } from "./single.ts";
@@ -38,19 +39,19 @@ export interface StartOptions extends LoadOptions {
   /** What a thread runs to become a child; undefined: there are no threads. */
   readonly program?: string | undefined;
   /** Reload when a file of the configuration changes. */
-  readonly watch?: boolean;
+  readonly reloadOnChange?: boolean;
 }
 
 /** Reads a configuration, and says who is to serve it. @throws as loadConfig */
 export async function loadFirst(options: StartOptions): Promise<{ loaded: Loaded; siblings: OnlyChild }> {
   const alone = new OnlyChild(nodeHost.randomBytes(32));
-  const loaded = await loadConfig(options, 0, alone);
+  const loaded = await loadConfig(options, 0, nodeMachine(options.startLog, { siblings: alone }));
   const plan = planOf(loaded.process);
   if (options.program === undefined || (plan.children === 1 && plan.lifetime === 0)) return { loaded, siblings: alone };
   // Read again: what several children share is told from what one has.
   loaded.logs.release();
   const siblings = new ThreadParent(alone.secret);
-  return { loaded: await loadConfig(options, 0, siblings), siblings };
+  return { loaded: await loadConfig(options, 0, nodeMachine(options.startLog, { siblings })), siblings };
 }
 
 export class Parent {
@@ -106,7 +107,7 @@ export class Parent {
     dropPrivileges(this.current);
     this.children.begin();
     this.announce();
-    if (this.options.watch) this.watch();
+    if (this.options.reloadOnChange) this.watch();
     return true;
   }
 
@@ -142,7 +143,11 @@ export class Parent {
     const generation = previous.process.generation + 1;
     let loaded: Loaded;
     try {
-      loaded = await loadConfig(this.options, generation, this.siblings);
+      loaded = await loadConfig(
+        this.options,
+        generation,
+        nodeMachine(this.options.startLog, { siblings: this.siblings }),
+      );
     } catch (error) {
       this.siblings.release(generation);
       const text = error instanceof ConfigError ? formatConfigError(error, "sluice") : String((error as Error).message);
@@ -161,18 +166,18 @@ export class Parent {
     }
     this.loaded = loaded;
     this.current = loaded.process;
-    for (const change of treeChanges(previous.read.tree, loaded.read.tree)) {
+    for (const change of treeChanges(previous.tree, loaded.tree)) {
       this.current.log.notice("core", "", change);
     }
     this.announce();
     this.unwatch();
-    if (this.options.watch) this.watch();
+    if (this.options.reloadOnChange) this.watch();
   }
 
   /** Reloads when a file that was read changes, plug-ins included. */
   private watch(): void {
-    const { files, read } = this.loaded;
-    this.unwatch = watchFiles([...files.map(({ path }) => path), ...read.loads.map(({ path }) => path)], (path) => {
+    const { files, loads } = this.loaded;
+    this.unwatch = watchFiles([...files.map(({ path }) => path), ...loads.map(({ path }) => path)], (path) => {
       void this.reload(`${path} has changed.  Doing graceful restart`, "");
     });
   }

@@ -2,8 +2,8 @@
  * One child, in the event loop of the program itself: no threads.
  */
 import type { OnlyChild } from "../core/only_child.ts";
+import type { Loaded } from "../server/load.ts";
 import { Child } from "./child.ts";
-import type { Loaded } from "./load.ts";
 import type { Children } from "./parent.ts";
 
 export class SingleChild implements Children {

@@ -7,9 +7,10 @@ import type { LogSink } from "../core/error_log.ts";
 import type { Module } from "../core/module.ts";
 import { KnownPlaces } from "../core/places.ts";
 import { MOST_CHILDREN, type Places, type Siblings } from "../core/siblings.ts";
+import type { Loaded } from "../server/load.ts";
 import { leadership } from "../watchdog/hooks.ts";
 import { Child } from "./child.ts";
-import { type Loaded, loadConfig } from "./load.ts";
+import { loadConfig, nodeMachine } from "./load.ts";
 import type { ProgramLog } from "./logs.ts";
 import type { ChildConfig, ChildStart, FromChild, LogLine, SharedMemory, ToChild } from "./messages.ts";
 
@@ -141,16 +142,16 @@ class ThreadChild {
     this.siblings.give(config.memory);
     this.silent = true;
     try {
+      const { options } = this.start;
+      const machine = nodeMachine(options.startLog, {
+        siblings: this.siblings,
+        makeProgram: (target) => this.program(target),
+        wrapErrorLog: (sink) => this.silenced(sink),
+      });
       const loaded = await loadConfig(
-        {
-          ...this.start.options,
-          modules: this.modules,
-          read: config.read,
-          makeProgram: (target) => this.program(target),
-          wrapErrorLog: (sink) => this.silenced(sink),
-        },
+        { ...options, modules: this.modules, read: config.read },
         config.generation,
-        this.siblings,
+        machine,
       );
       loaded.process.providers.register(leadership, "children", {
         campaign: (_process, _name, lead) => this.campaign(lead),

@@ -7,9 +7,9 @@ import { OnlyChild } from "../core/only_child.ts";
 import type { ProcessRec } from "../core/records.ts";
 import { MOST_CHILDREN } from "../core/siblings.ts";
 import { childDied } from "../server/hooks.ts";
+import type { Loaded } from "../server/load.ts";
 import { ChildThread } from "./child_thread.ts";
 import { closeListeners, listeningInodes } from "./listeners.ts";
-import type { Loaded } from "./load.ts";
 import { closeLogs, reopenLogs } from "./logs.ts";
 import type { ChildConfig, FromChild, SharedMemory, ToChild } from "./messages.ts";
 import { planOf } from "./mpm.ts";
@@ -305,8 +305,8 @@ export class Threads implements Children {
     return [...this.threads].filter((thread) => thread.serving && !thread.retiring);
   }
 
-  private configOf({ process, read }: Loaded, known: Set<string>): ChildConfig {
-    return { generation: process.generation, read, memory: this.siblings.snapshot(known) };
+  private configOf({ process, tree, loads }: Loaded, known: Set<string>): ChildConfig {
+    return { generation: process.generation, read: { tree, loads }, memory: this.siblings.snapshot(known) };
   }
 
   private freeSeat(): number {

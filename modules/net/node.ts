@@ -10,9 +10,31 @@ import { Buffer } from "node:buffer";
 import { lookup as dnsLookup, lookupService } from "node:dns";
 import { lstat, unlink } from "node:fs/promises";
 import net from "node:net";
+import type tls from "node:tls";
 import type { Bytes } from "../core/bytes.ts";
+import { type ClientHello, PLAIN_HTTP } from "./client_hello.ts";
+import { Descriptors, socketRoom } from "./descriptors.ts";
 import { openDatagram } from "./node_datagram.ts";
-import type { ConnectOptions, Listener, Socket, SocketError, SocketHost, SocketOwner } from "./socket.ts";
+import {
+  NodeTlsServer,
+  readClientHello,
+  startBelow,
+  startTlsClient,
+  stopBelow,
+  tlsInfo,
+  tlsLimits,
+} from "./node_tls.ts";
+import type {
+  ConnectOptions,
+  Listener,
+  Socket,
+  SocketError,
+  SocketHost,
+  SocketOwner,
+  TlsAcceptor,
+  TlsClientOptions,
+  TlsInfo,
+} from "./socket.ts";
 
 const onDeno = "Deno" in globalThis;
 
@@ -24,10 +46,18 @@ const staticRead: net.OnReadOpts = { buffer: shared, callback: readCallback };
 /** `writev` joins up to this many bytes into one string, instead of corking the parts: one call below, not one for each. */
 const JOIN_MAX_BYTES = 4096;
 
+/** While sockets are many, how often listeners of Deno are looked after. */
+const REVIVE_MS = 250;
+
+const descriptors = new Descriptors(socketRoom());
+
 /** A net.Socket that knows its NodeSocket, so that one set of handlers serves all sockets. */
 interface RawSocket extends net.Socket {
   ours: NodeSocket;
 }
+
+/** The peer closed before TLS was set up. */
+const NO_HANDSHAKE: SocketError = { code: "ECONNRESET", message: "closed during the handshake" };
 
 /** An accepted socket has no owner until `accept` has set one. */
 const nobody: SocketOwner = { onData() {}, onDrain() {}, onEnd() {}, onClose() {} };
@@ -38,23 +68,51 @@ export class NodeSocket implements Socket {
   remotePort = 0;
   localAddress = "";
   localPort = 0;
-  private readonly raw: RawSocket;
+  tls: TlsInfo | null = null;
+  /** What is read and written: the TCP socket, or TLS on it. */
+  private raw: RawSocket;
+  /** The TCP socket below TLS. */
+  private below: net.Socket | null = null;
+  /** TLS takes the socket over: what comes in before is not ours. */
+  private inHandshake = false;
+  private reading = false;
+  private readonly accepted: boolean;
+  private counted = true;
   private error: SocketError | null = null;
   /** Destroyed, failed or closed: only onClose may follow. */
   private gone = false;
   /** `end` was called: nothing more can be written. */
   private ended = false;
 
-  constructor(raw: net.Socket, owner: SocketOwner) {
+  constructor(raw: net.Socket, owner: SocketOwner, accepted: boolean) {
     this.owner = owner;
+    this.accepted = accepted;
+    descriptors.opened(accepted);
     this.raw = raw as RawSocket;
     this.raw.ours = this;
     // None of these is ever taken off: an 'error' without a listener would end the process.
-    raw.on("data", handleData);
     raw.on("drain", handleDrain);
     raw.on("end", handleEnd);
     raw.on("error", handleError);
     raw.on("close", handleClose);
+  }
+
+  /** Delivers what comes in, unless TLS has the socket. */
+  startReading(): void {
+    if (this.reading || this.inHandshake || this.gone) return;
+    this.reading = true;
+    this.raw.on("data", handleData);
+  }
+
+  /** The same for one that `accept` has seen; on Deno into the shared buffer. */
+  startAccepted(): void {
+    if (this.inHandshake || this.gone) return;
+    if (onDeno) readStatic(this.raw);
+    this.startReading();
+  }
+
+  get receivedBytes(): number {
+    return (this.below ?? this.raw).bytesRead;
   }
 
   get queuedBytes(): number {
@@ -94,10 +152,13 @@ export class NodeSocket implements Socket {
 
   pause(): void {
     this.raw.pause();
+    if (this.below !== null) stopBelow(this.below);
   }
 
   resume(): void {
-    if (!this.gone) this.raw.resume();
+    if (this.gone || this.inHandshake) return;
+    if (this.below !== null) startBelow(this.below);
+    this.raw.resume();
   }
 
   end(): void {
@@ -109,13 +170,87 @@ export class NodeSocket implements Socket {
   destroy(): void {
     this.gone = true;
     this.raw.destroy();
+    this.below?.destroy();
   }
 
   setKeepAlive(on: boolean): void {
     if (!this.gone) this.raw.setKeepAlive(on);
   }
 
+  // Handshakes.
+
+  /** Accepted, nothing read yet. */
+  acceptTls(acceptor: TlsAcceptor): void {
+    const { raw } = this;
+    this.inHandshake = true;
+    this.owner = { onData() {}, onDrain() {}, onEnd() {}, onClose: (error) => acceptor.onFailed(error) };
+    readClientHello(raw, (hello) => this.helloRead(raw, hello, acceptor));
+  }
+
+  private helloRead(raw: net.Socket, hello: ClientHello | typeof PLAIN_HTTP, acceptor: TlsAcceptor): void {
+    if (this.gone) return;
+    if (hello === PLAIN_HTTP) {
+      this.inHandshake = false;
+      acceptor.onPlain();
+      this.startReading();
+      this.resume();
+      return;
+    }
+    const server = acceptor.onHello(hello) as NodeTlsServer | null;
+    if (server === null) {
+      this.destroy();
+      return;
+    }
+    server.handshake(raw, {
+      secured: (socket) => {
+        if (this.gone) return;
+        this.layer(socket, hello.serverName);
+        acceptor.onSecure();
+        this.startReading();
+      },
+      handshakeFailed: (error) => this.handshakeFailed(error),
+    });
+  }
+
+  /** Connected. */
+  startTls(options: TlsClientOptions): void {
+    this.inHandshake = true;
+    startTlsClient(this.raw, options, {
+      secured: (socket) => {
+        if (this.gone) return;
+        this.layer(socket, options.serverName);
+        this.owner.onSecure?.();
+        this.startReading();
+      },
+      handshakeFailed: (error) => this.handshakeFailed(error),
+    });
+  }
+
+  private layer(socket: tls.TLSSocket, serverName: string): void {
+    this.below = this.raw;
+    this.raw = socket as unknown as RawSocket;
+    this.raw.ours = this;
+    this.inHandshake = false;
+    this.tls = tlsInfo(socket, serverName);
+    socket.on("drain", handleDrain);
+    socket.on("end", handleEnd);
+    socket.on("error", handleError);
+    socket.on("close", handleClose);
+  }
+
+  private handshakeFailed(error: unknown): void {
+    if (this.gone) return;
+    this.error = { ...(error === null ? NO_HANDSHAKE : socketError(error)), inHandshake: true };
+    this.gone = true;
+    this.raw.destroy();
+  }
+
   // Below: called by the handlers of this file.
+
+  /** Whether an event comes from what is read and written now, not from what lies below. */
+  isTop(raw: net.Socket): boolean {
+    return raw === this.raw;
+  }
 
   received(bytes: Bytes, length: number): void {
     if (!this.gone) this.owner.onData(bytes, 0, length);
@@ -126,21 +261,37 @@ export class NodeSocket implements Socket {
     if (!this.gone) this.owner.onConnect?.();
   }
 
+  connectedForTls(options: TlsClientOptions): void {
+    this.connected();
+    if (this.gone) return;
+    try {
+      this.startTls(options);
+    } catch (error) {
+      this.handshakeFailed(error);
+    }
+  }
+
   drained(): void {
     if (!this.gone) this.owner.onDrain();
   }
 
   peerEnded(): void {
-    if (!this.gone) this.owner.onEnd();
+    if (this.inHandshake) this.handshakeFailed(null);
+    else if (!this.gone) this.owner.onEnd();
   }
 
   failed(error: unknown): void {
     // What `destroy` was called on is not failing any more; and the first error says most.
     if (!this.gone) this.error = socketError(error);
     this.gone = true;
+    // A TLS socket that failed, as by the peer's alert, stays open by itself.
+    if (this.below !== null) this.destroy();
   }
 
   closed(): void {
+    if (this.counted) descriptors.closed(this.accepted);
+    this.counted = false;
+    if (this.inHandshake && !this.gone) this.error = { ...NO_HANDSHAKE, inHandshake: true };
     this.gone = true;
     this.owner.onClose(this.error);
   }
@@ -157,10 +308,28 @@ export class NodeSocket implements Socket {
 export const nodeSockets: SocketHost = {
   alloc: (size) => asBytes(Buffer.allocUnsafe(size)),
 
+  tlsLimits,
+  tlsServer: (options) => new NodeTlsServer(options),
+
+  acceptTls(socket, acceptor) {
+    (socket as NodeSocket).acceptTls(acceptor);
+  },
+
   connect(options, owner) {
-    const raw = new net.Socket({ allowHalfOpen: true, ...(onDeno && { onread: staticRead }) });
-    const socket = new NodeSocket(raw, owner);
-    raw.once("connect", handleConnect);
+    const { tls } = options;
+    const secure = tls !== undefined && tls !== null;
+    const raw = new net.Socket({ allowHalfOpen: true, ...(onDeno && !secure && { onread: staticRead }) });
+    const room = descriptors.canConnect;
+    const socket = new NodeSocket(raw, owner, false);
+    if (!room) {
+      raw.destroy(Object.assign(new Error("no descriptor is left"), { code: "EMFILE" }));
+      return socket;
+    }
+    if (secure) raw.once("connect", () => socket.connectedForTls(tls));
+    else {
+      socket.startReading();
+      raw.once("connect", handleConnect);
+    }
     try {
       raw.connect(connectOptions(options));
     } catch (error) {
@@ -169,17 +338,18 @@ export const nodeSockets: SocketHost = {
     return socket;
   },
 
-  async listen(options, accept) {
+  async listen(options, accept, shed) {
     const backlog = options.backlog ?? 511;
-    if (options.unix !== undefined) return listenUnix(options.unix, backlog, accept);
+    const take: Take = { accept, shed };
+    if (options.unix !== undefined) return listenUnix(options.unix, backlog, take);
     const tcp = { port: options.port, backlog, reusePort: options.reusePort ?? false };
-    if (options.address !== "" && options.address !== "*") return bind({ ...tcp, host: options.address }, accept);
+    if (options.address !== "" && options.address !== "*") return bind({ ...tcp, host: options.address }, take);
     try {
-      return await bind({ ...tcp, host: "::" }, accept);
+      return await bind({ ...tcp, host: "::" }, take);
     } catch (error) {
       const { code } = error as SocketError;
       if (code === "EADDRINUSE" || code === "EACCES" || code === "EPERM") throw error;
-      return bind({ ...tcp, host: "0.0.0.0" }, accept); // a machine without IPv6
+      return bind({ ...tcp, host: "0.0.0.0" }, take); // a machine without IPv6
     }
   },
 
@@ -220,34 +390,64 @@ function connectOptions(options: ConnectOptions): net.SocketConnectOpts {
   } as net.TcpSocketConnectOpts;
 }
 
-function bind(options: net.ListenOptions, accept: (socket: Socket) => void): Promise<Listener> {
+/** What becomes of a connection. */
+interface Take {
+  readonly accept: (socket: Socket) => void;
+  /** One was closed at once, for want of descriptors. */
+  readonly shed: (() => void) | undefined;
+}
+
+function bind(options: net.ListenOptions, take: Take): Promise<Listener> {
   return new Promise((resolve, reject) => {
     const server = net.createServer({ allowHalfOpen: true, noDelay: true }, (raw) => {
-      const socket = new NodeSocket(raw, nobody);
+      if (!descriptors.canAccept) {
+        raw.on("error", ignore);
+        raw.destroy();
+        take.shed?.();
+        return;
+      }
+      const socket = new NodeSocket(raw, nobody, true);
       socket.learnAddresses();
-      if (onDeno) readStatic(raw);
-      accept(socket);
+      take.accept(socket);
+      socket.startAccepted();
     });
     // Stays on for good; once bound there is nobody left to reject for.
     server.on("error", (error) => reject(socketError(error)));
     server.listen(options, () => {
       const address = server.address();
+      const reviver = onDeno ? setInterval(() => revive(server, options.backlog ?? 511), REVIVE_MS) : undefined;
+      reviver?.unref();
       resolve({
         port: address !== null && typeof address === "object" ? address.port : 0,
-        close: () => new Promise((closed) => server.close(() => closed())),
+        close() {
+          clearInterval(reviver);
+          return new Promise((closed) => server.close(() => closed()));
+        },
       });
     });
   });
 }
 
+/**
+ * Deno 2.9.5 accepts nothing more on a listener once accept(2) has failed for want of descriptors, and says nothing. Its
+ * handle takes a second `listen`, which does no harm and goes on. Bun tries again by itself.
+ */
+function revive(server: net.Server, backlog: number): void {
+  if (!descriptors.wereMany(10 * REVIVE_MS)) return;
+  const { _handle: handle } = server as unknown as { _handle?: { listen?(backlog: number): number } };
+  handle?.listen?.(backlog);
+}
+
+function ignore(): void {}
+
 /** A socket file that nobody listens on any more is replaced; what is no socket is left alone. */
-async function listenUnix(path: string, backlog: number, accept: (socket: Socket) => void): Promise<Listener> {
+async function listenUnix(path: string, backlog: number, take: Take): Promise<Listener> {
   try {
-    return await bind({ path, backlog }, accept);
+    return await bind({ path, backlog }, take);
   } catch (error) {
     if ((error as SocketError).code !== "EADDRINUSE" || !(await isStale(path))) throw error;
     await unlink(path).catch(() => {});
-    return bind({ path, backlog }, accept);
+    return bind({ path, backlog }, take);
   }
 }
 
@@ -306,19 +506,23 @@ function handleConnect(this: net.Socket): void {
 }
 
 function handleDrain(this: net.Socket): void {
-  (this as RawSocket).ours.drained();
+  const { ours } = this as RawSocket;
+  if (ours.isTop(this)) ours.drained();
 }
 
 function handleEnd(this: net.Socket): void {
-  (this as RawSocket).ours.peerEnded();
+  const { ours } = this as RawSocket;
+  if (ours.isTop(this)) ours.peerEnded();
 }
 
 function handleError(this: net.Socket, error: Error): void {
-  (this as RawSocket).ours.failed(error);
+  const { ours } = this as RawSocket;
+  if (ours.isTop(this)) ours.failed(error);
 }
 
 function handleClose(this: net.Socket): void {
-  (this as RawSocket).ours.closed();
+  const { ours } = this as RawSocket;
+  if (ours.isTop(this)) ours.closed();
 }
 
 function socketError(error: unknown): SocketError {

@@ -2,18 +2,25 @@
  * What the front and the backends need of a socket. `node.ts` gives it on node:net and node:tls.
  */
 import type { Bytes } from "../core/bytes.ts";
+import type { ClientHello } from "./client_hello.ts";
 import type { DatagramOptions, DatagramOwner, DatagramSocket } from "./datagram.ts";
+
+export type { ClientHello };
 
 /** An error of the system: `code` as in "ECONNREFUSED". */
 export interface SocketError {
   readonly code: string;
   readonly message: string;
+  /** The connection was open, and TLS failed on it. */
+  readonly inHandshake?: boolean;
 }
 
 /** Gets the events of a socket. A socket has one owner at a time; `owner` may be replaced between events. */
 export interface SocketOwner {
   /** A socket made by `connect` is open; calls of `write` before it are queued. */
   onConnect?(): void;
+  /** After `onConnect`, if TLS was asked for: the handshake is done, and `Socket.tls` is set. */
+  onSecure?(): void;
   /**
    * Bytes [start, end) of `bytes` were read. The buffer may be used again after the call: what is kept must be kept
    * by `Socket.keep`.
@@ -36,6 +43,10 @@ export interface Socket {
   readonly localPort: number;
   /** Bytes of `write` calls that the system has not taken yet. */
   readonly queuedBytes: number;
+  /** Bytes that were read from the network so far, those of TLS included. */
+  readonly receivedBytes: number;
+  /** What the TLS handshake found; null: plain. */
+  readonly tls: TlsInfo | null;
   /**
    * Sends a latin-1 string, or bytes, which the socket may still need after the call. After `end`, `destroy` or the close it
    * does nothing and returns true.
@@ -66,6 +77,84 @@ export interface ConnectOptions {
   readonly keepAlive?: boolean;
   /** SO_RCVBUF, bytes; 0: the system's. */
   readonly receiveBufferSize?: number;
+  /** Speak TLS on it. What is written before `onSecure` is lost. */
+  readonly tls?: TlsClientOptions | null;
+}
+
+export type TlsVersion = "TLSv1" | "TLSv1.1" | "TLSv1.2" | "TLSv1.3";
+
+/** One side of TLS. Nothing is said here of whom to trust: certificates of peers are for the owner to check. */
+export interface TlsOptions {
+  /** PEM: the certificate, then its chain; "": none. */
+  readonly cert: string;
+  /** PEM. */
+  readonly key: string;
+  readonly minVersion: TlsVersion;
+  readonly maxVersion: TlsVersion;
+  /** OpenSSL's names of suites, joined by colons; "": the host's own choice. */
+  readonly ciphers: string;
+}
+
+/** One object for each identity: the host keeps what can be kept from one connection to the next by it. */
+export interface TlsClientOptions extends TlsOptions {
+  /** For SNI; "": none is sent. */
+  readonly serverName: string;
+}
+
+export interface TlsServerOptions extends TlsOptions {
+  /** The server's order of suites counts, not the client's. */
+  readonly honorCipherOrder: boolean;
+  /** Ask the client for a certificate. */
+  readonly requestCert: boolean;
+  /** PEM: the authorities that are named to the client then. */
+  readonly ca: string;
+  /** Session tickets. */
+  readonly tickets: boolean;
+  /** How long a session may be resumed, seconds. */
+  readonly sessionTimeout: number;
+}
+
+/** Made by `SocketHost.tlsServer`. */
+export interface TlsServer {
+  readonly options: TlsServerOptions;
+}
+
+/** What a handshake found. */
+export interface TlsInfo {
+  /** "TLSv1.3" */
+  readonly protocol: string;
+  /** OpenSSL's name of the suite. */
+  readonly cipher: string;
+  readonly resumed: boolean;
+  /** From SNI, lower case; "" if none was sent. */
+  readonly serverName: string;
+  /** The peer's certificates, DER, its own first; none if it has shown none. Their signatures on the handshake are checked. */
+  readonly peerChain: readonly Uint8Array[];
+}
+
+/** Follows the handshake of a client. One of `onSecure`, `onPlain`, `onFailed` is the last call. */
+export interface TlsAcceptor {
+  /** The server that answers; null closes the connection. */
+  onHello(hello: ClientHello): TlsServer | null;
+  /** `Socket.tls` is set; the socket's owner must be set before it returns. */
+  onSecure(): void;
+  /** The client speaks plain HTTP: the socket is plain, and will deliver it. The owner must be set before it returns. */
+  onPlain(): void;
+  onFailed(error: SocketError | null): void;
+}
+
+/** What a host's TLS does whatever it is told. */
+export interface TlsLimits {
+  /** The oldest protocol that it knows. */
+  readonly oldest: TlsVersion;
+  /** Suites that it offers even if `ciphers` does not name them. */
+  readonly fixedSuites: readonly string[];
+  /** `honorCipherOrder` has an effect. */
+  readonly serverOrder: boolean;
+  /** `tickets: false` has an effect. */
+  readonly ticketsOff: boolean;
+  /** Who runs it, for messages: "Deno". */
+  readonly name: string;
 }
 
 export interface ListenOptions {
@@ -90,8 +179,16 @@ export interface Listener {
 /** A host that has sockets. */
 export interface SocketHost {
   connect(options: ConnectOptions, owner: SocketOwner): Socket;
-  /** Resolves when bound; rejects with a SocketError. `accept` must set the socket's owner before it returns. */
-  listen(options: ListenOptions, accept: (socket: Socket) => void): Promise<Listener>;
+  /** A server's side of TLS. @throws Error if certificate, key or suites cannot be used */
+  tlsServer(options: TlsServerOptions): TlsServer;
+  /** Speaks TLS on a socket that was accepted; only before its `accept` returns. */
+  acceptTls(socket: Socket, acceptor: TlsAcceptor): void;
+  readonly tlsLimits: TlsLimits;
+  /**
+   * Resolves when bound; rejects with a SocketError. `accept` must set the socket's owner before it returns.
+   * @param shed a connection was closed at once, for want of descriptors
+   */
+  listen(options: ListenOptions, accept: (socket: Socket) => void, shed?: () => void): Promise<Listener>;
   /** A buffer whose contents are to be written before they are read. */
   alloc(size: number): Bytes;
   /** All addresses of a name, in the resolver's order; rejects with a SocketError. IP addresses resolve to themselves. */

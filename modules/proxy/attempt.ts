@@ -3,6 +3,7 @@
  */
 import type { Bytes } from "../core/bytes.ts";
 import type { EnvSource, RequestRec } from "../core/records.ts";
+import type { BackendTls } from "./backend.ts";
 import type { ProxyBalancer } from "./balancer.ts";
 import type { Failure } from "./failure.ts";
 import type { SessionRoute } from "./sticky.ts";
@@ -33,17 +34,23 @@ export class ProxyAttempt implements EnvSource {
   /** The URL to ask for. `pre_request` replaces that of a balancer by the member's. */
   url: string;
   worker: ProxyWorker | null = null;
+  /** How to speak TLS to the backend; null: not at all. Set by `ssl_bind_outgoing`. */
+  tls: BackendTls | null = null;
   balancer: ProxyBalancer | null = null;
+  /** The member elected last, of which the environment tells: an attempt that finds none changes nothing there. */
+  member: ProxyWorker | null = null;
   /** The session that the request names; null: none. */
   session: SessionRoute | null = null;
   /** 0 for the first. */
   number = 0;
   /** Members elected so far: their `busy` counts this request until it ends. */
   readonly elected: ProxyWorker[] = [];
-  /** On the clock's `now`, if the lbmethod wants to know how long an answer takes; -1: it does not. */
+  /** On the clock's `now`, if the lbmethod or a meter wants to know how long an answer takes; -1: neither does. */
   electedAtMs = -1;
   /** How the last attempt failed. */
   failure: Failure | null = null;
+  /** The status is the backend's, only its page is not (ProxyErrorOverride): nothing is wrong with the member. */
+  overridden = false;
   /** Body bytes read from the client before a backend was tried; sent again to the next one. */
   prefetched: Bytes[] | null = null;
   prefetchedBytes = 0;
@@ -60,6 +67,7 @@ export class ProxyAttempt implements EnvSource {
   answered(nowMs: number): void {
     if (this.electedAtMs < 0 || this.worker === null) return;
     this.balancer?.lbmethod?.observe?.(this.worker, nowMs - this.electedAtMs, nowMs);
+    this.worker.meter?.firstByte.add(nowMs - this.electedAtMs);
     this.electedAtMs = -1;
   }
 
@@ -72,9 +80,9 @@ export class ProxyAttempt implements EnvSource {
       case "BALANCER_NAME":
         return this.balancer?.name;
       case "BALANCER_WORKER_NAME":
-        return this.balancer === null ? undefined : this.worker?.name;
+        return this.member?.name;
       case "BALANCER_WORKER_ROUTE":
-        return this.balancer === null ? undefined : this.worker?.route;
+        return this.member?.route;
       case "BALANCER_SESSION_STICKY":
         return this.session?.name;
       case "BALANCER_SESSION_ROUTE":

@@ -6,7 +6,7 @@ import type { Bytes } from "../core/bytes.ts";
 import type { Timeout } from "../core/clock.ts";
 import type { ErrorLog } from "../core/error_log.ts";
 import { ResponseHead } from "../http/response_head.ts";
-import type { Socket, SocketError, SocketOwner } from "../net/socket.ts";
+import type { Socket, SocketError, SocketOwner, TlsClientOptions, TlsInfo } from "../net/socket.ts";
 import type { ConnPool } from "./conn_pool.ts";
 
 /** What uses a backend connection: gets the events of its socket and its time-out. */
@@ -19,6 +19,8 @@ export class Backend implements SocketOwner, Timeout {
   readonly pool: ConnPool;
   readonly address: string;
   readonly socket: Socket;
+  /** null: plain. */
+  readonly tls: BackendTls | null;
   /** Responses that were read from it. 0: nobody knows yet whether it works. */
   served = 0;
   /** When it became idle; only kept where a ttl is set. */
@@ -32,10 +34,11 @@ export class Backend implements SocketOwner, Timeout {
   private user: BackendUser | null = null;
   private strayCrlf = false;
 
-  constructor(pool: ConnPool, address: string, socket: Socket) {
+  constructor(pool: ConnPool, address: string, socket: Socket, tls: BackendTls | null = null) {
     this.pool = pool;
     this.address = address;
     this.socket = socket;
+    this.tls = tls;
     socket.owner = this;
     pool.open.add(this);
   }
@@ -112,13 +115,24 @@ export class Backend implements SocketOwner, Timeout {
   }
 }
 
+/** TLS to a backend. One object for each identity: connections of different ones are never exchanged. */
+export interface BackendTls {
+  readonly options: TlsClientOptions;
+  /** Whether the backend's certificate will do. Answers what is wrong, after a log line about it, or null. */
+  check(tls: TlsInfo, log: ErrorLog, nowMs: number): string | null;
+}
+
 /** How connecting ended without a connection. */
 export interface ConnectFailure {
   readonly timedOut: boolean;
+  /** It was for want of descriptors of our own: that says nothing of the backend. */
+  readonly exhausted: boolean;
   readonly cause: string;
+  /** The backend took the connection, and TLS failed on it. */
+  readonly inHandshake: boolean;
 }
 
-/** Tries the addresses one after the other, each for `timeoutMs`. */
+/** Tries the addresses one after the other, each for `timeoutMs`; TLS may then take `handshakeMs`. */
 export function connectBackend(
   pool: ConnPool,
   addresses: readonly string[],
@@ -126,9 +140,11 @@ export function connectBackend(
   timeoutMs: number,
   receiveBufferSize: number,
   log: ErrorLog,
+  tls: BackendTls | null = null,
+  handshakeMs = timeoutMs,
 ): Promise<Backend | ConnectFailure> {
   return new Promise((resolve) => {
-    new Connecting(pool, addresses, port, timeoutMs, receiveBufferSize, log, resolve).next();
+    new Connecting(pool, addresses, port, timeoutMs, receiveBufferSize, log, tls, handshakeMs, resolve).next();
   });
 }
 
@@ -136,6 +152,7 @@ class Connecting implements SocketOwner, Timeout {
   deadline = 0;
   slot = 0;
   private at = 0;
+  private exhausted = false;
   private socket: Socket | null = null;
   private readonly pool: ConnPool;
   private readonly addresses: readonly string[];
@@ -143,6 +160,10 @@ class Connecting implements SocketOwner, Timeout {
   private readonly timeoutMs: number;
   private readonly receiveBufferSize: number;
   private readonly log: ErrorLog;
+  private readonly tls: BackendTls | null;
+  private readonly handshakeMs: number;
+  /** Connected; TLS begins. */
+  private inHandshake = false;
   private readonly resolve: (result: Backend | ConnectFailure) => void;
 
   constructor(
@@ -152,6 +173,8 @@ class Connecting implements SocketOwner, Timeout {
     timeoutMs: number,
     receiveBufferSize: number,
     log: ErrorLog,
+    tls: BackendTls | null,
+    handshakeMs: number,
     resolve: (result: Backend | ConnectFailure) => void,
   ) {
     this.pool = pool;
@@ -160,6 +183,8 @@ class Connecting implements SocketOwner, Timeout {
     this.timeoutMs = timeoutMs;
     this.receiveBufferSize = receiveBufferSize;
     this.log = log;
+    this.tls = tls;
+    this.handshakeMs = handshakeMs;
     this.resolve = resolve;
   }
 
@@ -174,6 +199,7 @@ class Connecting implements SocketOwner, Timeout {
         unix,
         keepAlive: worker.params.keepAlive,
         receiveBufferSize: this.receiveBufferSize,
+        tls: this.tls === null ? null : this.tls.options,
       },
       this,
     );
@@ -181,8 +207,25 @@ class Connecting implements SocketOwner, Timeout {
 
   onConnect(): void {
     if (this.socket === null) return;
+    if (this.tls === null) {
+      this.connected();
+      return;
+    }
+    this.inHandshake = true;
+    this.pool.process.wheel.arm(this, this.handshakeMs);
+  }
+
+  onSecure(): void {
+    const { socket } = this;
+    if (socket === null) return;
+    const wrong = this.tls!.check(socket.tls!, this.log, this.pool.process.clock.wallUs() / 1000);
+    if (wrong === null) this.connected();
+    else this.giveUp(socket, wrong, false);
+  }
+
+  private connected(): void {
     this.deadline = 0;
-    const backend = new Backend(this.pool, this.addresses[this.at]!, this.socket);
+    const backend = new Backend(this.pool, this.addresses[this.at]!, this.socket!, this.tls);
     this.socket = null;
     // A backend that speaks first is paused until the exchange listens, one microtask later.
     backend.socket.pause();
@@ -195,15 +238,37 @@ class Connecting implements SocketOwner, Timeout {
 
   onClose(error: SocketError | null): void {
     if (this.socket === null) return;
-    this.failed(error === null ? "connection closed" : describeSocketError(error), false);
+    if (this.inHandshake) this.handshakeFailed(error?.message ?? "connection closed", false);
+    else {
+      this.exhausted = error?.code === "EMFILE" || error?.code === "ENFILE";
+      this.failed(error === null ? "connection closed" : describeSocketError(error), false);
+    }
   }
 
   expire(): void {
     const socket = this.socket;
     if (socket === null) return;
+    if (this.inHandshake) {
+      this.giveUp(socket, "handshake time-out", true);
+      return;
+    }
     socket.owner = NOBODY;
     socket.destroy();
     this.failed("(110)Connection timed out", true);
+  }
+
+  private giveUp(socket: Socket, cause: string, timedOut: boolean): void {
+    socket.owner = NOBODY;
+    socket.destroy();
+    this.handshakeFailed(cause, timedOut);
+  }
+
+  /** The next address is the same backend: it is not tried. */
+  private handshakeFailed(cause: string, timedOut: boolean): void {
+    this.socket = null;
+    this.deadline = 0;
+    this.log.info("ssl", "AH02003", `SSL Proxy connect failed: ${cause} (${this.pool.worker.hostPort})`);
+    this.resolve({ timedOut, cause, inHandshake: true, exhausted: false });
   }
 
   private failed(cause: string, timedOut: boolean): void {
@@ -222,8 +287,8 @@ class Connecting implements SocketOwner, Timeout {
         error: cause,
       });
     }
-    if (++this.at < this.addresses.length) this.next();
-    else this.resolve({ timedOut, cause });
+    if (++this.at < this.addresses.length && !this.exhausted) this.next();
+    else this.resolve({ timedOut, cause, inHandshake: false, exhausted: this.exhausted });
   }
 }
 
@@ -238,6 +303,7 @@ const ERRNO: Readonly<Record<string, string>> = {
   ENOENT: "(2)No such file or directory",
   EACCES: "(13)Permission denied",
   EPIPE: "(32)Broken pipe",
+  EMFILE: "(24)Too many open files",
 };
 
 /** A system error as httpd's log has it. */

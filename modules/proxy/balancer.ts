@@ -9,6 +9,7 @@ import { Electorate } from "./electorate.ts";
 import { type LbMethod, lbmethod } from "./lbmethod.ts";
 import { type StickyProvider, sticky } from "./sticky.ts";
 import type { StickyCookie } from "./sticky_cookie.ts";
+import type { ElectionWatcher } from "./watch.ts";
 import { IN_ERROR, NOT_YET, type ProxyWorker, retryWorker, type WorkerSlot, workerStruct } from "./worker.ts";
 
 /** What `key=value` sets; durations in milliseconds. */
@@ -92,6 +93,10 @@ export class ProxyBalancer {
   /** What the configuration says of it, as text; its members apart. */
   configured = "";
   readonly electorate: Electorate;
+  /** Who is told of each election; null: nobody. */
+  electionWatchers: Set<ElectionWatcher> | null = null;
+  /** A member that could not serve can again: the method starts afresh at the next change of the list, as in httpd. */
+  resetPending = false;
   /** For members that come while the server runs: as many as `growth`. */
   spareSlots: WorkerSlot[] = [];
 
@@ -134,9 +139,35 @@ export class ProxyBalancer {
     if (slot === undefined) return `${this.name}: no room for another member, growth=${this.params.growth}`;
     member.moveTo(slot);
     member.s.backSinceMs = NOT_YET;
+    member.added = true;
     this.members.push(member);
     this.adopt(member);
     member.touch();
+    return null;
+  }
+
+  /** Takes out a member that `add` brought. Requests that it serves go on. */
+  remove(member: ProxyWorker): void {
+    this.members.splice(this.members.indexOf(member), 1);
+    const { s: slot, lead } = member;
+    // What requests at hand still count must not go to whoever gets the slot next.
+    member.moveTo(workerStruct.slotAt(new ArrayBuffer(workerStruct.sizeBytes), 0));
+    slot.f64.fill(0);
+    slot.i32.fill(0);
+    this.spareSlots.push(slot);
+    lead.touch();
+    member.pool?.close();
+  }
+
+  /** Another method, from the next election on. A string is an error. */
+  setMethod(name: string, providers: Providers): string | null {
+    const factory = providers.lookup(lbmethod, name);
+    if (factory === undefined) return `unknown lbmethod ${name}`;
+    this.params.lbmethod = name;
+    this.lbmethod = factory(this);
+    this.lbmethod.reset?.();
+    this.resetPending = false;
+    this.electorate.changes = -1;
     return null;
   }
 

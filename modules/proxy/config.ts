@@ -46,7 +46,7 @@ export const proxyConfigSchema = z.object({
 });
 
 /** Whether ${VAR} in an entry is replaced by the request's environment. */
-interface Interpolated {
+export interface Interpolated {
   readonly interpolate: boolean;
 }
 

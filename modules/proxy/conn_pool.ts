@@ -8,8 +8,11 @@
 import type { Timeout } from "../core/clock.ts";
 import type { ProcessRec } from "../core/records.ts";
 import type { SocketHost } from "../net/socket.ts";
-import { type Backend, type ConnectFailure, connectBackend } from "./backend.ts";
+import { type Backend, type BackendTls, type ConnectFailure, connectBackend } from "./backend.ts";
 import type { ProxyWorker } from "./worker.ts";
+
+/** Idle connections of identities that may never be asked for again; names of identities may come from clients. */
+const MAX_STRANGERS = 64;
 
 /** A place in the queue for a place. */
 export class PoolWaiter implements Timeout {
@@ -74,6 +77,7 @@ export class ConnPool {
   /** Waits for a place, for `acquire` at most. Calls `done` once, unless `leaveQueue` is called before. */
   wait(done: (granted: boolean) => void): PoolWaiter {
     const waiter = new PoolWaiter(this, done);
+    this.worker.meter?.waited();
     this.queue.push(waiter);
     const limit = this.worker.params.acquireMs;
     if (limit !== undefined) this.process.wheel.arm(waiter, limit);
@@ -89,18 +93,41 @@ export class ConnPool {
     return true;
   }
 
-  /** An idle connection that is alive and young enough, most recently used first; null: make one. */
-  take(): Backend | null {
+  /**
+   * An idle connection that is alive and young enough, most recently used first; null: make one.
+   * @param tls the identity that it must have
+   */
+  take(tls: BackendTls | null = null): Backend | null {
     const idle = this.idle;
     const ttl = this.worker.params.ttlMs;
     if (this.addressesUntil !== 0 && this.wallMs() >= this.addressesUntil) this.refresh();
+    if (tls !== null) this.bringToEnd(tls);
     for (let backend = idle.pop(); backend !== undefined; backend = idle.pop()) {
+      if (backend.tls !== tls) {
+        this.keepStranger(backend);
+        return null;
+      }
       const tooOld = ttl !== undefined && this.process.clock.now() - backend.idleSince > ttl;
       const moved = this.addressesUntil !== 0 && this.addresses !== null && !this.addresses.includes(backend.address);
       if (!tooOld && !moved) return backend;
       backend.close();
     }
     return null;
+  }
+
+  /** The idle connections of one identity become the ones that were used last. */
+  private bringToEnd(tls: BackendTls): void {
+    const { idle } = this;
+    if (idle.length === 0 || (idle[0]!.tls === tls && idle.at(-1)!.tls === tls)) return;
+    idle.sort((a, b) => Number(a.tls === tls) - Number(b.tls === tls));
+  }
+
+  /** A connection of another identity stays, unless the one that is made instead leaves no room, or there are many. */
+  private keepStranger(backend: Backend): void {
+    const { idle } = this;
+    idle.push(backend);
+    const max = this.worker.params.max || Number.POSITIVE_INFINITY;
+    if (idle.length + this.inUse > max || idle.length > MAX_STRANGERS) idle.shift()!.close();
   }
 
   /** Whether connections outlive their request at all. */
@@ -177,12 +204,23 @@ export class ConnPool {
     port: number,
     timeoutMs: number,
     receiveBufferSize: number,
+    tls: BackendTls | null = null,
+    handshakeMs = timeoutMs,
   ): Promise<Backend | ConnectFailure> {
     const cached = this.addresses;
     const addresses = await this.resolve(name);
     const log = this.process.log;
-    const result = await connectBackend(this, addresses, port, timeoutMs, receiveBufferSize, log);
-    if ("pool" in result || this.worker.unixPath !== null || cached === null || addresses !== cached) return result;
+    const tryAll = (all: readonly string[]) =>
+      connectBackend(this, all, port, timeoutMs, receiveBufferSize, log, tls, handshakeMs);
+    const result = await tryAll(addresses);
+    if (
+      "pool" in result ||
+      result.inHandshake ||
+      this.worker.unixPath !== null ||
+      cached === null ||
+      addresses !== cached
+    )
+      return result;
     let again: readonly string[];
     try {
       again = await this.lookup();
@@ -190,7 +228,7 @@ export class ConnPool {
       return result;
     }
     const fresh = again.filter((address) => !addresses.includes(address));
-    return fresh.length === 0 ? result : connectBackend(this, fresh, port, timeoutMs, receiveBufferSize, log);
+    return fresh.length === 0 ? result : tryAll(fresh);
   }
 
   /** The worker is gone, or the server stops: idle connections close now, the others after their request. */

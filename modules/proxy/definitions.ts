@@ -213,7 +213,10 @@ function parsed(process: ProcessRec, { url, isMatch, directive }: Definition) {
   return result;
 }
 
-/** A virtual host that mentions an inherited balancer has a record of its own, over the same members. */
+/**
+ * A virtual host that mentions an inherited balancer has a record of its own, over the same members: members that it adds
+ * itself are lost, as in httpd.
+ */
 function record(
   process: ProcessRec,
   records: Map<Draft, ProxyBalancer>,
@@ -223,7 +226,14 @@ function record(
 ): ProxyBalancer {
   const known = base === undefined ? records.get(from) : undefined;
   if (known !== undefined) return known;
-  const balancer = new ProxyBalancer(name, base === undefined ? from.members : [...base.members, ...from.members]);
+  const balancer = new ProxyBalancer(name, (base ?? from).members);
+  for (const { name: lost } of base === undefined ? [] : from.members) {
+    process.log.warn(
+      "proxy",
+      "",
+      `${lost} is no member of ${name}: the virtual host has inherited the balancer as it is`,
+    );
+  }
   if (base !== undefined) applyBalancerSettings(balancer, base.settings);
   applyBalancerSettings(balancer, from.settings);
   if (base?.settings.failOnStatus !== undefined && from.settings.failOnStatus !== undefined) {

@@ -34,6 +34,7 @@ export function proxyHandler(r: RequestRec): Status | Promise<Status> {
 function tryOnce(r: RequestRec, attempt: ProxyAttempt, url: string): Status | Promise<Status> {
   attempt.url = url;
   attempt.worker = null;
+  attempt.tls = null;
   attempt.failure = null;
   if (attempt.times !== null) beginAttempt(r, attempt);
   const elected = preRequest.run(r.server.process.hooks, r, attempt);
@@ -89,11 +90,15 @@ function judge(r: RequestRec, attempt: ProxyAttempt, url: string, status: Status
   if (attempt.times !== null) endAttempt(r, attempt);
   if (attempt.failure?.timedOut) attempt.answered(r.conn.process.clock.now());
   attempt.electedAtMs = -1;
+  if (attempt.failure !== null) worker?.meter?.failed(attempt.failure);
   if (balancer === null || worker === null || r.out.started) return conclude(r, attempt, status);
-  if (status !== 503 && status !== 500) return conclude(r, attempt, status);
+  if (attempt.overridden || (status !== 503 && status !== 500)) return conclude(r, attempt, status);
+  // Out of descriptors: no member is to blame, and none could be reached.
+  if (attempt.failure?.stage === "connect" && attempt.failure.source === "proxy") return conclude(r, attempt, status);
   worker.setError(r.conn.process.clock.wallUs() / 1000, attempt.failure?.cause ?? `status ${status} of the proxy`);
   if (status === 500 || worker.isUsable || attempt.number >= balancer.maxAttempts) return conclude(r, attempt, status);
   attempt.number++;
+  worker.meter?.retried();
   return tryOnce(r, attempt, url);
 }
 

@@ -2,17 +2,16 @@
  * Which fields cross the proxy, and which it adds, in both directions.
  * Source: httpd modules/proxy/proxy_util.c ap_proxy_create_hdrbrgd, ap_proxy_clear_connection; mod_proxy_http.c process_proxy_header
  */
-import { getModuleConfig } from "../core/module.ts";
 import type { RequestRec } from "../core/records.ts";
 import { DONE, OK, type Status } from "../core/status.ts";
 import * as h from "../core/table.ts";
 import { connectionTokens } from "../http/field_value.ts";
-
-import core, { SERVER_VERSION } from "../server/mod_core.ts";
+import { refuseTrace, sendTrace, traceIsOff } from "../http/trace.ts";
+import { SERVER_VERSION } from "../server/mod_core.ts";
 import { requestScheme, serverPort } from "../server/server_name.ts";
 import { defaultPort } from "../server/uri.ts";
 import type { ProxyConfig } from "./config.ts";
-import { latin1Bytes, proxyError } from "./proxy_error.ts";
+import { proxyError } from "./proxy_error.ts";
 import type { ProxyUrl } from "./url.ts";
 
 /** How the request's body and connection are announced. */
@@ -25,6 +24,8 @@ export interface RequestFraming {
   readonly keepAlive: boolean;
   /** force-proxy-request-1.0 */
   readonly http10: boolean;
+  /** The protocol that the client wants to switch to; "": none. */
+  readonly upgrade: string;
 }
 
 /** The request's head as the backend gets it. */
@@ -87,6 +88,7 @@ export function requestHead(r: RequestRec, conf: ProxyConfig, url: ProxyUrl, fra
   if (forwardedServer) out += `X-Forwarded-Server: ${r.server.hostname}\r\n`;
   out += framing.length;
   if (framing.http10) return `${out}\r\n`;
+  if (framing.upgrade !== "") return `${out}Connection: Upgrade\r\nUpgrade: ${framing.upgrade}\r\n\r\n`;
   return out + (framing.keepAlive ? "Connection: Keep-Alive\r\n\r\n" : "Connection: close\r\n\r\n");
 }
 
@@ -103,7 +105,9 @@ function backendHost(r: RequestRec, conf: ProxyConfig, url: ProxyUrl, clientHost
   }
   const host = url.host.includes(":") ? `[${url.host}]` : url.host;
   const port = url.port;
-  return port === 0 || port === 80 || (port === 443 && url.scheme === "https") ? host : `${host}:${port}`;
+  return port === 0 || port === 80 || (port === 443 && (url.scheme === "https" || url.scheme === "wss"))
+    ? host
+    : `${host}:${port}`;
 }
 
 /** Whether credentials for a proxy were for this one: it asked for them. */
@@ -227,7 +231,7 @@ export function checkForwards(r: RequestRec, conf: ProxyConfig): Status {
   const value = r.headersIn.getId(h.MAX_FORWARDS);
   let left = conf.maxForwards;
   if (value !== undefined) {
-    if (!/^\d{1,15}$/.test(value)) return proxyError(r, 400, "Max-Forwards request header could not be parsed");
+    if (!/^\d{0,15}$/.test(value)) return proxyError(r, 400, "Max-Forwards request header could not be parsed");
     left = Number(value) - 1;
     if (left < 0) {
       if (r.method === "TRACE") return sendTrace(r);
@@ -236,20 +240,8 @@ export function checkForwards(r: RequestRec, conf: ProxyConfig): Status {
     }
   }
   if (left >= 0) r.headersIn.setId(h.MAX_FORWARDS, "Max-Forwards", String(left));
-  if (r.method === "TRACE" && traceIsOff(r)) return methodNotAllowed(r);
+  if (r.method === "TRACE" && traceIsOff(r)) return refuseTrace(r);
   return OK;
-}
-
-function sendTrace(r: RequestRec): Status {
-  if (traceIsOff(r)) return methodNotAllowed(r);
-  let text = `${r.requestLine}\r\n`;
-  for (const [name, value] of r.headersIn) text += `${name}: ${value}\r\n`;
-  const bytes = latin1Bytes(`${text}\r\n`);
-  r.headersOut.set("Content-Type", "message/http");
-  r.out.begin(bytes.length);
-  r.out.write(bytes, 0, bytes.length);
-  r.out.end();
-  return DONE;
 }
 
 function sendOptions(r: RequestRec): Status {
@@ -257,13 +249,4 @@ function sendOptions(r: RequestRec): Status {
   r.out.begin(0);
   r.out.end();
   return DONE;
-}
-
-function traceIsOff(r: RequestRec): boolean {
-  return getModuleConfig(r.server.config, core)?.traceEnable === "off";
-}
-
-function methodNotAllowed(r: RequestRec): Status {
-  r.headersOut.set("Allow", "");
-  return 405;
 }

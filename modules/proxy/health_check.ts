@@ -99,6 +99,8 @@ export class HealthCheck {
   failing = false;
   /** Wall clock, milliseconds, at which a check last changed the verdict; 0: none did. */
   sinceMs = 0;
+  /** An operator wants the next check now. */
+  wanted = false;
   /** The last results, the newest last. */
   readonly results: CheckResult[] = [];
 

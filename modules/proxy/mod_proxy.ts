@@ -74,7 +74,7 @@ const proxy = defineModule({
       "ProxyErrorOverride",
       "any",
       setErrorOverride,
-      "use our error handling pages instead of the servers we are proxying",
+      "use our error handling pages instead of the servers' we are proxying",
     ),
     take1(
       "ProxyMaxForwards",
@@ -88,7 +88,9 @@ const proxy = defineModule({
       setBadHeader,
       "How to handle bad header line in response: IsError | Ignore | StartBody",
     ),
-    take1("ProxyIOBufferSize", "server", setIoBufferSize, "The size of the buffer for reads, in bytes"),
+    take1("ProxyIOBufferSize", "server", setIoBufferSize, "The size of the buffer for reads, in bytes", {
+      noEffect: "reads are as large as the runtime makes them",
+    }),
     take1(
       "ProxyReceiveBufferSize",
       "server",
@@ -96,9 +98,15 @@ const proxy = defineModule({
       "Receive buffer size for outgoing HTTP and FTP connections in bytes",
     ),
     // What tutorials write, although httpd has no such directive.
-    take1("Stickysession", "proxy", strayStickySession, "the name of the session cookie"),
-    raw("MaxRequestPerChild", "proxy", strayMaxRequests, "a number of requests"),
-    take1("BalancerGrowth", "server", balancerGrowth, "Number of additional Balancers that can be added post-config"),
+    take1("Stickysession", "proxy", strayStickySession, "the name of the session cookie", {
+      differs: "httpd refuses it",
+    }),
+    raw("MaxRequestPerChild", "proxy", strayMaxRequests, "a number of requests", {
+      noEffect: "httpd refuses it",
+    }),
+    take1("BalancerGrowth", "server", balancerGrowth, "Number of additional Balancers that can be added post-config", {
+      noEffect: "it reserves room for balancers that nothing in httpd adds either",
+    }),
   ],
   registerHooks({ hook }) {
     hook(server.checkConfig, buildStates, { rank: "middle" });
@@ -139,7 +147,8 @@ function addPass(cmd: CommandContext, given: Words, isMatch: boolean): string | 
     // The section's text is a literal prefix for ProxyPass, unless wildcards make it a pattern.
     regexWanted = isMatch || /[*?[]/.test(scope.arg);
   } else {
-    if (!isMatch && words[0] === "~") {
+    if (words[0] === "~") {
+      if (isMatch) return "ProxyPassMatch invalid syntax ('~' usage).";
       regexWanted = true;
       words.shift();
     }
@@ -168,6 +177,8 @@ function addPass(cmd: CommandContext, given: Words, isMatch: boolean): string | 
     interpolate: false,
     noquery: false,
     mapping: "none",
+    file: cmd.directive.file,
+    line: cmd.directive.line,
   };
   const settings: [key: string, value: string][] = [];
   for (const word of words) {
@@ -177,10 +188,12 @@ function addPass(cmd: CommandContext, given: Words, isMatch: boolean): string | 
       if (key === "nocanon") rule.nocanon = true;
       else if (key === "interpolate") rule.interpolate = true;
       else if (key === "noquery") rule.noquery = true;
+      else if (inSection && word === words[0])
+        return "ProxyPass|ProxyPassMatch can not have a path when defined in a location.";
       else return "Invalid ProxyPass|ProxyPassMatch parameter. Parameter must be in the form 'key=value'.";
     } else if (key === "mapping") {
       const value = word.slice(eq + 1).toLowerCase();
-      if (value !== "encoded" && value !== "servlet") return "mapping=: must be 'encoded' or 'servlet'";
+      if (value !== "encoded" && value !== "servlet") return "unknown mapping";
       rule.mapping = value;
     } else {
       settings.push([key, word.slice(eq + 1)]);
@@ -215,12 +228,14 @@ function define(
     for (const [key, value] of settings) {
       const error = parseWorkerParam(worker, key, value, health);
       if (error !== null) return error + told(key, value);
+      if (WITHOUT_UNIT.has(key.toLowerCase())) remarkUnit(cmd, key, value);
     }
   } else {
     if (/^balancer:\/\/(\/|$)/i.test(url)) return "Bad syntax for a balancer name (balancer://)";
     for (const [key, value] of settings) {
       const error = parseBalancerParam(whole, key, value);
       if (error !== null) return error + told(key, value);
+      if (key.toLowerCase() === "timeout") remarkUnit(cmd, key, value);
     }
   }
   const definition: Definition = { kind, url, isMatch, balancer, worker, whole, directive: cmd.directive };
@@ -228,20 +243,28 @@ function define(
   return null;
 }
 
+/** Times of workers whose unit httpd drops. */
+const WITHOUT_UNIT = new Set(["retry", "ttl", "flushwait"]);
+
+function remarkUnit(cmd: CommandContext, key: string, value: string): void {
+  if (/[a-z]/i.test(value)) cmd.remark({ differs: `${key}=${value}: the unit counts; httpd drops it` });
+}
+
 function isBalancer(url: string): boolean {
   return /^balancer:/i.test(url);
 }
 
 function proxyPassReverse(cmd: CommandContext, words: Words): string | undefined {
-  const plain = words.filter((word, i) => !(i > 0 && word.toLowerCase() === "interpolate"));
-  const interpolate = plain.length < words.length;
-  if (cmd.scope.kind === "location") {
-    if (plain.length !== 1) return "ProxyPassReverse needs one URL inside a location";
-    cmd.push("reverses", { path: cmd.scope.arg, url: plain[0]!, interpolate });
-    return undefined;
-  }
-  if (plain.length !== 2) return "ProxyPassReverse needs a path when not defined in a location";
-  cmd.push("reverses", { path: plain[0]!, url: plain[1]!, interpolate });
+  if (words.length === 0 || words.length > 3)
+    return "ProxyPassReverse takes one, two or three arguments, a virtual path and a URL for reverse proxy behaviour";
+  const inSection = cmd.scope.kind === "location";
+  const [path, url] = inSection ? [cmd.scope.arg, words[0]!] : words;
+  const third = words[inSection ? 1 : 2];
+  if (inSection && words.length > 1 && !isInterpolate(third))
+    return "ProxyPassReverse can not have a path when defined in a location";
+  if (url === undefined || (!inSection && words.length === 2 && isInterpolate(url)))
+    return "ProxyPassReverse needs a path when not defined in a location";
+  cmd.push("reverses", { path, url, interpolate: isInterpolate(third) });
   return undefined;
 }
 
@@ -253,17 +276,13 @@ function cookieDomain(cmd: CommandContext, internal: string, pub: string, third?
   return addCookie(cmd, "cookieDomains", internal, pub, third);
 }
 
-function addCookie(
-  cmd: CommandContext,
-  key: string,
-  internal: string,
-  pub: string,
-  third?: string,
-): string | undefined {
-  if (third !== undefined && third.toLowerCase() !== "interpolate")
-    return `unknown argument "${third}": only interpolate may follow`;
-  cmd.push(key, { internal, public: pub, interpolate: third !== undefined });
-  return undefined;
+function addCookie(cmd: CommandContext, key: string, internal: string, pub: string, third?: string): undefined {
+  cmd.push(key, { internal, public: pub, interpolate: isInterpolate(third) });
+}
+
+/** Another word in its place means nothing, as in httpd. */
+function isInterpolate(word: string | undefined): boolean {
+  return word?.toLowerCase() === "interpolate";
 }
 
 function balancerMember(cmd: CommandContext, words: Words): string | undefined {
@@ -278,7 +297,8 @@ function balancerMember(cmd: CommandContext, words: Words): string | undefined {
   } else {
     [balancer, url] = plain;
   }
-  if (url === undefined || balancer === undefined) return "BalancerMember must define remote proxy server";
+  if (balancer === undefined) return "BalancerMember must define balancer name when outside <Proxy > section";
+  if (url === undefined) return "BalancerMember must define remote proxy server";
   if (!isBalancer(balancer)) return `BalancerMember Bad syntax for a balancer name (${balancer})`;
   if (/^balancer:\/\/(\/|$)/i.test(balancer)) return "BalancerMember Bad syntax for a balancer name (balancer://)";
   const error = define(cmd, "member", url, settings, false, balancer);
@@ -348,7 +368,8 @@ function openProxy(
     pattern = compileGlob(arg, false);
   }
   if (more.length > 0) {
-    if (pattern !== null) return `<${section}> arguments are not supported for wildcards and regular expressions`;
+    if (pattern !== null)
+      return `<${section}> arguments are not supported for ${isRegex ? "non url" : "wildchar url"}.`;
     const error = setParams(cmd, arg, more, "in section", "<Proxy");
     if (error !== undefined) return error;
   }
@@ -381,7 +402,7 @@ function setErrorOverride(cmd: CommandContext, word: string): string | undefined
   const lower = word.toLowerCase();
   const first = cmd.raw.errorOverride === undefined || cmd.raw.overrideLine !== cmd.directive.line;
   if (first) {
-    if (lower !== "on" && lower !== "off") return "ProxyErrorOverride must be On or Off";
+    if (lower !== "on" && lower !== "off") return "ProxyErrorOverride first parameter must be one of: off | on";
     cmd.set("errorOverride", lower === "on");
     cmd.set("errorOverrideCodes", []);
     cmd.raw.overrideLine = cmd.directive.line;
@@ -389,6 +410,7 @@ function setErrorOverride(cmd: CommandContext, word: string): string | undefined
   }
   if (cmd.raw.errorOverride !== true) return "ProxyErrorOverride: status codes must follow a value of 'on'";
   const code = Number(word);
+  if (!/^\d/.test(word)) return "ProxyErrorOverride: status codes to intercept must be numeric";
   if (!/^\d{3}$/.test(word) || code < 400 || code > 599) {
     return "ProxyErrorOverride: status codes to intercept must be valid HTTP Status Codes >=400 && <600";
   }
@@ -421,7 +443,6 @@ function setReceiveBufferSize(cmd: CommandContext, arg: string): string | undefi
   const bytes = Number(arg);
   if (!/^\d+$/.test(arg) || (bytes < 512 && bytes !== 0))
     return "ProxyReceiveBufferSize must be >= 512 bytes, or 0 for system default.";
-  if (bytes !== 0) return "ProxyReceiveBufferSize is not supported yet: the runtimes' sockets have no SO_RCVBUF";
   cmd.set("receiveBufferSize", bytes);
   return undefined;
 }

@@ -28,6 +28,8 @@ type Rule<S> = (into: S, value: string, key: string) => string | null;
 
 /** route and redirect, and each part of stickysession: httpd's buffers are 64 bytes. */
 const MAX_NAME = 63;
+/** upgrade=: httpd's buffer is 16 bytes. */
+const MAX_PROTOCOL = 15;
 const SECOND = 1000;
 const UNITS: readonly (readonly [RegExp, number])[] = [
   [/^s/i, SECOND],
@@ -97,7 +99,6 @@ const WORKER: Readonly<Record<string, Rule<WorkerSettings>>> = {
   receivebuffersize: (into, value) => {
     const n = int(value);
     if (n < 512 && n !== 0) return "ReceiveBufferSize must be >= 512 bytes, or 0 for system default.";
-    if (n !== 0) return "receivebuffersize is not supported yet: the runtimes' sockets have no SO_RCVBUF";
     return put(into, "receiveBufferSize", n);
   },
   responsefieldsize: (into, value) => {
@@ -143,7 +144,10 @@ const WORKER: Readonly<Record<string, Rule<WorkerSettings>>> = {
     const ms = intervalOrInt(value, SECOND);
     return ms < 0 ? "slowstart must be a positive value" : put(into, "slowStartMs", ms);
   },
-  upgrade: () => "upgrade is not supported yet: protocol upgrades come with mod_proxy_wstunnel",
+  upgrade: (into, value) => {
+    if (value.length > MAX_PROTOCOL) return `upgrade protocol length must be < ${MAX_PROTOCOL + 1} characters`;
+    return put(into, "upgrade", value);
+  },
   secret: () => "secret is not supported: there is no mod_proxy_ajp",
   flusher: () => "flusher is not supported: there is no mod_proxy_fdpass",
 };

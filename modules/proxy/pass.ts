@@ -4,6 +4,7 @@
  * (ap_pregsub), modules/proxy/proxy_util.c (ap_proxy_strcmp_ematch)
  */
 import { matchGroups } from "../config/regex.ts";
+import type { RequestRec } from "../core/records.ts";
 import { authorityEnd } from "../server/uri.ts";
 
 export interface ProxyPassRule {
@@ -18,6 +19,9 @@ export interface ProxyPassRule {
   noquery: boolean;
   /** Anything but "none" is tried on the path before it is decoded. */
   mapping: "none" | "encoded" | "servlet";
+  /** Where it is written. */
+  file?: string;
+  line?: number;
 }
 
 /** The backend URL that a request was mapped to. */
@@ -47,6 +51,9 @@ export interface PassRequest {
   rawTarget: string;
   /** The request environment; null unless ProxyPassInterpolateEnv is On. */
   env: ((name: string) => string | undefined) | null;
+  /** What check_trans says of a match for the request `r`. */
+  accept?: (match: PassMatch, r: RequestRec) => boolean;
+  r?: RequestRec;
 }
 
 /** A rule matched, and it says not to proxy. */
@@ -54,28 +61,32 @@ export const PASS_DECLINED = "declined";
 export type PassResult = PassMatch | typeof PASS_DECLINED | null;
 
 /**
- * The rule for a request in one of the two passes: the section's own rule first, then the list in file order. `accept`
- * is what check_trans hooks say; a match it refuses is as good as none.
+ * The rule for a request in one of the two passes: the section's own rule first, then the list in file order. A match
+ * that `request.accept` refuses is as good as none.
  */
 export function findPass(
   sectionRule: ProxyPassRule | null,
   rules: readonly ProxyPassRule[],
   early: boolean,
   request: PassRequest,
-  accept?: (match: PassMatch) => boolean,
 ): PassResult {
   if (request.path.charCodeAt(0) !== 0x2f) return null; // OPTIONS *
   if (sectionRule !== null && (sectionRule.mapping !== "none") === early) {
     const result = matchPass(sectionRule, request);
-    if (result !== null && (result === PASS_DECLINED || accept === undefined || accept(result))) return result;
+    if (result !== null && accepted(result, request)) return result;
   }
   for (let i = 0; i < rules.length; i++) {
     const rule = rules[i]!;
     if ((rule.mapping !== "none") !== early) continue;
     const result = matchPass(rule, request);
-    if (result !== null && (result === PASS_DECLINED || accept === undefined || accept(result))) return result;
+    if (result !== null && accepted(result, request)) return result;
   }
   return null;
+}
+
+function accepted(result: PassMatch | typeof PASS_DECLINED, request: PassRequest): boolean {
+  if (result === PASS_DECLINED || request.accept === undefined) return true;
+  return request.accept(result, request.r as RequestRec);
 }
 
 /** One rule against one request, whatever the pass. */

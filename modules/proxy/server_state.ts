@@ -84,6 +84,7 @@ export function electWorker(r: RequestRec, attempt: ProxyAttempt): Status {
   const log = r.log;
   attempt.worker = found ?? socketWorker(r) ?? states.get(r.server)?.state.reverse ?? null;
   if (attempt.worker === null) return 500;
+  if (attempt.worker.meter !== null) attempt.electedAtMs = r.conn.process.clock.now();
   if (log.enabled("proxy", 10)) {
     log.trace(3, "proxy", `found ${found ? `worker ${found.name}` : "reverse worker"} for ${attempt.url}`);
   }

@@ -16,7 +16,8 @@ import {
 } from "../server/uri.ts";
 import { sectionWalk } from "../server/walk.ts";
 import { getProxyConfig, proxyModuleRef } from "./config.ts";
-import { findPass, type MappedUrl } from "./pass.ts";
+import { checkTrans } from "./hooks.ts";
+import { findPass, type MappedUrl, type PassMatch } from "./pass.ts";
 import { SOCKET_PATH } from "./server_state.ts";
 
 export function preTranslate(r: RequestRec): Status {
@@ -37,6 +38,8 @@ function match(r: RequestRec, early: boolean): Status {
     path: early ? r.encodedUri : r.uri,
     rawTarget: rawTarget(r),
     env: conf.interpolateEnv ? envOf(r) : null,
+    accept: isAccepted,
+    r,
   });
   if (found === null || found === "declined") return DECLINED;
   if (found.unsafeNocanon) {
@@ -73,12 +76,20 @@ function envOf(r: RequestRec): (name: string) => string | undefined {
   return (name) => r.getEnv(name);
 }
 
+function isAccepted(found: PassMatch, r: RequestRec): boolean {
+  const answer = checkTrans.run(r.server.process.hooks, r, found.url);
+  return answer === OK || answer === DECLINED;
+}
+
 /** The path and query as sent, without the host of an absolute target. */
 function rawTarget(r: RequestRec): string {
   const target = r.unparsedUri;
   if (target.charCodeAt(0) === 0x2f) return target;
-  const slash = target.indexOf("/", target.indexOf("://") + 3);
-  return slash < 0 ? "/" : target.slice(slash);
+  let end = target.indexOf("://") + 3;
+  // A host may end in its query: a slash in there begins no path, which nobody would have checked.
+  while (end < target.length && target.charCodeAt(end) !== 0x2f && target.charCodeAt(end) !== 0x3f) end++;
+  const rest = target.slice(end);
+  return rest.startsWith("/") ? rest : `/${rest}`;
 }
 
 /** map_to_storage: for a proxied request <Proxy> sections stand in the place of files. */

@@ -7,6 +7,7 @@ import type { ProcessRec } from "../core/records.ts";
 import { type Slot, Struct } from "../slotmem/struct.ts";
 import type { ConnPool } from "./conn_pool.ts";
 import type { HealthCheck } from "./health_check.ts";
+import type { WorkerMeter } from "./meter.ts";
 import type { WorkerUrl } from "./worker_url.ts";
 
 /** Status bits, with httpd's letters and values. */
@@ -84,6 +85,8 @@ export interface WorkerParams {
    * @default undefined: the balancer's; 0: at once
    */
   slowStartMs: number | undefined;
+  /** The protocol that an upgrade may switch to; "ANY": every one. @default "": WebSocket if the scheme is ws or wss, else none */
+  upgrade: string;
 }
 
 export function defaultWorkerParams(): WorkerParams {
@@ -106,6 +109,7 @@ export function defaultWorkerParams(): WorkerParams {
     responseFieldSize: 8192,
     pingMs: undefined,
     slowStartMs: undefined,
+    upgrade: "",
   };
 }
 
@@ -163,6 +167,10 @@ export class ProxyWorker {
   lead: ProxyWorker = this;
   /** What `slowstart` has left this member of elections, 0 to 1. */
   rampCredit = 0;
+  /** null: no location shows metrics. */
+  meter: WorkerMeter | null = null;
+  /** It came while the server runs. */
+  added = false;
   /** null: no hc* parameter was given. */
   check: HealthCheck | null = null;
   /** The status bits that the configuration set: what differs from them in `s.status` came later. */
@@ -362,6 +370,20 @@ export function retryWorker(worker: ProxyWorker, nowMs: number, log: ErrorLog, s
     } else log.debug("proxy", "AH00932", `${scheme}: worker for (${worker.hostPort}) has been marked for retry`);
   }
   return verdict === "marked for retry";
+}
+
+/** A new connection failed: the worker is out for `retry`. Source: httpd ap_proxy_connect_backend */
+export function disableWorker(worker: ProxyWorker, nowMs: number, log: ErrorLog, cause: string): void {
+  if (!worker.setError(nowMs, cause)) return;
+  const seconds = Math.round(worker.params.retryMs / 1000);
+  log.error("proxy", "AH00959", `ap_proxy_connect_backend disabling worker for (${worker.hostPort}) for ${seconds}s`);
+}
+
+/** The letters of status bits, "ND". */
+export function flagLetters(bits: number): string {
+  return FLAGS.filter(([, bit]) => (bits & bit) !== 0)
+    .map(([letter]) => letter)
+    .join("");
 }
 
 /** Bits that a `status=` sets and clears. */

@@ -11,6 +11,7 @@ import { LBFACTOR, LBSTATUS } from "../proxy/counters.ts";
 import type { Candidates } from "../proxy/lbmethod.ts";
 import { findBalancer } from "../proxy/server_state.ts";
 import type { SessionRoute } from "../proxy/sticky.ts";
+import { figuresOf, tellWatchers } from "../proxy/watch.ts";
 import { HOT_STANDBY, type ProxyWorker, retryWorker } from "../proxy/worker.ts";
 import { afterSlowStart, findCandidates, lookAtMembers, whyNot } from "./candidates.ts";
 import { beginElection, endElection } from "./turn.ts";
@@ -114,6 +115,7 @@ function electFreely(
   const found = candidatesFor(balancer, r, tried);
   if (log.enabled(LOG, TRACE5) || log.enabled("proxy", TRACE5)) tellElection(balancer, r, found, tried);
   if (found.length === 0 || lbmethod === null) return null;
+  const figures = balancer.electionWatchers === null ? null : figuresOf(balancer, found, r);
   const { siblings } = r.conn.process;
   const lead = siblings.count === 1 ? null : beginElection(balancer, siblings.index);
   let elected: ProxyWorker | null = null;
@@ -123,6 +125,7 @@ function electFreely(
   } finally {
     if (lead !== null) endElection(lead);
   }
+  if (figures !== null) tellWatchers(balancer, elected, figures, r);
   if (elected === null) return null;
   if (debug) {
     const { busy, lbstatus } = elected.s;
@@ -156,7 +159,35 @@ function isCurrent({ electorate }: ProxyBalancer, r: RequestRec): boolean {
   return wallMs(r.conn.process.clock) <= electorate.untilMs && !r.log.enabled("proxy", 7);
 }
 
-/** The story of an election: each member with the figure it is judged by, or the reason why it was left out. */
+/** How a member stands before an election. */
+export interface Standing {
+  readonly member: ProxyWorker;
+  /** The figure it is judged by, "" if the method has none; null: it is no candidate. */
+  readonly figure: string | null;
+  /** Why it is no candidate. */
+  readonly why: string;
+}
+
+/** Each member with the figure it is judged by, or the reason why it is left out. */
+export function standings(balancer: ProxyBalancer, r: RequestRec, tried: readonly ProxyWorker[]): readonly Standing[] {
+  return standingsOf(balancer, r, candidatesFor(balancer, r, tried), tried);
+}
+
+function standingsOf(
+  balancer: ProxyBalancer,
+  r: RequestRec,
+  found: readonly ProxyWorker[],
+  tried: readonly ProxyWorker[],
+): readonly Standing[] {
+  const nowMs = wallMs(r.conn.process.clock);
+  return balancer.members.map((member) =>
+    found.includes(member)
+      ? { member, figure: balancer.lbmethod?.figure?.(member, r) ?? "", why: "" }
+      : { member, figure: null, why: whyNot(member, found, tried, nowMs) },
+  );
+}
+
+/** The story of an election. */
 function tellElection(
   balancer: ProxyBalancer,
   r: RequestRec,
@@ -164,19 +195,14 @@ function tellElection(
   tried: readonly ProxyWorker[],
 ): void {
   const log = r.log;
-  const nowMs = wallMs(r.conn.process.clock);
-  const { params, lbmethod } = balancer;
-  for (const member of balancer.members) {
-    const figure = found.includes(member) ? (lbmethod?.figure?.(member, r) ?? "") : null;
+  const module = log.enabled(LOG, TRACE5) ? LOG : "proxy";
+  for (const { member, figure, why } of standingsOf(balancer, r, found, tried)) {
     const what =
       figure === null
-        ? `is left out: ${whyNot(member, found, tried, nowMs)}`
-        : `is a candidate of ${params.lbmethod}${figure === "" ? "" : `: ${figure}`}`;
-    log.trace(
-      5,
-      log.enabled(LOG, TRACE5) ? LOG : "proxy",
-      `${balancer.name}: ${member.displayName} (${member.flags.trim()}, lbset ${member.s.lbset}) ${what}`,
-    );
+        ? `is left out: ${why}`
+        : `is a candidate of ${balancer.params.lbmethod}${figure === "" ? "" : `: ${figure}`}`;
+    const state = `(${member.flags.trim()}, lbset ${member.s.lbset})`;
+    log.trace(5, module, `${balancer.name}: ${member.displayName} ${state} ${what}`);
   }
 }
 
@@ -265,7 +291,9 @@ function take(
   worker.incrementBusy();
   attempt.elected.push(worker);
   attempt.worker = worker;
-  if (balancer.lbmethod?.observe !== undefined) attempt.electedAtMs = r.conn.process.clock.now();
+  attempt.member = worker;
+  if (balancer.lbmethod?.observe !== undefined || worker.meter !== null)
+    attempt.electedAtMs = r.conn.process.clock.now();
   const slash = attempt.url.indexOf("/", 11);
   attempt.url = slash < 0 ? worker.name : worker.name + attempt.url.slice(slash);
   attempt.session = session;

@@ -5,6 +5,8 @@
 import { z } from "zod";
 import { defineModule } from "../core/module.ts";
 import { postRequest, preRequest } from "../proxy/hooks.ts";
+import { postConfig } from "../server/hooks.ts";
+import { inheritAuditLog } from "./audit.ts";
 import { elect } from "./elect.ts";
 import { judge } from "./verdict.ts";
 
@@ -12,6 +14,7 @@ export default defineModule({
   name: "mod_proxy_balancer",
   config: z.object({}),
   registerHooks(hooks) {
+    hooks.hook(postConfig, inheritAuditLog);
     hooks.hook(preRequest, elect, { rank: "first" });
     hooks.hook(postRequest, judge, { rank: "first" });
   },

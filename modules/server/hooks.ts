@@ -22,6 +22,9 @@ export const childDied = runVoid<[generation: ProcessRec, child: number]>("child
 
 // Once for each connection
 
+/** A layer below the connection's protocol, such as TLS: OK takes the socket; `serveConnection` is called when it is ready. */
+export const preConnection = runFirst<[conn: ConnRec, socket: Socket]>("pre_connection");
+
 /** Speaks the connection's protocol; it owns the socket from here on. */
 export const processConnection = runFirst<[conn: ConnRec, socket: Socket]>("process_connection");
 
@@ -49,6 +52,8 @@ export const checkUserId = runFirst<[r: RequestRec]>("check_user_id");
 export const authChecker = runFirst<[r: RequestRec]>("auth_checker");
 /** A user that was proved may not: the field that asks for another one. */
 export const noteAuthFailure = runFirst<[r: RequestRec, authType: string]>("note_auth_failure");
+/** Does the configuration say who may have it? OK: it does. Asked for what shows or changes the server's inside. */
+export const restrictsAccess = runFirst<[r: RequestRec]>("restricts_access");
 /** Last changes before the content is made. */
 export const fixups = runAll<[r: RequestRec]>("fixups");
 /** Makes the content. */

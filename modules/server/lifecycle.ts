@@ -4,11 +4,12 @@
  */
 import { buildServers } from "../config/build.ts";
 import type { Directive } from "../config/directive.ts";
+import { type ConfigWatch, guarded, note } from "../config/watch.ts";
 import type { Clock, TimerWheel } from "../core/clock.ts";
 import { ErrorLog, type LogSink } from "../core/error_log.ts";
 import { Hooks } from "../core/hooks.ts";
 import type { Host } from "../core/host.ts";
-import { getModuleConfig, type Module, Registrar } from "../core/module.ts";
+import { type Capability, getModuleConfig, type Module, Registrar } from "../core/module.ts";
 import { OnlyChild } from "../core/only_child.ts";
 import { Providers } from "../core/providers.ts";
 import type { ProcessRec, RequestRec, ServerRec } from "../core/records.ts";
@@ -30,6 +31,8 @@ export interface GenerationInput {
   readonly host: Host;
   /** @default none: it is alone, and no generation was before it */
   readonly siblings?: Siblings;
+  /** Modules that need more take no part; their directives are still known. @default everything */
+  readonly gives?: ReadonlySet<Capability>;
   readonly generation: number;
   readonly resolvePath: (path: string) => string;
   readonly warn: (ahNumber: string, message: string, at: Directive) => void;
@@ -41,6 +44,8 @@ export interface GenerationInput {
   readonly missingLogFolder: (target: string) => string | null;
   /** The rank of the least severe messages where no LogLevel says it: -e. @default warn */
   readonly startRank?: number | undefined;
+  /** Is told what becomes of each directive; the reading goes on after an error. */
+  readonly watch?: ConfigWatch | undefined;
 }
 
 /** Reads and checks; opens nothing but logs. @throws ConfigError */
@@ -49,6 +54,7 @@ export function makeGeneration(input: GenerationInput): ProcessRec {
   const providers = new Providers();
   const registrar = new Registrar(hooks, providers);
   for (const module of input.modules) {
+    if (input.gives !== undefined && !module.needs.every((need) => input.gives!.has(need))) continue;
     hooks.registering(module.name);
     module.registerHooks?.(registrar);
   }
@@ -88,7 +94,8 @@ export function makeGeneration(input: GenerationInput): ProcessRec {
     }
   }
   hooks.report = (_module, _hook, error) => {
-    throw error;
+    if (input.watch === undefined) throw error;
+    note(input.watch, error);
   };
   checkConfig.run(hooks, process);
   hooks.report = reportException(process);
@@ -99,7 +106,9 @@ function errorLogOf(server: ServerRec, conf: CoreConfig, input: GenerationInput)
   const folder = input.missingLogFolder(conf.errorLog);
   if (folder !== null) {
     const whose = server.isVirtual ? `error log of vhost defined at ${server.file}:${server.line}` : "main error log";
-    throw logFolderError(`AH02291: Cannot access directory '${folder}' for ${whose}`);
+    guarded(input.watch, () => {
+      throw logFolderError(`AH02291: Cannot access directory '${folder}' for ${whose}`);
+    });
   }
   const names = { virtual: () => server.hostname, asked: serverName };
   const formats = compileErrorLogFormats(conf.errorLogFormats, names);

@@ -3,13 +3,15 @@
  * Source: httpd server/core.c
  */
 import { z } from "zod";
-import { splitWords } from "../config/directive.ts";
+import { ConfigError, splitWords } from "../config/directive.ts";
 import { parseInterval } from "../config/units.ts";
 import type { CommandContext } from "../core/command.ts";
 import { LEVELS, levelRank } from "../core/error_log.ts";
-import { defineModule } from "../core/module.ts";
+import { defineModule, getModuleConfig } from "../core/module.ts";
+import type { ProcessRec } from "../core/records.ts";
 import { addErrorDocument, type ErrorDocument } from "./error_document.ts";
 import { addErrorLogFormat, type ErrorLogFormatSpec } from "./error_log_format.ts";
+import { checkConfig } from "./hooks.ts";
 import { noEffectCommands } from "./no_effect.ts";
 import { sectionCommands } from "./sections.ts";
 
@@ -25,6 +27,15 @@ export interface ListenSpec {
   readonly line: number;
 }
 
+/** `Front`: who takes the clients of a listener. */
+export interface FrontSpec {
+  /** As in Listen; "": every listener that no other line names. */
+  readonly listen: string;
+  readonly front: "net" | "fetch";
+  readonly file: string;
+  readonly line: number;
+}
+
 /** `LogLevel`: rank of the base level, and of single modules. */
 export interface LogLevelSpec {
   readonly base: number | null;
@@ -32,6 +43,8 @@ export interface LogLevelSpec {
 }
 
 export const SERVER_VERSION = "2.4.71";
+/** "Server Built" of status pages: the day of this release, as nothing is built. */
+export const SERVER_BUILT = "2026-11-20T00:00:00";
 const SERVER_BASE = "Apache";
 
 const schema = z.object({
@@ -43,6 +56,7 @@ const schema = z.object({
   errorLogFormats: z.array(z.custom<ErrorLogFormatSpec>()).default([]),
   logLevels: z.array(z.custom<LogLevelSpec>()).default([]),
   listen: z.array(z.custom<ListenSpec>()).default([]),
+  fronts: z.array(z.custom<FrontSpec>()).default([]),
   /** Milliseconds. Timeout of httpd is whole seconds. */
   timeoutMs: z.number().default(60_000),
   encodedSlashes: z.enum(["off", "on", "nodecode"]).default("off"),
@@ -73,7 +87,7 @@ export type CoreConfig = z.output<typeof schema>;
 const core = defineModule({
   name: "mod_core",
   config: schema,
-  append: ["listen", "logLevels", "errorDocuments"],
+  append: ["listen", "fronts", "logLevels", "errorDocuments"],
   commands: ({ flag, take1, take12, take2, iterate, raw }) => [
     take1("ServerName", "server", setServerName, "The hostname and port of the server"),
     iterate("ServerAlias", "vhost", addServerAlias, "A name or names alternately used to access the server"),
@@ -87,12 +101,20 @@ const core = defineModule({
     ),
     take1("PidFile", "global", "pidFile", "A file for logging the server process ID"),
     take1("ServerAdmin", "server", "serverAdmin", "The email address of the server administrator"),
-    take1("DocumentRoot", "server", "documentRoot", "Root directory of the document tree"),
+    take1("DocumentRoot", "server", "documentRoot", "Root directory of the document tree", {
+      noEffect: "sluice serves no files; expressions and rewrite rules can name it",
+    }),
     take12(
       "Listen",
       "global",
       addListen,
       "A port number or a numeric IP address and a port number, and an optional protocol",
+    ),
+    take12(
+      "Front",
+      "global",
+      addFront,
+      "net: sluice's own HTTP on sockets; fetch: the runtime's server; then the Listen that it is for, if not for all",
     ),
     take1("ErrorLog", "server", setErrorLog, "The filename of the error log"),
     take12("ErrorLogFormat", "server", addErrorLogFormat, "Format string for the ErrorLog"),
@@ -110,7 +132,7 @@ const core = defineModule({
       setDefaultCharset,
       "The name of the default charset to add to any Content-Type without one or 'Off' to disable",
     ),
-    iterate("LogLevel", "any", addLogLevel, "Level of verbosity in error logging, for all modules or for single ones"),
+    iterate("LogLevel", "any", addLogLevel, "Level of verbosity in error logging"),
     take1("Timeout", "server", setTimeoutSeconds, "Timeout duration (sec)"),
     take1(
       "GracefulShutdownTimeout",
@@ -132,12 +154,22 @@ const core = defineModule({
     raw("ServerTokens", "global", setServerTokens, "Determine tokens displayed in the Server: header"),
     take1("ServerSignature", "any", setServerSignature, "En-/disable server signature (on|off|email)"),
     take1("SetHandler", "any", setHandler, "a handler name that overrides any other configured handler"),
-    raw("Error", "any", (_cmd, text) => text, "Generate a configuration error: its text"),
+    raw(
+      "Error",
+      "any",
+      (_cmd, text) => text.replace(/^(["'])(.*)\1$/, "$2"),
+      "Generate a configuration error: its text",
+    ),
     iterate("Define", "any", () => undefined, "Define a variable (executed while reading)"),
-    iterate("NameVirtualHost", "global", nameVirtualHost, "without effect since httpd 2.4"),
+    iterate("NameVirtualHost", "global", nameVirtualHost, "without effect since httpd 2.4", {
+      noEffect: "has none in httpd 2.4 either",
+    }),
     ...sectionCommands,
     ...noEffectCommands,
   ],
+  registerHooks({ hook }) {
+    hook(checkConfig, checkFronts);
+  },
 });
 export default core;
 
@@ -166,7 +198,7 @@ function setServerName(cmd: CommandContext, arg: string): string | undefined {
   const match = /^(?:([a-z][a-z0-9+.-]*):\/\/)?(\[[0-9a-f:.]+\]|[^:/\s]+)(?::(\d*))?$/i.exec(arg);
   if (match === null) return `Invalid ServerName "${arg}" use ServerAlias to set multiple server names.`;
   const port = match[3] ? Number(match[3]) : 0;
-  if (port > 65535) return "The port number is out of range";
+  if (port > 65535) return `The port number "${arg}" is outside the appropriate range (i.e., 1..65535).`;
   cmd.server.scheme = (match[1] ?? "").toLowerCase();
   cmd.server.hostname = match[2]!;
   cmd.server.port = port;
@@ -193,8 +225,7 @@ function addListen(cmd: CommandContext, arg: string, protocol?: string): string 
     return undefined;
   }
   const match = /^(?:(\[[0-9a-fA-F:.]+\]|[^[\]:\s]*):)?(\d*)$/.exec(arg);
-  if (match === null) return "Invalid address or port";
-  if (match[2] === "") return "Port must be specified";
+  if (match === null || match[2] === "") return "Port must be specified";
   const port = Number(match[2]);
   if (port < 1 || port > 65535) return "Invalid address or port";
   const host = match[1] ?? "";
@@ -208,8 +239,45 @@ function addListen(cmd: CommandContext, arg: string, protocol?: string): string 
   return undefined;
 }
 
+function addFront(cmd: CommandContext, word: string, listen = ""): string | undefined {
+  const front = word.toLowerCase();
+  if (front !== "net" && front !== "fetch") return "Front must be net or fetch";
+  const { file, line } = cmd.directive;
+  const name = /^unix:/i.test(listen) ? cmd.resolvePath(listen.slice(5)) : listen.replace(/^\*:/, "");
+  cmd.push("fronts", { listen: name, front, file, line } satisfies FrontSpec);
+  return undefined;
+}
+
+/** A listener as Front names it. */
+function listenerName(spec: ListenSpec): string {
+  const address = spec.address.includes(":") ? `[${spec.address}]` : spec.address;
+  return spec.unix || (address === "" ? String(spec.port) : `${address}:${spec.port}`);
+}
+
+/** check_config: a line that names no listener is a mistake, and TLS is for the net front. */
+function checkFronts(generation: ProcessRec): void {
+  const conf = getModuleConfig(generation.servers[0]!.config, core);
+  for (const { listen, file, line } of conf.fronts) {
+    if (listen === "" || conf.listen.some((spec) => listenerName(spec) === listen)) continue;
+    throw new ConfigError(`Front: there is no Listen ${listen}`, { position: { file, line, column: 1 } });
+  }
+  for (const spec of conf.listen) {
+    if (spec.protocol.toLowerCase() !== "https" || frontOf(conf, spec) === "net") continue;
+    const position = { file: spec.file, line: spec.line, column: 1 };
+    throw new ConfigError("Listen: https is for the net front; Front fetch speaks plain HTTP", { position });
+  }
+}
+
+/** The front of a listener. @default net */
+export function frontOf(conf: CoreConfig, spec: ListenSpec): "net" | "fetch" {
+  const name = listenerName(spec);
+  const named = conf.fronts.findLast((line) => line.listen === name);
+  return (named ?? conf.fronts.findLast((line) => line.listen === ""))?.front ?? "net";
+}
+
 /** A file's name, "|program", or "syslog[:facility[:tag]]". */
 function setErrorLog(cmd: CommandContext, arg: string): void {
+  if (/^syslog(:|$)/i.test(arg)) cmd.remark({ differs: "speaks to syslog through logger(1)" });
   cmd.set("errorLog", arg);
 }
 
@@ -279,6 +347,7 @@ function setTimeoutSeconds(cmd: CommandContext, arg: string): string | undefined
   if (match === null) return `Cannot parse Timeout "${arg}": unit must be ms, s, min or h`;
   const factor = { ms: 1, s: 1000, min: 60_000, h: 3_600_000 }[(match[2] ?? "s").toLowerCase()]!;
   cmd.set("timeoutMs", Number(match[1]) * factor);
+  if (match[2] !== undefined) cmd.remark({ differs: "the unit counts; httpd drops it and takes seconds" });
   return undefined;
 }
 
@@ -327,6 +396,8 @@ function setServerTokens(cmd: CommandContext, arg: string): string | undefined {
   if (value === undefined)
     return "ServerTokens takes 1 argument: 'Prod(uctOnly)', 'Major', 'Minor', 'Min(imal)', 'OS', or 'Full'";
   cmd.set("serverTokens", value);
+  if (value === "os" || value === "full")
+    cmd.remark({ differs: `the field says ${SERVER_BASE}/${SERVER_VERSION} (sluice)` });
   return undefined;
 }
 
@@ -338,7 +409,7 @@ function setServerSignature(cmd: CommandContext, arg: string): string | undefine
 }
 
 /** Handlers of httpd that are still missing here. */
-const LATER_HANDLERS: readonly string[] = ["balancer-manager", "server-status", "server-info"];
+const LATER_HANDLERS: readonly string[] = ["server-info"];
 
 function setHandler(cmd: CommandContext, arg: string): string | undefined {
   const name = arg.toLowerCase() === "none" ? "" : arg;

@@ -7,6 +7,7 @@ import { splitWords } from "../config/directive.ts";
 import {
   type CommandContext,
   type CommandHandler,
+  type CommandNote,
   type CommandRec,
   commandTable,
   type Where,
@@ -18,7 +19,7 @@ type Row = readonly [where: Where, kind: Kind, names: string, check?: CommandHan
 const FILES = "about files, of which sluice serves none";
 const LISTINGS = "about listings of directories, which sluice does not make";
 const CGI = "about programs, of which sluice runs none";
-const SYSTEM = "about processes, locks and system calls that sluice does not use";
+const SYSTEM = "about processes, locks, buffers and system calls that sluice does not use";
 
 const TABLE: Readonly<Record<string, readonly Row[]>> = {
   [FILES]: [
@@ -53,6 +54,8 @@ const TABLE: Readonly<Record<string, readonly Row[]>> = {
   ],
   [SYSTEM]: [
     ["server", "take2", "AcceptFilter"],
+    ["server", "take1", "FlushMaxPipelined FlushMaxThreshold"],
+    ["any", "take1", "ReadBufferSize"],
     ["global", "iterate", "Mutex", checkMutex],
     ["global", "take1", "CoreDumpDirectory EnableExceptionHook ThreadStackSize MaxMemFree GprofDir"],
     ["any", "take1", "HostnameLookups", checkLookups],
@@ -62,8 +65,8 @@ const TABLE: Readonly<Record<string, readonly Row[]>> = {
 export const noEffectCommands: readonly CommandRec[] = Object.entries(TABLE).flatMap(([reason, rows]) =>
   rows.flatMap(([where, kind, names, check]) =>
     names.split(" ").map((name) => {
-      const make = commandTable[kind] as (n: string, w: Where, t: CommandHandler, h: string) => CommandRec;
-      return make(name, where, check ?? nothing, `${reason}: no effect`);
+      const make = commandTable[kind] as (...args: [string, Where, CommandHandler, string, CommandNote]) => CommandRec;
+      return make(name, where, check ?? nothing, `${reason}: no effect`, { noEffect: reason });
     }),
   ),
 );

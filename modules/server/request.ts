@@ -10,7 +10,7 @@ import { DECLINED, DONE, OK, type Status } from "../core/status.ts";
 import { checkAccess } from "./access.ts";
 import * as hooks from "./hooks.ts";
 import core from "./mod_core.ts";
-import { decodePath, normalizePath, splitTarget } from "./uri.ts";
+import { decodePath, normalizeDecoded, normalizePath, splitTarget } from "./uri.ts";
 import { sectionWalk } from "./walk.ts";
 
 type Phase = (r: RequestRec) => Status | Promise<Status>;
@@ -77,12 +77,12 @@ function resume(answer: Promise<Status>, next: number, r: RequestRec): Promise<S
   return answer.then((status) => (status === OK || status === DECLINED ? from(next, r) : status));
 }
 
-/** `post_read_request` sees the path as it was sent, but for slashes at its begin. */
+/** `post_read_request` sees the path as it was sent, but for slashes at its begin, of which one is left. */
 function parseUri(r: RequestRec): Status {
   const { path, query } = splitTarget(r.encodedUri);
   r.args = query;
-  r.encodedUri = path;
-  r.uri = path.startsWith("//") ? path.replace(/^\/+/, "/") : path;
+  r.encodedUri = path.startsWith("//") ? path.replace(/^\/+/, "/") : path;
+  r.uri = r.encodedUri;
   return OK;
 }
 
@@ -111,7 +111,7 @@ function decodeUri(r: RequestRec): Status {
   const conf = getModuleConfig(r.server.config, core);
   const decoded = decodePath(r.encodedUri, conf.encodedSlashes);
   if (typeof decoded === "number") return decoded;
-  r.uri = decoded;
+  r.uri = conf.encodedSlashes === "on" ? normalizeDecoded(decoded, conf.mergeSlashes) : decoded;
   return OK;
 }
 
@@ -162,14 +162,17 @@ function unhandled(r: RequestRec): Status {
     case "POST":
       return 404;
     case "OPTIONS":
-      if (r.uri !== "*") r.headersOut.set("Allow", ALLOW); // of "*" httpd says nothing: it was a ping
+      if (r.uri !== "*") r.headersOut.set("Allow", allowed(r)); // of "*" httpd says nothing: it was a ping
       r.out.begin(0);
       r.out.end();
       return DONE;
     default:
-      r.headersOut.set("Allow", ALLOW);
+      r.headersOut.set("Allow", allowed(r));
       return KNOWN_METHODS.has(r.method) ? 405 : 501;
   }
 }
 
-const ALLOW = "POST,OPTIONS,HEAD,GET,TRACE";
+function allowed(r: RequestRec): string {
+  const { traceEnable } = getModuleConfig(r.server.config, core);
+  return traceEnable === "off" ? "POST,OPTIONS,HEAD,GET" : "POST,OPTIONS,HEAD,GET,TRACE";
+}

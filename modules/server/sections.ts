@@ -16,6 +16,7 @@ import { parseExpr } from "./expr.ts";
 import { compileGlob } from "./glob.ts";
 
 const { section } = commandTable;
+const NO_FILES = { noEffect: "about files, of which sluice serves none" };
 
 /** Its name, where it may stand, what it does. */
 export const sectionCommands: readonly CommandRec[] = [
@@ -28,15 +29,22 @@ export const sectionCommands: readonly CommandRec[] = [
   section("Limit", "dir", limitSection, "Container for access control of some methods"),
   section("LimitExcept", "dir", limitSection, "Container for access control of all other methods"),
   // sluice serves no files: what these hold applies to none of its requests, as in httpd to none that is proxied.
-  section("Directory", "server", fileSection, "Container for directives of a directory; without effect on a proxy"),
+  section(
+    "Directory",
+    "server",
+    fileSection,
+    "Container for directives of a directory; without effect on a proxy",
+    NO_FILES,
+  ),
   section(
     "DirectoryMatch",
     "server",
     fileSection,
     "Container for directives of directories; without effect on a proxy",
+    NO_FILES,
   ),
-  section("Files", "any", fileSection, "Container for directives of files; without effect on a proxy"),
-  section("FilesMatch", "any", fileSection, "Container for directives of files; without effect on a proxy"),
+  section("Files", "any", fileSection, "Container for directives of files; without effect on a proxy", NO_FILES),
+  section("FilesMatch", "any", fileSection, "Container for directives of files; without effect on a proxy", NO_FILES),
 ];
 
 const ANY = new Set(["*", "_default_", "0.0.0.0", "::"]);

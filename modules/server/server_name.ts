@@ -8,8 +8,9 @@ import { HOST } from "../core/table.ts";
 import core from "./mod_core.ts";
 import { defaultPort } from "./uri.ts";
 
+/** "https" also where ServerName says so: something in front of this server speaks TLS to the clients. */
 export function requestScheme(r: RequestRec): "http" | "https" {
-  return r.conn.secure ? "https" : "http";
+  return r.conn.secure || r.server.scheme === "https" ? "https" : "http";
 }
 
 /** The client's word for the host, or ServerName, by UseCanonicalName. */

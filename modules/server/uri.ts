@@ -108,7 +108,22 @@ function decodeUnreserved(path: string, from: number): string | null {
   return copied === 0 ? path : out + path.slice(copied);
 }
 
+/** Without dot segments and, with `mergeSlashes`, runs of slashes; null when `..` leads above the root. */
 function removeDots(path: string, mergeSlashes: boolean): string | null {
+  const { path: inside, above } = resolveDots(path, mergeSlashes);
+  return above ? null : inside;
+}
+
+/**
+ * A decoded path normalised anew: with `AllowEncodedSlashes On` a `%2F` may have made a dot segment of what was none.
+ * A `..` above the root stays at the root, and escapes are left alone: they were decoded once.
+ */
+export function normalizeDecoded(path: string, mergeSlashes: boolean): string {
+  return path.includes("/.") || path.includes("//") ? resolveDots(path, mergeSlashes).path : path;
+}
+
+function resolveDots(path: string, mergeSlashes: boolean): { path: string; above: boolean } {
+  let above = false;
   const kept: string[] = []; // an empty one is what stands between two slashes
   let end = false; // the path ends in a slash
   const segments = path.split("/");
@@ -117,7 +132,7 @@ function removeDots(path: string, mergeSlashes: boolean): string | null {
     const last = i === segments.length - 1;
     end = last;
     if (segment === "..") {
-      if (kept.pop() === undefined) return null;
+      if (kept.pop() === undefined) above = true;
     } else if (segment === "") {
       if (!last && !mergeSlashes) kept.push("");
     } else if (segment !== ".") {
@@ -125,8 +140,7 @@ function removeDots(path: string, mergeSlashes: boolean): string | null {
       end = false;
     }
   }
-  if (kept.length === 0) return "/";
-  return `/${kept.join("/")}${end ? "/" : ""}`;
+  return { path: kept.length === 0 ? "/" : `/${kept.join("/")}${end ? "/" : ""}`, above };
 }
 
 /** A normalised path decoded; 400 for a bad escape, 404 for `%00` and, with `off`, `%2F`. Bad escapes go first. */

@@ -27,6 +27,28 @@ export function sectionWalk(r: RequestRec, url: string | null): void {
     return;
   }
   const hits: SectionRec[] = [];
+  const key = findSections(r, url, hits);
+  if (hits.length === 0) {
+    r.perDirConfig = server.config;
+    r.log = server.log;
+  } else {
+    r.perDirConfig = merged(server, key, hits);
+    r.log = logs.get(r.perDirConfig) ?? server.log;
+  }
+}
+
+/** The sections that match, in the order in which they are merged. @param url null: not proxied */
+export function matchingSections(r: RequestRec, url: string | null): readonly SectionRec[] {
+  const hits: SectionRec[] = [];
+  const { perDirConfig } = r;
+  findSections(r, url, hits);
+  r.perDirConfig = perDirConfig;
+  return hits;
+}
+
+/** Appends the sections that match to `hits`; answers what names this set of them. Changes `perDirConfig`. */
+function findSections(r: RequestRec, url: string | null, hits: SectionRec[]): string {
+  const { server } = r;
   let key = "";
   if (url !== null) {
     for (let i = 0; i < server.proxies.length; i++) {
@@ -35,8 +57,9 @@ export function sectionWalk(r: RequestRec, url: string | null): void {
       key += `,${server.proxies[i]!.id}`;
     }
   }
+  const path = r.uri.includes("//") ? r.uri.replace(/\/{2,}/g, "/") : r.uri;
   for (let i = 0; i < server.locations.length; i++) {
-    if (!locationMatches(server.locations[i]!, r)) continue;
+    if (!locationMatches(server.locations[i]!, path, r)) continue;
     hits.push(server.locations[i]!);
     key += `,${server.locations[i]!.id}`;
   }
@@ -45,13 +68,7 @@ export function sectionWalk(r: RequestRec, url: string | null): void {
     r.perDirConfig = hits.length === 0 ? server.config : merged(server, key, hits);
     key += ifWalk(r, hits);
   }
-  if (hits.length === 0) {
-    r.perDirConfig = server.config;
-    r.log = server.log;
-  } else {
-    r.perDirConfig = merged(server, key, hits);
-    r.log = logs.get(r.perDirConfig) ?? server.log;
-  }
+  return key;
 }
 
 /**
@@ -111,13 +128,15 @@ function merged(server: ServerRec, key: string, hits: readonly SectionRec[]): Co
   return vector;
 }
 
-/** A plain path matches itself and what lies below it; "/a/" does not match "/a". */
-function locationMatches(section: SectionRec, r: RequestRec): boolean {
-  if (section.pattern !== null) return patternMatches(section, r.uri, r);
+/**
+ * A plain path matches itself and what lies below it; "/a/" does not match "/a". Runs of slashes count as one, with
+ * MergeSlashes Off too; only an expression sees them.
+ */
+function locationMatches(section: SectionRec, path: string, r: RequestRec): boolean {
+  if (section.pattern !== null) return patternMatches(section, section.isRegex ? r.uri : path, r);
   const { arg } = section;
-  const uri = r.uri;
-  if (!uri.startsWith(arg)) return false;
-  return uri.length === arg.length || arg.endsWith("/") || uri.charCodeAt(arg.length) === 0x2f;
+  if (!path.startsWith(arg)) return false;
+  return path.length === arg.length || arg.endsWith("/") || path.charCodeAt(arg.length) === 0x2f;
 }
 
 function proxyMatches(section: SectionRec, url: string, r: RequestRec): boolean {

@@ -16,6 +16,7 @@ import {
   OK,
   parseIpSubnet,
   type RequestRec,
+  restrictsAccess,
   type Status,
   satisfyAny,
 } from "../../modules/mod.ts";
@@ -54,6 +55,7 @@ const accessCompat = defineModule({
     take1("Satisfy", "dir", setSatisfy, "access policy if both allow and require used ('all' or 'any')"),
   ],
   registerHooks({ hook }) {
+    hook(restrictsAccess, (r) => (accessOf(r) === undefined ? DECLINED : OK));
     hook(satisfyAny, (r) => (lastAbout(accessOf(r)?.satisfyAny, r) ? OK : DECLINED));
     hook(accessChecker, checkAddress);
   },

@@ -20,7 +20,11 @@ const authnFile = defineModule({
   name: "mod_authn_file",
   config: z.object({ userFile: z.string().default("") }),
   needs: ["files", "timers"],
-  commands: ({ take1 }) => [take1("AuthUserFile", "dir", setUserFile, "text file containing user IDs and passwords")],
+  commands: ({ take1 }) => [
+    take1("AuthUserFile", "dir", setUserFile, "text file containing user IDs and passwords", {
+      differs: "no DES crypt and no yescrypt; a password that was right is known for a minute",
+    }),
+  ],
   registerHooks({ provider }) {
     provider(authn, "file", { checkPassword });
   },

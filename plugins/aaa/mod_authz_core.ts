@@ -24,6 +24,7 @@ import {
   parseExpr,
   type RequestRec,
   requestSubject,
+  restrictsAccess,
   type Status,
   splitWords,
   takeWord,
@@ -68,6 +69,7 @@ const authzCore = defineModule({
   ],
   registerHooks({ hook, provider }) {
     hook(checkConfig, refuseNegative);
+    hook(restrictsAccess, (r) => (getModuleConfig(r.perDirConfig, authzCore).require !== null ? OK : DECLINED));
     hook(accessCheckerEx, (r) => authorize(r, false), { rank: "last" });
     hook(authChecker, (r) => authorize(r, true), { rank: "last" });
     provider(authz, "all", { parse: parseAll });

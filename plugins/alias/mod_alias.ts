@@ -54,6 +54,8 @@ interface SectionAlias {
   readonly fake: string;
 }
 
+const TO_FILES = { differs: "what it maps to files is 404" };
+
 const alias = defineModule({
   name: "mod_alias",
   config: z.object({
@@ -68,10 +70,10 @@ const alias = defineModule({
   }),
   append: ["scopes"],
   commands: ({ flag, take2, take12, take23, take123 }) => [
-    take12("Alias", "any", addAlias, "a fakename and a realname, or a realname in a Location"),
-    take12("ScriptAlias", "any", addAlias, "a fakename and a realname, or a realname in a Location"),
-    take2("AliasMatch", "server", addAliasMatch, "a regular expression and a filename"),
-    take2("ScriptAliasMatch", "server", addAliasMatch, "a regular expression and a filename"),
+    take12("Alias", "any", addAlias, "a fakename and a realname, or a realname in a Location", TO_FILES),
+    take12("ScriptAlias", "any", addAlias, "a fakename and a realname, or a realname in a Location", TO_FILES),
+    take2("AliasMatch", "server", addAliasMatch, "a regular expression and a filename", TO_FILES),
+    take2("ScriptAliasMatch", "server", addAliasMatch, "a regular expression and a filename", TO_FILES),
     take123("Redirect", "any", addRedirect, "an optional status, then document to be redirected and destination URL"),
     take23(
       "RedirectMatch",

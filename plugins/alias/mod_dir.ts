@@ -15,6 +15,8 @@ import {
   type Status,
 } from "../../modules/mod.ts";
 
+const NO_FILES = { noEffect: "about files, of which sluice serves none" };
+
 const dir = defineModule({
   name: "mod_dir",
   config: z.object({
@@ -23,9 +25,9 @@ const dir = defineModule({
   }),
   commands: ({ flag, raw, take1 }) => [
     take1("FallbackResource", "any", setFallback, "Set a default handler"),
-    raw("DirectoryIndex", "any", withoutEffect, "a list of file names"),
-    flag("DirectorySlash", "any", withoutEffect, "On or Off"),
-    flag("DirectoryCheckHandler", "any", withoutEffect, "On or Off"),
+    raw("DirectoryIndex", "any", withoutEffect, "a list of file names", NO_FILES),
+    flag("DirectorySlash", "any", withoutEffect, "On or Off", NO_FILES),
+    flag("DirectoryCheckHandler", "any", withoutEffect, "On or Off", NO_FILES),
   ],
   registerHooks({ hook }) {
     hook(handler, fallBack, { rank: "last" });

@@ -30,7 +30,12 @@ const heartbeat = defineModule({
   name: "mod_heartbeat",
   config: z.object({ target: z.object({ host: z.string(), port: z.number() }).optional() }),
   needs: ["udp", "timers"],
-  commands: ({ take1 }) => [take1("HeartbeatAddress", "global", setTarget, "Address to send heartbeat requests")],
+  commands: ({ take1 }) => [
+    take1("HeartbeatAddress", "global", setTarget, "Address to send heartbeat requests", {
+      differs:
+        "reports open connections, and room up to 400 that shrinks as timers come late: an event loop has no threads",
+    }),
+  ],
   registerHooks({ hook }) {
     hook(watchdogNeed, (process, name) => (name === "_singleton_" && targetOf(process) ? OK : DECLINED));
     hook(watchdogInit, start);

@@ -98,7 +98,9 @@ const logConfig = defineModule({
       (cmd, target) => addLog(cmd, "logs", target, null, undefined),
       "the filename of the access log",
     ),
-    flag("BufferedLogs", "global", "buffered", "Enable Buffered Logging (experimental)"),
+    flag("BufferedLogs", "global", "buffered", "Enable Buffered Logging (experimental)", {
+      differs: "lines are written within 5 s, and within 300 ms without it",
+    }),
     flag("LogIOTrackTTFB", "server", "trackTtfb", "Set to 'ON' to enable tracking time to first byte"),
   ],
   needs: ["files"],

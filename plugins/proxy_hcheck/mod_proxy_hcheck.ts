@@ -19,6 +19,7 @@ import {
   postConfig,
   type Status,
   splitWords,
+  sslBindOutgoing,
   type Watchdog,
   type WatchdogName,
   watchdogExit,
@@ -114,11 +115,9 @@ function checkMembers(process: ProcessRec): void {
       if (method === "PROVIDER" && process.providers.lookup(healthCheck, provider) === undefined) {
         throw new Error(`BalancerMember ${name} hcmethod=PROVIDER:${provider}: no module provides this health check`);
       }
-      if (/^(https|wss)$/.test(scheme) && !/^(NONE|TCP|PROVIDER)$/.test(method)) {
-        throw new Error(
-          `BalancerMember ${name} hcmethod=${method} is not supported yet: TLS to backends comes with mod_ssl`,
-        );
-      }
+      const needsTls = /^(https|wss)$/.test(scheme) && !/^(NONE|TCP|PROVIDER)$/.test(method);
+      if (needsTls && sslBindOutgoing.isEmpty(process.hooks))
+        throw new Error(`BalancerMember ${name} hcmethod=${method}: no module speaks TLS to backends`);
     }
   }
 }

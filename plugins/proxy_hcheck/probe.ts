@@ -31,6 +31,7 @@ import {
   type Timeout,
   TRANSFER_ENCODING,
 } from "../../modules/mod.ts";
+import { tlsOf } from "./probe_tls.ts";
 import { ProbeSubject } from "./subject.ts";
 
 /** What a probe found. */
@@ -59,10 +60,11 @@ export function probeLimits(worker: ProxyWorker, check: HealthCheck): { connectM
   return { connectMs: connectionTimeoutMs ?? answerMs, answerMs };
 }
 
-export function startProbe(worker: ProxyWorker, check: HealthCheck, process: ProcessRec): Probe {
+/** @param balancer its name: for <Proxy> sections */
+export function startProbe(worker: ProxyWorker, check: HealthCheck, balancer: string, process: ProcessRec): Probe {
   return check.params.method === "PROVIDER"
     ? new ProviderProbe(worker, check, process)
-    : new SocketProbe(worker, check, process);
+    : new SocketProbe(worker, check, balancer, process);
 }
 
 /** The request of a probe. The path is joined as httpd does: nothing is normalized. */
@@ -96,17 +98,22 @@ class SocketProbe implements Probe, BackendUser, ChunkConsumer {
   private left = -1;
   private chunks: ChunkDecoder | null = null;
 
-  constructor(worker: ProxyWorker, check: HealthCheck, process: ProcessRec) {
+  constructor(worker: ProxyWorker, check: HealthCheck, balancer: string, process: ProcessRec) {
     this.worker = worker;
     this.check = check;
     const { promise, resolve } = Promise.withResolvers<Finding>();
     this.done = promise;
     this.resolve = resolve;
+    const tls = check.params.method === "TCP" ? null : tlsOf(worker, check, balancer, process);
+    if (typeof tls === "string") {
+      this.finish(false, tls);
+      return;
+    }
     worker.pool ??= new ConnPool(worker, process.sockets, process);
     const { connectMs, answerMs } = probeLimits(worker, check);
-    worker.pool.connect(worker.host, worker.port, connectMs, 0).then(
+    worker.pool.connect(worker.host, worker.port, connectMs, 0, tls, answerMs).then(
       (result) => {
-        if ("cause" in result) this.finish(false, `connect: ${result.cause}`);
+        if ("cause" in result) this.finish(false, `${result.inHandshake ? "TLS" : "connect"}: ${result.cause}`);
         else if (this.over) result.close();
         else this.connected(result, answerMs);
       },

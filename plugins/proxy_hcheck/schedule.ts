@@ -47,7 +47,7 @@ export class Schedule {
   /** Starts the checks that are due, the longest overdue first. Members added or changed meanwhile are seen. */
   tick(): void {
     const now = this.process.clock.now();
-    const due: { worker: ProxyWorker; check: HealthCheck; entry: Entry; atMs: number }[] = [];
+    const due: { worker: ProxyWorker; check: HealthCheck; entry: Entry; balancer: string; atMs: number }[] = [];
     for (const balancer of this.balancers) {
       this.panic.watch(balancer);
       for (const worker of balancer.members) {
@@ -56,13 +56,14 @@ export class Schedule {
         const entry = this.entryOf(worker, now);
         if (entry.probe !== null) continue;
         const atMs = entry.fromMs + check.params.intervalMs * (1 + JITTER * entry.chance);
-        if (now > atMs && !due.some((other) => other.worker === worker)) due.push({ worker, check, entry, atMs });
+        if ((check.wanted || now > atMs) && !due.some((other) => other.worker === worker))
+          due.push({ worker, check, entry, balancer: balancer.name, atMs });
       }
     }
     due.sort((a, b) => a.atMs - b.atMs);
-    for (const { worker, check, entry } of due) {
+    for (const { worker, check, entry, balancer } of due) {
       if (this.running >= this.limit) break;
-      void this.ask(worker, check, entry);
+      void this.ask(worker, check, entry, balancer);
     }
   }
 
@@ -81,13 +82,14 @@ export class Schedule {
     return entry;
   }
 
-  private async ask(worker: ProxyWorker, check: HealthCheck, entry: Entry): Promise<void> {
+  private async ask(worker: ProxyWorker, check: HealthCheck, entry: Entry, balancer: string): Promise<void> {
     const { clock } = this.process;
     const { log } = check.context.server;
     const startMs = clock.now();
     log.debug(LOG, "AH03256", `Health check ${check.params.method} of ${worker.displayName} starts`);
     this.running++;
-    entry.probe = startProbe(worker, check, this.process);
+    check.wanted = false;
+    entry.probe = startProbe(worker, check, balancer, this.process);
     const { passed, reason } = await entry.probe.done;
     this.running--;
     entry.probe = null;

@@ -4,10 +4,13 @@
  */
 import {
   type Backend,
+  type Bytes,
   type ConnectFailure,
   ConnPool,
+  canUpgrade,
   DONE,
   defaultPort,
+  disableWorker,
   type FailureRetry,
   type FailureSource,
   type FailureStage,
@@ -28,6 +31,8 @@ import {
   type Status,
   serverTimeoutMs,
   TRANSFER_ENCODING,
+  Tunnel,
+  upgradeOf,
 } from "../../modules/mod.ts";
 import { type BodyFraming, type BodyOwner, PREFETCH_BYTES, RequestBodyOut } from "./request_out.ts";
 import { ResponseIn } from "./response_in.ts";
@@ -44,6 +49,8 @@ export class Exchange implements BodyOwner, ResponseWatcher {
   readonly http10: boolean;
   /** The client sent Expect: 100-continue and got no answer to it yet, at the start. */
   readonly clientExpects: boolean;
+  /** The protocol that is asked of the backend; "": none. */
+  readonly upgrade: string;
   /** null: there is no body. */
   readonly body: RequestBodyOut | null;
   /** The head was sent alone; 100 Continue is waited for. */
@@ -60,8 +67,12 @@ export class Exchange implements BodyOwner, ResponseWatcher {
   private reserved = false;
   private resolve: ((status: Status) => void) | null = null;
   private result: Status | null = null;
+  /** On the clock's `now`; only where there is a meter. */
+  private connectAtMs = 0;
   private retried = false;
   private drainWanted = false;
+  /** Told when the last byte of the request was given to the socket. */
+  onRequestSent: (() => void) | null = null;
 
   constructor(r: RequestRec, worker: ProxyWorker, url: ProxyUrl, attempt: ProxyAttempt) {
     this.r = r;
@@ -75,8 +86,10 @@ export class Exchange implements BodyOwner, ResponseWatcher {
     this.clientExpects = r.expecting100;
     const hasBody = r.body.announced && r.body.length !== 0;
     this.body = hasBody ? new RequestBodyOut(r, attempt, this) : null;
+    this.upgrade = this.http10 ? "" : upgradeOf(r, worker, url);
     const ping = worker.params.pingMs !== undefined && r.proxyreq === "reverse";
-    this.expect = hasBody && !this.http10 && (ping || (r.expecting100 && this.conf.proxy100Continue));
+    const wanted = (ping && hasBody) || (r.expecting100 && this.conf.proxy100Continue);
+    this.expect = wanted && !this.http10;
   }
 
   run(): Status | Promise<Status> {
@@ -152,7 +165,7 @@ export class Exchange implements BodyOwner, ResponseWatcher {
 
   private ready(): void {
     const first = this.r.conn.keepalives <= 1 && this.r.getEnv("proxy-initial-not-pooled") !== undefined;
-    const idle = first || this.retried ? null : this.pool.take();
+    const idle = first || this.retried ? null : this.pool.take(this.attempt.tls);
     if (idle !== null) this.send(idle);
     else this.connect();
   }
@@ -162,7 +175,8 @@ export class Exchange implements BodyOwner, ResponseWatcher {
     const timeoutMs = worker.params.connectionTimeoutMs ?? this.timeoutMs;
     const port = url.port || (url.host === worker.host && worker.port) || (defaultPort(url.scheme) ?? 0);
     const buffer = worker.params.receiveBufferSize || this.conf.receiveBufferSize;
-    this.pool.connect(url.host, port, timeoutMs, buffer).then(
+    if (worker.meter !== null) this.connectAtMs = r.conn.process.clock.now();
+    this.pool.connect(url.host, port, timeoutMs, buffer, this.attempt.tls, this.timeoutMs).then(
       (result) => this.connected(result),
       () => {
         if (this.result !== null) return;
@@ -176,6 +190,7 @@ export class Exchange implements BodyOwner, ResponseWatcher {
     const { worker, r } = this;
     if ("pool" in result) {
       worker.connected();
+      worker.meter?.connect.add(r.conn.process.clock.now() - this.connectAtMs);
       const times = this.attempt.times?.at(-1);
       if (times !== undefined) times.connectedUs = r.conn.process.clock.wallUs();
       if (this.result !== null)
@@ -187,15 +202,17 @@ export class Exchange implements BodyOwner, ResponseWatcher {
       return;
     }
     if (this.result !== null) return;
-    const { process } = r.conn;
-    if (worker.setError(process.clock.wallUs() / 1000, result.cause)) {
-      const seconds = Math.round(worker.params.retryMs / 1000);
-      process.log.error(
-        "proxy",
-        "AH00959",
-        `ap_proxy_connect_backend disabling worker for (${worker.hostPort}) for ${seconds}s`,
-      );
+    if (result.inHandshake) {
+      this.attempt.failure = failure("tls", "backend", "never", result.cause, result.timedOut);
+      this.finish(proxyError(r, 500, "Error during SSL Handshake with remote server"));
+      return;
     }
+    if (result.exhausted) {
+      this.finish(this.failed(503, "connect", "proxy", "never", result.cause));
+      return;
+    }
+    const { process } = r.conn;
+    disableWorker(worker, process.clock.wallUs() / 1000, process.log, result.cause);
     r.log.error(MODULE, "AH01114", `HTTP: failed to make connection to backend: ${worker.host}`, this.r);
     this.finish(this.failed(503, "connect", "backend", "yes", result.cause, result.timedOut));
   }
@@ -219,6 +236,7 @@ export class Exchange implements BodyOwner, ResponseWatcher {
       expect: this.expect,
       keepAlive: this.keepsAlive,
       http10: this.http10,
+      upgrade: this.upgrade,
     });
     if (body === null) {
       this.worker.s.transferred += head.length;
@@ -273,6 +291,7 @@ export class Exchange implements BodyOwner, ResponseWatcher {
   onBodySent(): void {
     this.drainWanted = false;
     this.backend?.arm(this.timeoutMs);
+    this.onRequestSent?.();
   }
 
   onBodyFailed(status: Status, why: string): void {
@@ -398,6 +417,27 @@ export class Exchange implements BodyOwner, ResponseWatcher {
     } else this.drop(status);
   }
 
+  /** Whether the client may hear that the backend offers a protocol. */
+  mayUpgrade(protocol: string): boolean {
+    return canUpgrade(this.worker, protocol, /^wss?$/.test(this.url.scheme) ? "WebSocket" : "");
+  }
+
+  /** The backend switched protocols: from here on bytes are copied. @param early what it sent behind the 101 */
+  tunnel(early: Bytes | null): void {
+    const { r, worker } = this;
+    r.status = 101;
+    r.statusLine = null;
+    r.log.debug(MODULE, "AH10239", `HTTP: tunneling protocol ${this.upgrade}`, r);
+    const idleMs = Math.max(serverTimeoutMs(r), this.timeoutMs);
+    const tunnel = new Tunnel(r, this.backend!, early, idleMs, ({ source, cause }) => {
+      worker.s.read += tunnel.toClient;
+      worker.s.transferred += tunnel.toBackend;
+      if (source !== "both") this.attempt.failure = failure("tunnel", source, "never", cause);
+      this.release(false);
+      this.finish(OK);
+    });
+  }
+
   /** The last byte of the answer was read: the connection goes back before the client has it all. */
   release(reusable: boolean): void {
     const backend = this.backend;
@@ -432,8 +472,9 @@ export class Exchange implements BodyOwner, ResponseWatcher {
     this.drop(DONE);
   }
 
-  /** Answers although the backend's body may still be read away. */
-  answer(status: Status): void {
+  /** ProxyErrorOverride: answers in place of the backend, whose body may still be read away. */
+  override(status: Status): void {
+    this.attempt.overridden = true;
     this.body?.stop();
     this.finish(status);
   }

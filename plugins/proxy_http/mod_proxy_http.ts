@@ -7,12 +7,14 @@ import {
   clientAddress,
   DECLINED,
   defineModule,
+  OK,
   type ProxyAttempt,
   type ProxyUrl,
   type ProxyWorker,
   type RequestRec,
   type Status,
   schemeHandler,
+  sslBindOutgoing,
 } from "../../modules/mod.ts";
 import { Exchange } from "./exchange.ts";
 
@@ -32,12 +34,13 @@ function proxyHttpHandler(
   url: ProxyUrl,
   attempt: ProxyAttempt,
 ): Status | Promise<Status> {
-  if (url.scheme === "http") return new Exchange(r, worker, url, attempt).run();
-  if (url.scheme !== "https") return DECLINED;
+  const { scheme } = url;
+  if (scheme === "http" || scheme === "ws") return new Exchange(r, worker, url, attempt).run();
+  if (scheme !== "https" && scheme !== "wss") return DECLINED;
+  const bound = sslBindOutgoing.run(r.server.process.hooks, r, url, attempt);
+  if (bound === OK) return new Exchange(r, worker, url, attempt).run();
   const client = clientAddress(r.conn);
-  const log = r.log;
-  log.error("ssl", "AH01961", `SSL Proxy requested for ${r.server.hostname} but not enabled [Hint: SSLProxyEngine]`);
-  log.error("proxy", "AH00961", `HTTPS: failed to enable ssl support for ${worker.hostPort}`, { client });
+  r.log.error("proxy", "AH00961", `HTTPS: failed to enable ssl support for ${worker.hostPort}`, { client });
   attempt.failure = { stage: "tls", source: "proxy", retry: "never", cause: "no TLS to backends", timedOut: false };
   return 500;
 }

@@ -151,6 +151,10 @@ export class ResponseIn implements BackendUser, ChunkConsumer {
         this.final(bytes, head.protocol === HTTP_09 ? headStart : at, end, at);
         return;
       }
+      if (head.status === 101) {
+        this.upgraded(at < end ? backend.socket.keep(bytes, at, end) : null);
+        return;
+      }
       if (!this.interim()) return;
       head.reset();
       if (at === end) return;
@@ -163,14 +167,19 @@ export class ResponseIn implements BackendUser, ChunkConsumer {
     const { head } = this.backend;
     const { r } = exchange;
     const { status, headers } = head;
-    if (status === 101) {
-      this.state = ENDED;
-      exchange.badAnswer(
-        502,
-        `Unexpected Upgrade: ${headers.getId(UPGRADE) ?? "n/a"} (expecting n/a)`,
-        "unexpected 101",
-      );
-      return false;
+    const policy = r.getEnv("proxy-interim-response")?.toLowerCase();
+    let pass = status !== 100 || exchange.clientExpects;
+    if (policy === "rfc") pass = true;
+    else if (policy === "suppress") pass = false;
+    else if (policy !== undefined) {
+      pass = false;
+      r.log.warn(MODULE, "AH01109", `undefined proxy interim response policy: ${policy}`, r);
+    }
+    if (pass && !head.illegal) {
+      headers.unsetId(CONTENT_LENGTH);
+      responseHeaders(r, exchange.conf, headers);
+      reverseMapHeaders(r, exchange.conf, headers);
+      r.out.interim(status, head.phrase, headers);
     }
     if (++this.interims >= MAX_INTERIM) {
       this.state = ENDED;
@@ -181,23 +190,43 @@ export class ResponseIn implements BackendUser, ChunkConsumer {
       );
       return false;
     }
-    const policy = r.getEnv("proxy-interim-response")?.toLowerCase();
-    let pass = status !== 100 || exchange.clientExpects;
-    if (policy === "rfc") pass = true;
-    else if (policy === "suppress") pass = false;
-    else if (policy !== undefined) {
-      pass = false;
-      r.log.warn(MODULE, "AH01109", `undefined proxy interim response policy: ${policy}`, r);
-    }
-    if (pass) {
-      headers.unsetId(CONTENT_LENGTH);
-      responseHeaders(r, exchange.conf, headers);
-      reverseMapHeaders(r, exchange.conf, headers);
-      r.out.interim(status, head.phrase, headers);
-    }
     if (status === 100 && exchange.waiting100) exchange.sendBody();
     else if (exchange.requestSent) this.backend.arm(exchange.timeoutMs);
     return !exchange.finished;
+  }
+
+  /** 101: the answer to our wish, or none that can be used. */
+  private upgraded(early: Bytes | null): void {
+    const { exchange } = this;
+    const { headers, phrase } = this.backend.head;
+    const got = headers.getId(UPGRADE);
+    const wanted = exchange.upgrade;
+    this.state = ENDED;
+    if (wanted === "" || got === undefined || got.toLowerCase() !== wanted.toLowerCase()) {
+      const reason = `Unexpected Upgrade: ${got ?? "n/a"} (expecting ${wanted || "n/a"})`;
+      exchange.badAnswer(502, reason, "unexpected 101");
+      return;
+    }
+    if (this.backend.head.illegal) {
+      exchange.badAnswer(502, "", "illegal field");
+      return;
+    }
+    if (exchange.waiting100) exchange.sendBody();
+    if (!exchange.requestSent) {
+      // The rest of the request goes first: it is no part of what the new protocol carries.
+      this.backend.socket.pause();
+      exchange.onRequestSent = () => this.switchOver(phrase, headers, got, early);
+    } else this.switchOver(phrase, headers, got, early);
+  }
+
+  private switchOver(phrase: string, headers: HeaderTable, protocol: string, early: Bytes | null): void {
+    const { exchange } = this;
+    responseHeaders(exchange.r, exchange.conf, headers);
+    reverseMapHeaders(exchange.r, exchange.conf, headers);
+    headers.addId(CONNECTION, "Connection", "Upgrade");
+    headers.addId(UPGRADE, "Upgrade", protocol);
+    exchange.r.out.interim(101, phrase, headers);
+    exchange.tunnel(early);
   }
 
   /** @param at the first byte of the body */
@@ -250,13 +279,18 @@ export class ResponseIn implements BackendUser, ChunkConsumer {
     r.status = status;
     const phrase = head.phrase;
     r.statusLine = head.protocol !== HTTP_09 && phrase !== reasonPhrase(status) ? `${status} ${phrase}` : null;
+    const offered = headers.getId(UPGRADE);
     responseHeaders(r, conf, headers);
+    if (offered !== undefined && exchange.mayUpgrade(offered)) {
+      headers.addId(CONNECTION, "Connection", "Upgrade");
+      headers.addId(UPGRADE, "Upgrade", offered);
+    }
     reverseMapHeaders(r, conf, headers);
     r.headersOut = headers;
     const announced = r.method === "HEAD" ? headLength(headers) : length;
 
     if (this.state === ENDED) {
-      this.leftover(at, end);
+      this.leftover(bytes, at, end);
       exchange.release(this.keepAlive);
       r.out.begin(announced);
       r.out.end();
@@ -354,7 +388,7 @@ export class ResponseIn implements BackendUser, ChunkConsumer {
       status === 401 && head.headers.hasId(WWW_AUTHENTICATE) ? head.headers.getAll("WWW-Authenticate") : [];
     for (const value of challenges) (r.errHeadersOut ??= new HeaderTable()).add("WWW-Authenticate", value);
     if (this.state === ENDED) {
-      this.leftover(at, end);
+      this.leftover(bytes, at, end);
       exchange.release(this.keepAlive);
     } else if (!this.keepAlive || this.left > DISCARD_BYTES || !exchange.requestSent) exchange.release(false);
     else {
@@ -362,7 +396,7 @@ export class ResponseIn implements BackendUser, ChunkConsumer {
       this.backend.arm(exchange.timeoutMs);
       if (at < end) this.readBody(bytes, at, end);
     }
-    exchange.answer(status);
+    exchange.override(status);
   }
 
   // ---- the body
@@ -375,7 +409,7 @@ export class ResponseIn implements BackendUser, ChunkConsumer {
       const last = this.left === 0;
       if (last) {
         this.state = ENDED;
-        this.leftover(stop, end);
+        this.leftover(bytes, stop, end);
       }
       this.pass(bytes, start, stop, last);
     } else if (this.state === CHUNKED) {
@@ -385,7 +419,7 @@ export class ResponseIn implements BackendUser, ChunkConsumer {
       const last = decoder.done;
       if (last) {
         this.state = ENDED;
-        this.leftover(start + taken, end);
+        this.leftover(bytes, start + taken, end);
       }
       if (this.dataStart >= 0) this.pass(bytes, this.dataStart, this.dataEnd, last);
       else if (last) this.done(true);
@@ -453,9 +487,9 @@ export class ResponseIn implements BackendUser, ChunkConsumer {
     exchange.finish(OK);
   }
 
-  /** Bytes behind the answer: whatever they are, no further answer shall begin with them. */
-  private leftover(at: number, end: number): void {
-    if (at >= end) return;
+  /** Bytes behind the answer: no further answer shall begin with them. One CRLF is tolerated, as on an idle connection. */
+  private leftover(bytes: Bytes, at: number, end: number): void {
+    if (at >= end || (end - at === 2 && bytes[at] === 13 && bytes[at + 1] === 10)) return;
     this.keepAlive = false;
     this.exchange.pool.notEmpty();
   }

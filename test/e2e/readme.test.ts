@@ -17,6 +17,7 @@ const PAGES = [
   "modules/README.md",
   "plugins/README.md",
   "examples/README.md",
+  "examples/recipes/README.md",
   "bench/README.md",
 ];
 

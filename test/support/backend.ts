@@ -188,6 +188,10 @@ export class BackendConnection {
     return Buffer.concat(this.inTunnel).toString("latin1");
   }
 
+  get tunnelledBytes(): number {
+    return this.inTunnel.reduce((sum, bytes) => sum + bytes.length, 0);
+  }
+
   /** Resolves when the peer has room for more, or is gone. */
   write(bytes: string | Uint8Array): Promise<void> {
     const { raw } = this;

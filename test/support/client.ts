@@ -70,6 +70,10 @@ export class Client implements AsyncDisposable {
     return Buffer.concat(this.inTunnel).toString("latin1");
   }
 
+  get tunnelledBytes(): number {
+    return this.inTunnel.reduce((sum, bytes) => sum + bytes.length, 0);
+  }
+
   /** The 1xx that came, and no final response after them yet. */
   get interimSoFar(): readonly ResponseMessage[] {
     return this.interim;

@@ -1,6 +1,6 @@
 /** A request as proxy_http sees it, without a front, and a scripted raw peer as its backend. */
 import net from "node:net";
-import type { Bytes } from "../../modules/core/bytes.ts";
+import { type Bytes, latin1Bytes } from "../../modules/core/bytes.ts";
 import { systemClock, TimerWheel } from "../../modules/core/clock.ts";
 import { ErrorLog } from "../../modules/core/error_log.ts";
 import {
@@ -14,7 +14,6 @@ import {
 import { HeaderTable } from "../../modules/core/table.ts";
 import { nodeSockets } from "../../modules/net/node.ts";
 import { ProxyAttempt } from "../../modules/proxy/attempt.ts";
-import { latin1Bytes } from "../../modules/proxy/proxy_error.ts";
 import { ProxyWorker, type WorkerParams } from "../../modules/proxy/worker.ts";
 import { parseWorkerUrl } from "../../modules/proxy/worker_url.ts";
 import core from "../../modules/server/mod_core.ts";

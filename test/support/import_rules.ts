@@ -25,10 +25,12 @@ const ORDER: Record<string, readonly string[]> = {
   server: ["core", "config"],
   http: ["core", "config", "server"],
   front: ["core", "net", "server", "http"],
-  mpm: ["core", "config", "slotmem", "net", "server", "http", "front", "watchdog"],
+  embed: ["core", "config", "slotmem", "net", "server", "http", "front"],
+  mpm: ["core", "config", "slotmem", "net", "server", "http", "front", "embed", "watchdog"],
   watchdog: ["core", "config", "slotmem", "server"],
   proxy: ["core", "config", "slotmem", "net", "server", "http"],
   proxy_balancer: ["core", "config", "slotmem", "net", "server", "http", "proxy"],
+  explain: ["core", "config", "net", "server", "http", "mpm", "watchdog", "proxy", "proxy_balancer"],
 };
 
 /** Where decisions are made: no `node:` import and no name of RUNTIME, so that the same code runs on any host. */
@@ -95,8 +97,8 @@ function fileError(file: string, target: string, sources: Sources, typeOnly: boo
 }
 
 function mayImport(file: string, target: string): boolean {
-  if (file === "mod.ts") return true;
-  if (target === "mod.ts") return false;
+  if (!file.includes("/")) return true; // mod.ts, edge.ts, hono.ts
+  if (!target.includes("/")) return false;
   const [top, folder, inFolder] = file.split("/");
   const [targetTop, targetFolder, targetInFolder] = target.split("/");
   if (top === "plugins") {

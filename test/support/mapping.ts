@@ -39,6 +39,9 @@ export class FakeFiles {
     randomBytes: (size) => new Uint8Array(size),
     loadAverage: () => [0, 0, 0],
     cpuTimeUs: () => 0,
+    cpuUsageUs: () => ({ user: 0, system: 0 }),
+    pid: 1,
+    writer: null,
     files: {
       stat: (path) => {
         const file = this.texts.get(path);

@@ -258,5 +258,5 @@ export class Conditions {
 
 function splitField(line: string): [string, string] {
   const colon = line.indexOf(":");
-  return colon < 0 ? [line, ""] : [line.slice(0, colon), line.slice(colon + 1).trim()];
+  return colon < 0 ? [line, ""] : [line.slice(0, colon), line.slice(colon + 1).replace(/^[ \t]+|[ \t]+$/g, "")];
 }

@@ -30,6 +30,8 @@ export class TestSocket implements Socket {
   localAddress = "192.0.2.9";
   localPort = 80;
   queuedBytes = 0;
+  receivedBytes = 0;
+  readonly tls = null;
   /** What the server wrote, as latin-1. */
   written = "";
   paused = false;
@@ -180,6 +182,11 @@ export class TestServer {
       lookup: (name) => Promise.resolve([name]),
       reverse: () => Promise.reject(new Error("not here")),
       datagram: () => Promise.reject(new Error("not here")),
+      tlsServer: () => {
+        throw new Error("not here");
+      },
+      acceptTls: (socket) => socket.destroy(),
+      tlsLimits: { name: "a test", oldest: "TLSv1.2", fixedSuites: [], serverOrder: true, ticketsOff: true },
     };
   }
 }

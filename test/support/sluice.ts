@@ -34,6 +34,8 @@ export interface SluiceOptions {
   readonly files?: Readonly<Record<string, string>>;
   /** What to connect to in order to know that it runs. @default PORT */
   readonly ready?: number | string;
+  /** The limit of open files. @default that of the test */
+  readonly descriptors?: number;
   /** What to run. @default mod.ts */
   readonly program?: string;
 }
@@ -197,7 +199,9 @@ async function launch(conf: string, options: SluiceOptions): Promise<Sluice> {
   const binary = runtime === currentRuntime ? process.execPath : join(root, "node_modules/.bin", runtime);
   const program = options.program ?? join(root, "mod.ts");
   const command = runtime === "deno" ? ["run", "-A", program] : [program];
-  const child = spawn(binary, [...command, "-f", confFile, ...args], {
+  const words = [binary, ...command, "-f", confFile, ...args];
+  if (options.descriptors !== undefined) words.unshift("sh", "-c", `ulimit -n ${options.descriptors}; exec "$@"`, "sh");
+  const child = spawn(words[0]!, words.slice(1), {
     cwd: root,
     env: { ...process.env, ...options.env },
     stdio: ["ignore", "pipe", "pipe"],

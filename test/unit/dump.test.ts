@@ -3,8 +3,9 @@ import { test } from "node:test";
 import { buildServers } from "../../modules/config/build.ts";
 import { readRaw } from "../../modules/config/read_raw.ts";
 import type { ProcessRec } from "../../modules/core/records.ts";
-import { describeVhosts } from "../../modules/dump.ts";
+import { describeVhosts, dumpConfig } from "../../modules/dump.ts";
 import { nodeHost } from "../../modules/mpm/host.ts";
+import type { Loaded } from "../../modules/server/load.ts";
 import core from "../../modules/server/mod_core.ts";
 
 test("describeVhosts() prints what httpd 2.4.71 prints for the same file", () => {
@@ -80,5 +81,53 @@ test("describeVhosts() prints what httpd 2.4.71 prints for the same file", () =>
                  alias e.test
                  wild alias e?.test
          port 18091 namevhost g.test (x.conf:35)`,
+  );
+});
+
+test("dumpConfig() prints what httpd 2.4.71 prints for the same file", () => {
+  const tree = readRaw(
+    "a.conf",
+    `ServerName localhost
+
+<Location "/x">
+   Require all denied
+   <If "true">
+     Require all granted
+   </If>
+</Location>
+<VirtualHost *:9999>
+  servername  a.test
+  ProxyPass "/bar"   "http://127.0.0.1:81/"   timeout=5
+</VirtualHost>
+`,
+  );
+  const included = readRaw("b.conf", "\nKeepAlive On\n");
+  const process = { modules: [core] } as unknown as ProcessRec;
+  assert.equal(
+    dumpConfig({ tree: [tree[0]!, ...included, ...tree.slice(1)], process } as unknown as Loaded),
+    `# In file: a.conf
+#   1:
+ServerName localhost
+# In file: b.conf
+#   2:
+KeepAlive On
+# In file: a.conf
+#   3:
+<Location "/x">
+  #   4:
+  Require all denied
+  #   5:
+  <If "true">
+    #   6:
+    Require all granted
+  </If>
+</Location>
+#   9:
+<VirtualHost *:9999>
+  #  10:
+  ServerName a.test
+  #  11:
+  ProxyPass "/bar"   "http://127.0.0.1:81/"   timeout=5
+</VirtualHost>`,
   );
 });

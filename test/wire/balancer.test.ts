@@ -38,6 +38,14 @@ before(async () => {
       BalancerMember "${two.url}"
     </Proxy>
     ProxyPass "/dead" "balancer://dead"
+    <Proxy "balancer://pages">
+      BalancerMember "${one.url}/pages" retry=600
+      BalancerMember "${two.url}/pages" retry=600
+    </Proxy>
+    <Location "/pages">
+      ProxyErrorOverride On
+      ProxyPass "balancer://pages"
+    </Location>
   `);
 });
 
@@ -181,4 +189,21 @@ test("failover: the body goes whole to the third member, and none is tried twice
     assert.equal(new Set(tried).size, tried.length, `${tried}`);
     assert.equal(tried.at(-1), two.url);
   }
+});
+
+test("ProxyErrorOverride: an error of a backend, 500 and 503 too, is not one of the member", async () => {
+  const gone = { "/pages/500": head(500, "Content-Length: 0"), "/pages/503": head(503, "Content-Length: 0") };
+  one.routes = gone;
+  two.routes = gone;
+  for (const status of [500, 503]) {
+    for (let i = 0; i < 2; i++) {
+      const asked = [one.requests.length, two.requests.length];
+      assert.equal((await fetchOnce(sluice.port, `/pages/${status}`)).status, status);
+      assert.equal(one.requests.length + two.requests.length, asked[0]! + asked[1]! + 1, "one attempt");
+    }
+  }
+  one.routes = two.routes = {};
+  const before = [one.requests.length, two.requests.length];
+  for (let i = 0; i < 4; i++) assert.equal((await fetchOnce(sluice.port, "/pages/x")).status, 200);
+  assert.deepEqual([one.requests.length - before[0]!, two.requests.length - before[1]!], [2, 2]);
 });

@@ -242,9 +242,9 @@ describe("the kit on Node", { skip: !hasNode }, () => {
   it("as it is packed", { timeout: 20_000 }, async () => {
     await using receiver = await new Receiver().open();
     const dir = mkdtempSync(join(tmpdir(), "sluice-kit-"));
-    const { prepack } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")).scripts as { prepack: string };
-    const [program, ...args] = prepack.replace("dist/heartbeat.mjs", join(dir, "heartbeat.mjs")).split(" ");
-    const packed = spawnSync(join(ROOT, "node_modules/.bin", program!), args, { cwd: ROOT, encoding: "utf8" });
+    const kit = ["plugins/heartbeat/kit.ts", "--bundle", "--format=esm", "--platform=node", "--target=node20"];
+    const args = [...kit, `--outfile=${join(dir, "heartbeat.mjs")}`];
+    const packed = spawnSync(join(ROOT, "node_modules/.bin/esbuild"), args, { cwd: ROOT, encoding: "utf8" });
     assert.equal(packed.status, 0, packed.stderr);
     writeFileSync(
       join(dir, "backend.mjs"),

@@ -21,6 +21,7 @@ import {
   untilClose,
 } from "../support/backend.ts";
 import { TestGeneration } from "../support/generation.ts";
+import { CERTS, pem, startTlsBackend } from "../support/tls.ts";
 
 interface Probed {
   readonly passed: boolean;
@@ -33,7 +34,7 @@ async function probe(url: string, settings: string, before = ""): Promise<{ pass
   const text = `${before}\n<Proxy balancer://app>\nBalancerMember "${url}" ${settings}\n</Proxy>`;
   const g = new TestGeneration(text, systemClock);
   const worker = g.balancer().members[0]!;
-  const finding = await startProbe(worker, worker.check!, g.process).done;
+  const finding = await startProbe(worker, worker.check!, g.balancer().name, g.process).done;
   g.process.wheel.stop();
   return finding;
 }
@@ -126,6 +127,36 @@ describe("a probe passes or fails", () => {
     const { passed, reason } = await probe("http://no-such-host.invalid", "hcmethod=TCP");
     assert.equal(passed, false);
     assert.match(reason, /^address: /);
+  });
+});
+
+describe("a probe over TLS", () => {
+  const asked = async (options: Parameters<typeof startTlsBackend>[0], settings: string, section: string) => {
+    // Another certificate, another name: Deno's client would go on with the session of the first.
+    const name = options === undefined ? "127.0.0.1" : "localhost";
+    await using backend = await startTlsBackend(options, undefined, name);
+    const text = `<Proxy balancer://app>
+        BalancerMember "https://${name}:${backend.port}" ${settings}
+        ${section}
+      </Proxy>`;
+    const g = new TestGeneration(text, systemClock);
+    const worker = g.balancer().members[0]!;
+    const { passed, reason } = await startProbe(worker, worker.check!, g.balancer().name, g.process).done;
+    g.process.wheel.stop();
+    return `${passed} ${reason}`;
+  };
+  const GET = "hcmethod=GET hcuri=/h";
+  const TRUSTED = `SSLProxyEngine on\nSSLProxyVerify require\nSSLProxyCACertificateFile ${CERTS}/ca.pem`;
+
+  it("speaks as the <Proxy> section says, and checks the certificate as traffic does", async () => {
+    assert.equal(await asked(undefined, GET, TRUSTED), "true status 200");
+    const stranger = { cert: pem("stranger.pem"), key: pem("stranger.key") };
+    assert.match(await asked(stranger, GET, TRUSTED), /^false TLS: /);
+    assert.match(await asked(stranger, "hcmethod=TCP", TRUSTED), /^true connected$/);
+  });
+
+  it("fails without SSLProxyEngine", async () => {
+    assert.match(await asked(undefined, GET, ""), /^false TLS to backends is not enabled/);
   });
 });
 

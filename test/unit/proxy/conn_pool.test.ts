@@ -24,6 +24,7 @@ class FakeBackend {
     this.closed = true;
   }
   detach(): void {}
+  readonly tls = null;
 }
 
 class PoolFixture {

@@ -7,7 +7,7 @@ import { checkForwards, requestHead, responseHeaders, rfc1123 } from "../../../m
 import { exchange, setup, workerFor } from "../../support/exchange.ts";
 
 const URL_ = { scheme: "http", host: "b", port: 8080, target: "/t?q" };
-const KEEP = { length: "", expect: false, keepAlive: true, http10: false };
+const KEEP = { length: "", expect: false, keepAlive: true, http10: false, upgrade: "" };
 
 function conf(values: Partial<ProxyConfig> = {}): ProxyConfig {
   return { ...proxyConfigSchema.parse({}), ...values };

@@ -77,7 +77,6 @@ describe("parseWorkerParam()", () => {
     ["flushwait", "1001", "flushwait must be <= 1000, or 0 for system default of 10 millseconds."],
     ["lbset", "100", "lbset must be between 0 and 99"],
     ["hcMethod", "GET", "unknown Worker parameter"], // nobody checks members
-    ["upgrade", "ANY", "upgrade is not supported yet: protocol upgrades come with mod_proxy_wstunnel"],
     ["mapping", "x", "unknown Worker parameter"],
     ["constructor", "x", "unknown Worker parameter"],
   ] as const) {

@@ -94,10 +94,7 @@ test("order, decline, mapping first, section's rule first", () => {
   const found = findPass(section, rules, false, request);
   assert.ok(found !== null && found !== "declined" && found.rule === section);
   assert.equal(findPass(rule("/a", "!"), [rule("/", "http://h/")], false, request), "declined");
-  assert.equal(
-    findPass(section, rules, false, request, (match) => match.rule !== section),
-    "declined",
-  );
+  assert.equal(findPass(section, rules, false, { ...request, accept: (match) => match.rule !== section }), "declined");
   assert.equal(findPass(section, rules, true, request), null);
   assert.equal(findPass(section, rules, false, { ...request, path: "*" }), null);
 });

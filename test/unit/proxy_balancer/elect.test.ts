@@ -196,6 +196,18 @@ describe("elect() by route", () => {
     assert.equal(free.getEnv("BALANCER_ROUTE_CHANGED"), "1");
     assert.equal(free.getEnv("BALANCER_SESSION_ROUTE"), undefined);
   });
+
+  it("keeps the environment of the last election when the next attempt finds nobody", () => {
+    const f = new BalancerFixture(["route=a"], "forcerecovery=off");
+    const r = f.request();
+    const attempt = f.attempt();
+    elect(r, attempt);
+    f.member(0).setStatus(DISABLED);
+    attempt.worker = null;
+    attempt.url = "balancer://app/";
+    assert.equal(elect(r, attempt), 503);
+    assert.equal(r.getEnv("BALANCER_WORKER_ROUTE"), "a");
+  });
 });
 
 describe("failover", () => {

@@ -4,6 +4,7 @@ import {
   canonicalizePath,
   decodePath,
   hasControlOrSpace,
+  normalizeDecoded,
   normalizePath,
   parseUrl,
   splitTarget,
@@ -62,6 +63,20 @@ test("decodePath", () => {
   assert.equal(decodePath("/%00%zz", "on"), 400);
   assert.equal(decodePath("/%", "off"), 400);
   assert.equal(decodePath("/%c3%a9", "off"), "/\xc3\xa9");
+});
+
+test("normalizeDecoded: dot segments that a decoded %2F made; above the root is the root, escapes stay", () => {
+  for (const [path, normal] of [
+    ["/a/b", "/a/b"],
+    ["/a/../b", "/b"],
+    ["/a//./b", "/a/b"],
+    ["/a/../../../b/..", "/"],
+    ["/on/../../on/z", "/on/z"],
+    ["/a/%2e%2e/b", "/a/%2e%2e/b"],
+  ] as const) {
+    assert.equal(normalizeDecoded(path, true), normal, path);
+  }
+  assert.equal(normalizeDecoded("/a//b/../c", false), "/a//c");
 });
 
 test("what a backend gets for what the client wrote", () => {

@@ -1,0 +1,57 @@
+/**
+ * How many sockets the limit of open files allows (`ulimit -n`, LimitNOFILE): clients get half of them, so that each one that
+ * is served can have a connection to a backend. Without that, who has the most idle clients cuts the proxy off its backends,
+ * and the backends are blamed: Bun 1.4.4 reports a connect without a descriptor as ECONNREFUSED.
+ */
+import { readdirSync, readFileSync } from "node:fs";
+
+/** For logs, files of a reload, look-ups of names, pipes of programs. */
+const RESERVED = 8;
+
+export class Descriptors {
+  /** Sockets that are open, and those of them that were accepted. */
+  open = 0;
+  clients = 0;
+  /** When there were so many that accepting may have failed. */
+  private nearMs = Number.NEGATIVE_INFINITY;
+  private readonly room: number;
+
+  /** @param room how many sockets there may be; infinite where that is not known */
+  constructor(room: number) {
+    this.room = room;
+  }
+
+  get canAccept(): boolean {
+    return this.clients < this.room / 2;
+  }
+
+  get canConnect(): boolean {
+    return this.open < this.room;
+  }
+
+  /** Did they come near the limit in the last `ms`? */
+  wereMany(ms: number): boolean {
+    return performance.now() - this.nearMs < ms;
+  }
+
+  opened(accepted: boolean): void {
+    if (++this.open >= this.room / 3) this.nearMs = performance.now();
+    if (accepted) this.clients++;
+  }
+
+  closed(accepted: boolean): void {
+    if (this.open-- >= this.room / 3) this.nearMs = performance.now();
+    if (accepted) this.clients--;
+  }
+}
+
+/** The limit of this process less what is open now, before there are sockets. Infinite where there is no /proc. */
+export function socketRoom(): number {
+  try {
+    const soft = /^Max open files +(\d+)/m.exec(readFileSync("/proc/self/limits", "latin1"))?.[1];
+    if (soft === undefined) return Number.POSITIVE_INFINITY; // unlimited
+    return Math.max(4, Number(soft) - readdirSync("/proc/self/fd").length - RESERVED);
+  } catch {
+    return Number.POSITIVE_INFINITY;
+  }
+}

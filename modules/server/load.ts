@@ -1,0 +1,206 @@
+/**
+ * A configuration's text → a generation: read, its plug-ins named, built. Of the machine it knows what it is given.
+ * Source: httpd server/main.c, read_config; modules/mappers/mod_so.c
+ */
+import { commandsByName } from "../config/build.ts";
+import type { ConfigError, Directive, Position } from "../config/directive.ts";
+import { resolvePath as resolve } from "../config/include.ts";
+import { type ConfigHost, readConfig } from "../config/preprocess.ts";
+import { readYaml } from "../config/read_yaml.ts";
+import type { ConfigWatch } from "../config/watch.ts";
+import type { Module } from "../core/module.ts";
+import type { ProcessRec } from "../core/records.ts";
+import { type GenerationInput, makeGeneration } from "./lifecycle.ts";
+import { SERVER_VERSION } from "./mod_core.ts";
+
+const WARN = 4;
+
+/** What is read, and what the command line adds. */
+export interface LoadSource {
+  /** Absolute. */
+  readonly file: string;
+  /** -d; absolute. */
+  readonly serverRoot: string;
+  readonly defines: readonly string[];
+  readonly before: readonly string[];
+  readonly after: readonly string[];
+  /** The modules that ship. */
+  readonly modules: readonly Module[];
+  /** -e: the rank of the least severe messages that the start tells of, and where no LogLevel says otherwise. */
+  readonly startRank?: number | undefined;
+  /** The text of `file`, if it is no file. */
+  readonly text?: string;
+  /** What was read before, by who starts this child: nothing is read again, and nothing warned of. */
+  readonly read?: ReadConfig | undefined;
+  /** Is told what becomes of each directive; the reading goes on after an error. */
+  readonly watch?: ConfigWatch;
+  /** What is not to be the machine's. */
+  readonly seams?: Partial<Pick<GenerationInput, "sockets" | "openErrorLog" | "openLog" | "missingLogFolder">>;
+}
+
+/** A configuration as plain data, for a thread. */
+export interface ReadConfig {
+  readonly tree: readonly Directive[];
+  /** What LoadModule lines named, in their order. */
+  readonly loads: readonly { readonly name: string; readonly path: string }[];
+}
+
+/** The logs of one generation. */
+export interface Logs extends Pick<GenerationInput, "openErrorLog" | "openLog" | "missingLogFolder"> {
+  /** The generation has ended. */
+  release(): void;
+}
+
+/** What a generation lives on. */
+export interface Machine
+  extends Pick<GenerationInput, "clock" | "wheel" | "sockets" | "host" | "gives" | "pid" | "siblings"> {
+  readonly files: Pick<ConfigHost, "readFile" | "readDir" | "kind">;
+  hostname(): string;
+  /** @param absolute makes a path relative to ServerRoot absolute */
+  openLogs(absolute: (path: string) => string): Logs;
+}
+
+/** A generation, and what is told about how it was read. */
+export interface Loaded extends ReadConfig {
+  readonly process: ProcessRec;
+  readonly logs: Logs;
+  /** The files that were read, with the line of the Include that led to each. */
+  readonly files: readonly { readonly path: string; readonly from: Position | undefined }[];
+  /** By -D and Define: "NAME" or "NAME=value". */
+  readonly defined: readonly string[];
+}
+
+/** A configuration that was read. */
+export interface Reading {
+  readonly tree: readonly Directive[];
+  /** What LoadModule names and is not among the plug-ins: path → the name on the line. */
+  readonly wanted: ReadonlyMap<string, { readonly name: string; readonly at: Position }>;
+  /** Runs the directives. @throws ConfigError; Error if a log cannot be opened */
+  build(): Loaded;
+}
+
+/**
+ * Reads a configuration.
+ * @param plugins what LoadModule loads, by path
+ * @param broken plug-ins that could not be loaded, of a reading that is watched
+ * @throws ConfigError
+ */
+export function readSource(
+  source: LoadSource,
+  machine: Machine,
+  generation: number,
+  plugins: ReadonlyMap<string, Module>,
+  broken: ReadonlyMap<string, ConfigError> = new Map(),
+): Reading {
+  const wanted = new Map<string, { name: string; at: Position }>();
+  const modules = source.modules.filter((module) => !module.onDemand);
+  const files: { path: string; from: Position | undefined }[] = [];
+  const defined: string[] = [];
+  const warnings: [ah: string, text: string][] = [];
+  const loads: { name: string; path: string }[] = [];
+  const names = new Set(modules.map((module) => module.name));
+  let mpm = "event";
+  const hasModule = (name: string) => {
+    const known = moduleName(name);
+    const asked = MPM.exec(known);
+    return asked === null ? names.has(known) || BUILT_IN.has(known) : asked[1] === mpm;
+  };
+  let commands = commandsByName(modules);
+  const { watch } = source;
+  const warn = (ah: string, message: string, at: Position) => {
+    if (watch === undefined) warnings.push([ah, `${message} (${at.file}:${at.line})`]);
+    else watch.warned(at, message);
+  };
+  const host = {
+    ...machine.files,
+    readFile: (path: string) =>
+      path === source.file && source.text !== undefined ? source.text : machine.files.readFile(path),
+    env: machine.host.env,
+    version: SERVER_VERSION,
+    moduleLoaded: hasModule,
+    hasDirective: (name: string) => commands.has(name.toLowerCase()),
+    hasSection: (name: string) => commands.get(name.toLowerCase().replace(/^</, ""))?.command.kind === "section",
+    warn,
+    defined: (names: readonly string[]) => void defined.push(...names),
+    watch,
+    included: (path: string, from: Position | undefined) => void files.push({ path, from }),
+    readYaml: (path: string, text: string) =>
+      readYaml(path, text, (name) => commands.get(name.toLowerCase())?.command.kind === "section"),
+    loadModule(name: string, path: string, at: Position): string | null {
+      const failure = broken.get(path);
+      if (failure !== undefined) throw failure;
+      const ofHttpd = /\.(so|dll|dylib)$/i.test(path); // built in here, or without a meaning
+      const known = ofHttpd
+        ? source.modules.find((module) => module.onDemand && module.name === moduleName(name))
+        : plugins.get(path);
+      loads.push({ name, path });
+      mpm = MPM.exec(moduleName(name))?.[1] ?? mpm;
+      if (known === undefined) {
+        if (!ofHttpd) wanted.set(path, { name, at });
+        else if (!hasModule(name)) watch?.remark(at, { noEffect: `sluice has no ${moduleName(name)}` });
+        return null;
+      }
+      modules.push(known);
+      names.add(known.name);
+      commands = commandsByName(modules);
+      return null;
+    },
+  };
+  const { defines, before, after, serverRoot } = source;
+  const start: Position = { file: source.file, line: 1, column: 1 };
+  for (const { name, path } of source.read?.loads ?? []) host.loadModule(name, path, start);
+  const tree =
+    source.read?.tree ??
+    readConfig(source.file, host, {
+      defines: [...defines],
+      before: [...before],
+      after: [...after],
+      serverRoot,
+    });
+  const build = (): Loaded => {
+    const root = serverRootOf(tree, serverRoot);
+    const absolute = (path: string) => resolve(root, path);
+    const logs = machine.openLogs(absolute);
+    const { startRank } = source;
+    let made: ProcessRec;
+    try {
+      const seams = { ...machine, ...logs, startRank, watch, ...source.seams };
+      made = makeGeneration({ tree, modules, generation, resolvePath: absolute, warn, hasModule, ...seams });
+    } catch (error) {
+      logs.release();
+      throw error;
+    }
+    if (source.read === undefined && (startRank ?? WARN) >= WARN)
+      for (const [ah, text] of warnings) made.log.warn("core", ah, text);
+    const main = made.servers[0]!;
+    if (main.hostname === "") main.hostname = machine.hostname();
+    for (const server of made.servers) if (server.hostname === "") server.hostname = main.hostname;
+    return { process: made, logs, files, defined, tree, loads };
+  };
+  return { tree, wanted, build };
+}
+
+function serverRootOf(tree: readonly Directive[], fallback: string): string {
+  const set = tree.findLast((directive) => directive.name.toLowerCase() === "serverroot");
+  return set === undefined ? fallback : resolve(fallback, set.args.replace(/^"(.*)"$/, "$1"));
+}
+
+/** httpd has one of them. Here all are the same, but <IfModule> asks which; their files have no mpm_ in their names. */
+const MPM = /^mod_(?:mpm_)?(prefork|worker|event)$/;
+
+/** Of httpd's modules those whose work is in the core here. */
+const BUILT_IN = new Set([
+  "mod_so",
+  "mod_http",
+  "mod_core",
+  "mod_reqtimeout",
+  "mod_version",
+  "mod_macro",
+  "core",
+  "http_core",
+]);
+
+function moduleName(name: string): string {
+  const base = name.replace(/\.c$/, "").replace(/_module$/, "");
+  return base.startsWith("mod_") || base === "core" || base === "http_core" ? base : `mod_${base}`;
+}

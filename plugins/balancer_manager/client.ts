@@ -1,0 +1,109 @@
+/**
+ * A typed client of `SetHandler sluice-api`, for Bun, Deno, Node and browsers.
+ *
+ *     const api = sluiceApi("http://127.0.0.1:8080/api");
+ *     const state = await api.state();
+ *     await api.setMember("app", state.balancers[0].members[0].id, { draining: true });
+ */
+import { hc } from "hono/client";
+import type {
+  AuditEntry,
+  BalancerChange,
+  BalancerSettings,
+  BalancerState,
+  MemberChange,
+  MemberSettings,
+  MemberState,
+  Preview,
+} from "../../modules/mod.ts";
+import type { Routes } from "./routes.ts";
+
+export type { AuditEntry, BalancerChange, BalancerSettings, BalancerState, MemberChange, MemberSettings, MemberState };
+
+export interface ClientOptions {
+  /** As Authorization. */
+  readonly headers?: Readonly<Record<string, string>>;
+  /** @default the runtime's */
+  readonly fetch?: typeof globalThis.fetch;
+}
+
+/** The API said no. */
+export class SluiceApiError extends Error {
+  readonly status: number;
+
+  constructor(status: number, message: string) {
+    super(message);
+    this.status = status;
+  }
+}
+
+/** What the API gives, with the ETag for a write that must not overwrite another's. */
+export interface Tagged<T> {
+  readonly value: T;
+  readonly etag: string;
+}
+
+export type SluiceApi = ReturnType<typeof sluiceApi>;
+
+/**
+ * @param location the URL of the location whose handler is sluice-api. Balancers are named without balancer://, members by
+ *   `MemberState.id`. All methods reject with SluiceApiError where the API refuses.
+ */
+export function sluiceApi(location: string, { headers = {}, fetch = globalThis.fetch }: ClientOptions = {}) {
+  const routes = hc<Routes>(`${location.replace(/\/+$/, "")}/v1`, {
+    fetch,
+    headers: { "Content-Type": "application/json", ...headers },
+  });
+  const balancers = routes.balancers[":balancer"];
+  const members = balancers.members[":member"];
+  const of = (balancer: string) => ({ param: { balancer } });
+  const one = (balancer: string, member: string) => ({ param: { balancer, member } });
+  const ifMatch = (etag?: string) => ({ headers: etag === undefined ? {} : { "If-Match": etag } });
+  return {
+    state: (): Promise<{ balancers: BalancerState[] }> => answer(routes.state.$get()),
+    balancer: (balancer: string): Promise<BalancerState> => answer(balancers.$get(of(balancer))),
+    member: (balancer: string, member: string): Promise<MemberState> => answer(members.$get(one(balancer, member))),
+    audit: (): Promise<{ entries: AuditEntry[] }> => answer(routes.audit.$get()),
+    undo: (): Promise<AuditEntry> => answer(routes.undo.$post()),
+    balancerSettings: (balancer: string): Promise<Tagged<BalancerSettings>> =>
+      tagged(balancers.settings.$get(of(balancer))),
+    memberSettings: (balancer: string, member: string): Promise<Tagged<MemberSettings>> =>
+      tagged(members.settings.$get(one(balancer, member))),
+    /** @param etag refuse with 412 if the settings are not those any more */
+    setBalancer: (balancer: string, json: BalancerChange, etag?: string): Promise<BalancerSettings> =>
+      answer(balancers.settings.$patch({ ...of(balancer), json }, ifMatch(etag))),
+    setMember: (balancer: string, member: string, json: MemberChange, etag?: string): Promise<MemberSettings> =>
+      answer(members.settings.$patch({ ...one(balancer, member), json }, ifMatch(etag))),
+    preview: (balancer: string, member: string, json: MemberChange): Promise<Preview> =>
+      answer(members.preview.$post({ ...one(balancer, member), json })),
+    addMember: (balancer: string, url: string, settings?: MemberChange): Promise<MemberState> =>
+      answer(balancers.members.$post({ ...of(balancer), json: { url, ...(settings && { settings }) } })),
+    removeMember: (balancer: string, member: string): Promise<AuditEntry> =>
+      answer(members.$delete(one(balancer, member))),
+    recover: (balancer: string, member: string): Promise<AuditEntry> =>
+      answer(members.recover.$post(one(balancer, member))),
+    check: (balancer: string, member: string): Promise<AuditEntry> =>
+      answer(members.check.$post(one(balancer, member))),
+    reset: (balancer: string, member?: string): Promise<AuditEntry> =>
+      answer(member === undefined ? balancers.reset.$post(of(balancer)) : members.reset.$post(one(balancer, member))),
+  };
+}
+
+interface Answer {
+  readonly ok: boolean;
+  readonly status: number;
+  readonly headers: Headers;
+  json(): Promise<unknown>;
+}
+
+async function answer<T>(asked: Promise<Answer>): Promise<T> {
+  return (await tagged<T>(asked)).value;
+}
+
+async function tagged<T>(asked: Promise<Answer>): Promise<Tagged<T>> {
+  const response = await asked;
+  const body = await response.json().catch(() => null);
+  if (response.ok) return { value: body as T, etag: response.headers.get("ETag") ?? "" };
+  const detail = (body as { detail?: string } | null)?.detail;
+  throw new SluiceApiError(response.status, detail ?? `status ${response.status}`);
+}

@@ -1,0 +1,136 @@
+/**
+ * mod_balancer_manager: the page that shows the balancers of a server and changes them.
+ * Source: httpd modules/proxy/mod_proxy_balancer.c balancer_handler
+ */
+import { z } from "zod";
+import {
+  balancersOfServer,
+  childExit,
+  DECLINED,
+  DONE,
+  defineModule,
+  getModuleConfig,
+  handler,
+  INSIDE_FIELDS,
+  mayChangeServer,
+  onAction,
+  type ProcessRec,
+  postConfig,
+  type RequestRec,
+  type Status,
+  serverState,
+  stateLines,
+} from "../../modules/mod.ts";
+import { change, select } from "./changes.ts";
+import { answerEvents } from "./events.ts";
+import { liveScript } from "./live.ts";
+import { managerPage } from "./page.ts";
+import { bodyParams, type Params, queryParams } from "./params.ts";
+import { restore, save } from "./persist.ts";
+import { STYLE } from "./style.ts";
+import { managerXml } from "./xml.ts";
+
+const manager = defineModule({
+  name: "mod_balancer_manager",
+  config: z.object({
+    /** What is changed while the server runs outlives a restart. */
+    persist: z.boolean().default(false),
+  }),
+  commands: ({ flag }) => [
+    flag(
+      "BalancerPersist",
+      "server",
+      "persist",
+      "on if the balancer should persist changes on reboot/restart made via the Balancer Manager",
+    ),
+  ],
+  registerHooks({ hook }) {
+    hook(postConfig, makeNonces);
+    hook(postConfig, takeOver);
+    hook(childExit, saveAll);
+    hook(handler, manage, { rank: "first" });
+  },
+});
+export default manager;
+
+const SCRIPT = liveScript();
+
+/** The generations whose state is the one to keep. */
+const serving = new WeakSet<ProcessRec>();
+
+/** One for each balancer that has none, new at each start: who cannot read the page cannot know it. */
+function makeNonces(process: ProcessRec, _previous: ProcessRec | null): void {
+  for (const server of process.servers) {
+    for (const balancer of balancersOfServer(server)) {
+      if (balancer.params.nonce === undefined && balancer.nonce === "") balancer.nonce = uuid(process);
+    }
+  }
+}
+
+/** post_config: what was changed before the restart, or by the generation that still serves. */
+function takeOver(process: ProcessRec, previous: ProcessRec | null): void {
+  if (previous !== null) saveAll(previous);
+  serving.add(process);
+  for (const server of process.servers) {
+    if (!getModuleConfig(server.config, manager).persist) continue;
+    restore(server);
+    onAction(server, save);
+  }
+}
+
+/** child_exit, or another generation takes over: only the one that serves writes. */
+function saveAll(process: ProcessRec): void {
+  if (!serving.delete(process)) return;
+  for (const server of process.servers) if (getModuleConfig(server.config, manager).persist) save(server);
+}
+
+function uuid({ host }: ProcessRec): string {
+  const hex = [...host.randomBytes(16)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+  return hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
+}
+
+function manage(r: RequestRec): Status | Promise<Status> {
+  if (r.handler !== "balancer-manager") return DECLINED;
+  if (r.method !== "GET" && r.method !== "HEAD" && r.method !== "POST") return DECLINED;
+  if (!mayChangeServer(r)) return 403;
+  if (r.method === "POST")
+    return bodyParams(r).then((params) => (typeof params === "number" ? params : post(r, params)));
+  const own = ownQuery(r);
+  return own ?? show(r, queryParams(r));
+}
+
+/** What httpd's manager does not have, under names that it ignores. None of it needs a Referer: it shows, and has no nonce. */
+function ownQuery(r: RequestRec): Status | Promise<Status> | null {
+  switch (r.args) {
+    case "asset=style.css":
+      return send(r, "text/css; charset=utf-8", STYLE);
+    case "asset=live.js":
+      return send(r, "text/javascript; charset=utf-8", SCRIPT);
+    case "auto":
+      return send(r, "text/plain; charset=ISO-8859-1", `${stateLines(serverState(r.server)).join("\n")}\n`);
+    case "events":
+      return answerEvents(r);
+    default:
+      return null;
+  }
+}
+
+function post(r: RequestRec, params: Params): Status {
+  const status = change(r, params, select(r, params));
+  return status === 0 ? show(r, params) : status;
+}
+
+function show(r: RequestRec, params: Params): Status {
+  if (params.has("xml")) return send(r, "text/xml", managerXml(balancersOfServer(r.server)));
+  const { persist } = getModuleConfig(r.server.config, manager);
+  return send(r, "text/html; charset=ISO-8859-1", managerPage(r, select(r, params), persist));
+}
+
+function send(r: RequestRec, type: string, text: string): Status {
+  for (const [name, value] of INSIDE_FIELDS) r.headersOut.set(name, value);
+  r.headersOut.set("Content-Type", type);
+  r.out.begin(text.length);
+  r.out.writeText(text);
+  r.out.end();
+  return DONE;
+}

@@ -1,0 +1,88 @@
+/**
+ * mod_proxy_wstunnel: ws:// and wss:// without looking at the backend's answer, for `ProxyWebsocketFallbackToProxyHttp Off`.
+ * With On, the default, mod_proxy_http makes the upgrade.
+ * Source: httpd modules/proxy/mod_proxy_wstunnel.c
+ */
+import { z } from "zod";
+import {
+  canUpgrade,
+  checkTrans,
+  clientAddress,
+  DECLINED,
+  defineModule,
+  getModuleConfig,
+  HeaderTable,
+  OK,
+  type ProxyAttempt,
+  type ProxyUrl,
+  type ProxyWorker,
+  type RequestRec,
+  type Status,
+  schemeHandler,
+  sslBindOutgoing,
+  UPGRADE,
+} from "../../modules/mod.ts";
+import { tunnelTo } from "./ws_tunnel.ts";
+
+const wstunnel = defineModule({
+  name: "mod_proxy_wstunnel",
+  config: z.object({
+    /** ProxyWebsocketFallbackToProxyHttp. */
+    fallback: z.boolean().default(true),
+  }),
+  needs: ["sockets"],
+  commands: ({ flag }) => [
+    flag(
+      "ProxyWebsocketFallbackToProxyHttp",
+      "any",
+      "fallback",
+      "whether to let mod_proxy_http handle the upgrade and tunneling, On by default",
+    ),
+  ],
+  registerHooks(hooks) {
+    hooks.hook(checkTrans, wantsUpgrade);
+    hooks.hook(schemeHandler, wstunnelHandler, { rank: "first", before: ["mod_proxy_http"] });
+  },
+});
+export default wstunnel;
+
+/** The protocol of workers that name none. */
+const WEBSOCKET = "WebSocket";
+
+/** check_trans: a rule for ws:// is none for a request without Upgrade. */
+function wantsUpgrade(r: RequestRec, url: string): Status {
+  if (!isWebSocket(url) || getModuleConfig(r.perDirConfig, wstunnel).fallback) return DECLINED;
+  return r.headersIn.hasId(UPGRADE) ? DECLINED : 426;
+}
+
+function isWebSocket(url: string): boolean {
+  // The first letter tells nearly all URLs apart.
+  return (url.charCodeAt(0) | 32) === 0x77 && /^wss?:/i.test(url);
+}
+
+function wstunnelHandler(
+  r: RequestRec,
+  worker: ProxyWorker,
+  url: ProxyUrl,
+  attempt: ProxyAttempt,
+): Status | Promise<Status> {
+  if ((url.scheme !== "ws" && url.scheme !== "wss") || getModuleConfig(r.perDirConfig, wstunnel).fallback) {
+    return DECLINED;
+  }
+  const protocol = worker.params.upgrade || WEBSOCKET;
+  const wanted = r.headersIn.getId(UPGRADE);
+  if (wanted !== undefined && canUpgrade(worker, wanted, protocol)) {
+    const bound = url.scheme === "ws" ? OK : sslBindOutgoing.run(r.server.process.hooks, r, url, attempt);
+    return bound === OK ? tunnelTo(r, worker, url, attempt) : 500;
+  }
+  r.log.info(
+    "proxy_wstunnel",
+    "AH02900",
+    `require upgrade for URL ${url.target} (Upgrade header is ${wanted ?? "missing"}, expecting ${protocol})`,
+    { client: clientAddress(r.conn) },
+  );
+  r.errHeadersOut ??= new HeaderTable();
+  r.errHeadersOut.set("Connection", "Upgrade");
+  r.errHeadersOut.set("Upgrade", protocol);
+  return 426;
+}

@@ -1,0 +1,72 @@
+/**
+ * Certificates and keys in files. Read where the directive stands, so that a bad file is an error of its line; read again by
+ * every reload.
+ */
+import { createPrivateKey, type KeyObject } from "node:crypto";
+import { readdirSync, readFileSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { type Certificate, certificateOf } from "./verify.ts";
+
+const CERTIFICATE =
+  /-----BEGIN (?:X509 |TRUSTED )?CERTIFICATE-----([\s\S]*?)-----END (?:X509 |TRUSTED )?CERTIFICATE-----/g;
+const KEY = /-----BEGIN ((?:RSA |EC |ENCRYPTED )?PRIVATE KEY)-----[\s\S]*?-----END \1-----/;
+
+/** A file of PEM texts; `path` for messages. */
+export interface PemFile {
+  readonly path: string;
+  readonly text: string;
+}
+
+/** The text of an error, in httpd's words, or the file. */
+export function readPem(directive: string, path: string): PemFile | string {
+  try {
+    if (!statSync(path).isFile()) return missing(directive, path);
+    const text = readFileSync(path, "utf8");
+    return text === "" ? missing(directive, path) : { path, text };
+  } catch {
+    return missing(directive, path);
+  }
+}
+
+function missing(directive: string, path: string): string {
+  return `${directive}: file '${path}' does not exist or is empty`;
+}
+
+/** Every file of a directory, joined. */
+export function readPemDirectory(directive: string, path: string): PemFile | string {
+  try {
+    const files = readdirSync(path).filter((name) => statSync(join(path, name)).isFile());
+    return { path, text: files.map((name) => readFileSync(join(path, name), "utf8")).join("\n") };
+  } catch {
+    return `${directive}: directory '${path}' does not exist`;
+  }
+}
+
+/** The certificates of a text, in order. @throws Error if one of them is none */
+export function certificatesOf(text: string): Certificate[] {
+  return certificateTexts(text).map((pem) => certificateOf(derOf(pem)));
+}
+
+/** The PEM of each certificate in a text. */
+export function certificateTexts(text: string): string[] {
+  return [...text.matchAll(CERTIFICATE)].map(([, body]) => pemOf(body!));
+}
+
+function pemOf(body: string): string {
+  return `-----BEGIN CERTIFICATE-----\n${body.trim()}\n-----END CERTIFICATE-----\n`;
+}
+
+function derOf(pem: string): Uint8Array {
+  const text = atob(pem.replace(/-----[^-]*-----|\s/g, ""));
+  return Uint8Array.from(text, (c) => c.charCodeAt(0));
+}
+
+/** The PEM of the private key in a text; null: there is none. */
+export function keyText(text: string): string | null {
+  return KEY.exec(text)?.[0] ?? null;
+}
+
+/** @throws Error if it cannot be read, as one that is encrypted */
+export function privateKeyOf(pem: string): KeyObject {
+  return createPrivateKey(pem);
+}

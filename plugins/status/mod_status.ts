@@ -1,0 +1,122 @@
+/**
+ * mod_status: the page of figures on the server, and the same as text for programs; `sluice-health` for those who only ask
+ * whether it serves.
+ * Source: httpd modules/generators/mod_status.c
+ */
+import { z } from "zod";
+import {
+  type CommandContext,
+  DECLINED,
+  DONE,
+  defineModule,
+  getModuleConfig,
+  handler,
+  logTransaction,
+  OK,
+  type ProcessRec,
+  postConfig,
+  type RequestRec,
+  type Status,
+  serverNameForUrl,
+  serverState,
+  usesHandler,
+} from "../../modules/mod.ts";
+import { autoText } from "./auto.ts";
+import { figures, Tally } from "./figures.ts";
+import { statusPage } from "./page.ts";
+
+const DEFAULT_REFRESH = "10";
+
+const status = defineModule({
+  name: "mod_status",
+  config: z.object({
+    /** Counts requests, and shows those at hand. */
+    extended: z.boolean().default(true),
+    /** Shows the balancers. */
+    proxyStatus: z.boolean().default(false),
+    /** Shows the end of a long request line, not its begin. */
+    requestTail: z.boolean().default(false),
+  }),
+  commands: ({ flag, take1 }) => [
+    flag("ExtendedStatus", "global", "extended", '"On" to track extended status information, "Off" to disable'),
+    take1("ProxyStatus", "server", setProxyStatus, "Configure Status: proxy status to one of: on | off | full"),
+    flag("SeeRequestTail", "global", "requestTail", "On: the last 63 characters of a request are shown, not the first"),
+  ],
+  registerHooks({ hook }) {
+    hook(postConfig, begin);
+    hook(handler, showStatus);
+    hook(handler, showHealth);
+  },
+});
+export default status;
+
+function setProxyStatus(cmd: CommandContext, arg: string): string | undefined {
+  const value = arg.toLowerCase();
+  if (value !== "on" && value !== "off" && value !== "full") return "ProxyStatus must be one of: off | on | full";
+  cmd.set("proxyStatus", value !== "off");
+  return undefined;
+}
+
+interface Begun {
+  readonly startedUs: number;
+  /** null: nobody looks. */
+  readonly tally: Tally | null;
+}
+const begun = new WeakMap<ProcessRec, Begun>();
+/** They end, and the server goes on. */
+const superseded = new WeakSet<ProcessRec>();
+
+/** post_config: requests are counted only where some location shows them. */
+function begin(process: ProcessRec, previous: ProcessRec | null): void {
+  if (previous !== null) superseded.add(previous);
+  const startedUs = process.clock.wallUs();
+  const { extended } = getModuleConfig(process.servers[0]!.config, status);
+  if (!extended || !usesHandler(process, "server-status")) {
+    begun.set(process, { startedUs, tally: null });
+    return;
+  }
+  const tally = new Tally();
+  process.hooks.registering("mod_status");
+  process.hooks.hook(logTransaction, (r) => {
+    tally.count(r);
+    return OK;
+  });
+  begun.set(process, { startedUs, tally });
+}
+
+function showStatus(r: RequestRec): Status {
+  if (r.handler !== "server-status" || (r.method !== "GET" && r.method !== "HEAD")) return DECLINED;
+  const { startedUs, tally } = begun.get(r.server.process)!;
+  const { extended, requestTail } = getModuleConfig(r.server.process.servers[0]!.config, status);
+  const { proxyStatus } = getModuleConfig(r.server.config, status);
+  const shown = proxyStatus ? serverState(r.server) : [];
+  const balancers = shown.length > 0 ? shown : null;
+  const name = serverNameForUrl(r);
+  const query = r.args ?? "";
+  const refresh = /refresh(?:=\s*(-?\d+))?/.exec(query);
+  if (refresh !== null) r.headersOut.set("Refresh", Number(refresh[1]) >= 1 ? refresh[1]! : DEFAULT_REFRESH);
+  const found = figures(r, tally, startedUs);
+  if (query.includes("auto"))
+    return send(r, "text/plain; charset=ISO-8859-1", autoText(name, found, extended, balancers));
+  const table = !query.includes("notable");
+  const page = statusPage(r, found, { name, extended, table, tail: requestTail, balancers });
+  return send(r, "text/html; charset=ISO-8859-1", page);
+}
+
+/** For who decides whether requests come here: 503 as soon as this server takes no new ones. */
+function showHealth(r: RequestRec): Status {
+  if (r.handler !== "sluice-health" || (r.method !== "GET" && r.method !== "HEAD")) return DECLINED;
+  r.headersOut.set("Cache-Control", "no-store");
+  const { process } = r.conn;
+  const draining = process.stopping && !superseded.has(process);
+  if (draining) r.status = 503;
+  return send(r, "text/plain", draining ? "draining\n" : "serving\n");
+}
+
+function send(r: RequestRec, type: string, text: string): Status {
+  r.headersOut.set("Content-Type", type);
+  r.out.begin(text.length);
+  r.out.writeText(text);
+  r.out.end();
+  return DONE;
+}

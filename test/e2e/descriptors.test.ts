@@ -1,0 +1,46 @@
+/** More clients than descriptors: the program lives, serves whom it took, blames no backend, and recovers. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { ok, startBackend } from "../support/backend.ts";
+import { type Client, connectClient, fetchOnce } from "../support/client.ts";
+import { currentRuntime, startSluice } from "../support/sluice.ts";
+
+const LIMIT = 64;
+const CLIENTS = 150;
+
+test(`ulimit -n ${LIMIT} and ${CLIENTS} clients at once`, async () => {
+  await using backend = await startBackend(ok("hello"));
+  await using sluice = await startSluice(
+    `
+    Listen 127.0.0.1:PORT
+    <Proxy "balancer://b">
+      BalancerMember "${backend.url}" retry=60
+      ProxySet forcerecovery=Off
+    </Proxy>
+    ProxyPass "/" "balancer://b/"
+  `,
+    { descriptors: LIMIT },
+  );
+  const clients = await Promise.all(Array.from({ length: CLIENTS }, () => connectClient(sluice.port)));
+  for (const client of clients) void client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+  // Each one is answered, or closed without a byte.
+  const settled = (client: Client): boolean => client.closed || client.ended || client.responses[0]?.complete === true;
+  const answered = () => clients.filter((client) => client.responses[0]?.status === 200).length;
+  await Promise.any(clients.map((client) => client.until(() => client.responses[0]?.complete === true)));
+  // Those that were served leave, so that those that still wait in the listener's queue get their turn.
+  for (const client of clients) {
+    await client.until(() => settled(client));
+    client.destroy();
+  }
+  assert.ok(answered() >= 5, `${answered()} were answered`);
+  // Deno accepts a burst before anybody is asked: until that is closed again a backend may be out of reach.
+  const errors = clients.flatMap((client) => client.responses).filter(({ status }) => status !== 200);
+  assert.deepEqual(
+    [...new Set(errors.map(({ status }) => status))],
+    currentRuntime === "deno" && errors.length > 0 ? [503] : [],
+  );
+  for (let i = 0; i < 20; i++) assert.equal((await fetchOnce(sluice.port, "/")).text, "hello", sluice.errorLog);
+  assert.match(sluice.errorLog, /too many open files: \d+ connections were closed at once/);
+  assert.doesNotMatch(sluice.errorLog, /disabling worker/);
+  assert.equal(await sluice.stop(), 0);
+});

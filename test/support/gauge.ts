@@ -1,0 +1,115 @@
+/**
+ * What a running server holds, for tests that ask whether it gives everything back: a plug-in with `SetHandler gauge`.
+ *
+ *     LoadModule gauge_module "DIR-OF-THIS/gauge.ts"
+ *     <Location "/gauge">
+ *       SetHandler gauge
+ *     </Location>
+ */
+import { readdirSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import {
+  connectionCount,
+  DECLINED,
+  DONE,
+  defineModule,
+  getProxyServerState,
+  handler,
+  latin1Bytes,
+  type ProxyWorker,
+  type RequestRec,
+  type Status,
+  z,
+} from "../../modules/mod.ts";
+import { fetchOnce } from "./client.ts";
+
+export interface Gauge {
+  /** Of clients, the one that asks included. */
+  readonly connections: number;
+  /** Requests that the counters of members say are under way. */
+  readonly busy: number;
+  /** Places of pools in use, connections that wait in them, requests that wait for a place. */
+  readonly inUse: number;
+  readonly idle: number;
+  readonly waiting: number;
+  readonly generation: number;
+  readonly rssMb: number;
+  readonly heapMb: number;
+  /** Open descriptors; 0 where there is no /proc. */
+  readonly fds: number;
+}
+
+/** The lines of a configuration that let `readGauge` read. */
+export const GAUGE_CONF = `
+  LoadModule gauge_module "${fileURLToPath(import.meta.url)}"
+  <Location "/gauge">
+    SetHandler gauge
+  </Location>
+  ProxyPass "/gauge" "!"
+`;
+
+export async function readGauge(port: number): Promise<Gauge> {
+  const response = await fetchOnce(port, "/gauge");
+  if (response.status !== 200) throw new Error(`the gauge says ${response.status}`);
+  return JSON.parse(response.text) as Gauge;
+}
+
+/** Reads until nothing is under way, or for so long; answers the last reading. Idle clients are not waited for. */
+export async function readGaugeAtRest(port: number, ms = 10_000): Promise<Gauge> {
+  const deadline = Date.now() + ms;
+  for (;;) {
+    const gauge = await readGauge(port);
+    if ((gauge.connections === 1 && gauge.busy + gauge.inUse + gauge.waiting === 0) || Date.now() > deadline) {
+      return gauge;
+    }
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
+
+export default defineModule({
+  name: "gauge_module",
+  config: z.object({}),
+  registerHooks(hooks) {
+    hooks.hook(handler, answer);
+  },
+});
+
+function answer(r: RequestRec): Status {
+  if (r.handler !== "gauge") return DECLINED;
+  const bytes = latin1Bytes(JSON.stringify(measure(r)));
+  r.out.begin(bytes.length);
+  r.out.write(bytes, 0, bytes.length);
+  r.out.end();
+  return DONE;
+}
+
+function measure(r: RequestRec): Gauge {
+  const workers = new Set<ProxyWorker>();
+  for (const server of r.server.process.servers) {
+    const state = getProxyServerState(server);
+    if (state === undefined) continue;
+    for (const worker of [...state.workers, state.reverse]) workers.add(worker);
+    for (const balancer of state.balancers.values()) for (const member of balancer.members) workers.add(member);
+  }
+  const sum = (of: (worker: ProxyWorker) => number): number => [...workers].reduce((n, worker) => n + of(worker), 0);
+  const memory = process.memoryUsage();
+  return {
+    connections: connectionCount(),
+    busy: sum((worker) => worker.s.busy),
+    inUse: sum((worker) => worker.pool?.inUse ?? 0),
+    idle: sum((worker) => worker.pool?.idleCount ?? 0),
+    waiting: sum((worker) => worker.pool?.waiting ?? 0),
+    generation: r.server.process.generation,
+    rssMb: Math.round(memory.rss / 1e5) / 10,
+    heapMb: Math.round(memory.heapUsed / 1e5) / 10,
+    fds: openDescriptors(),
+  };
+}
+
+function openDescriptors(): number {
+  try {
+    return readdirSync("/proc/self/fd").length;
+  } catch {
+    return 0;
+  }
+}

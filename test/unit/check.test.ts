@@ -1,0 +1,143 @@
+/** `check`: what becomes of each directive, whatever is wrong with the others. */
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { standardModules } from "../../mod.ts";
+import { checkConfiguration, reportJson, reportText } from "../../modules/check.ts";
+
+let dir: string;
+before(() => {
+  dir = mkdtempSync(join(tmpdir(), "sluice-check-"));
+});
+after(() => rmSync(dir, { recursive: true }));
+
+function check(text: string, name = "httpd.conf") {
+  const file = join(dir, name);
+  writeFileSync(file, text);
+  return checkConfiguration({ file, serverRoot: dir, defines: [], before: [], after: [], modules: standardModules });
+}
+
+/** "LINE verdict NAME" of each, without those that are honoured. */
+async function told(text: string, name?: string): Promise<string[]> {
+  const { findings } = await check(text, name);
+  return findings
+    .filter(({ verdict }) => verdict !== "honoured")
+    .map(({ line, verdict, name, notes }) => `${line} ${verdict} ${name}: ${notes.join("; ")}`);
+}
+
+test("a configuration that is honoured to the letter ends with 0", async () => {
+  const report = await check(
+    "Listen 80\n<VirtualHost *:80>\nServerName a\nProxyPass / http://127.0.0.1:1/\n</VirtualHost>",
+  );
+  assert.equal(report.exit, 0);
+  assert.deepEqual(
+    report.findings.map(({ line, verdict, name }) => `${line} ${verdict} ${name}`),
+    ["1 honoured Listen", "2 honoured <VirtualHost", "3 honoured ServerName", "4 honoured ProxyPass"],
+  );
+});
+
+test("a difference is named where it depends on the arguments, too, and ends with 1", async () => {
+  assert.deepEqual(await told("Timeout 500ms\nTimeout 5\nProxyPass / http://127.0.0.1:1/ retry=5min"), [
+    "1 differs Timeout: the unit counts; httpd drops it and takes seconds",
+    "3 differs ProxyPass: retry=5min: the unit counts; httpd drops it",
+  ]);
+  assert.equal((await check("Timeout 500ms")).exit, 1);
+});
+
+test("what has no effect comes with its reason, in <Directory> all of it", async () => {
+  assert.deepEqual(
+    await told("Options None\n<Directory />\nRequire all granted\n</Directory>\nLoadModule cgi_module m/mod_cgi.so"),
+    [
+      "1 no effect Options: about files, of which sluice serves none",
+      "2 no effect <Directory: about files, of which sluice serves none",
+      "3 no effect Require: in <Directory>, which applies to no request of a proxy",
+      "5 no effect LoadModule: sluice has no mod_cgi",
+    ],
+  );
+});
+
+test("it goes on after every kind of error, and ends with 78", async () => {
+  const text = [
+    "ProxyPas / http://127.0.0.1:1/",
+    "CacheEnable disk /",
+    "KeepAlive perhaps",
+    "Include nowhere.conf",
+    "</Location>",
+    "<Location />",
+    "Listen 80",
+    "Require all granted",
+    "</Locatoin>",
+    "LoadModule own_module ./gone.ts",
+    "<IfVersion = x>",
+    "</IfVersion>",
+    "<Proxy balancer://a>",
+    "ProxySet lbmethod=none",
+    "</Proxy>",
+    "ServerName",
+    "<If true>",
+  ].join("\n");
+  const seen = await told(text);
+  assert.deepEqual(
+    seen.map((line) => line.replaceAll(dir, "DIR").replace(/(gone\.ts into server:).*/, "$1")),
+    [
+      "1 unknown ProxyPas: did you mean ProxyPass?",
+      "2 unknown CacheEnable: CacheEnable belongs to mod_cache: sluice does not have it",
+      "3 wrong KeepAlive: KeepAlive must be On or Off",
+      "4 wrong Include: Could not open configuration file DIR/nowhere.conf: No such file or directory",
+      "5 wrong : </Location> without matching <Location> section",
+      "7 wrong Listen: Listen not allowed in <Location> context",
+      "9 wrong : Expected </Location> but saw </Locatoin>",
+      "10 wrong LoadModule: Cannot load DIR/gone.ts into server:",
+      "11 wrong <IfVersion: Version appears to be invalid. It must have the format major[.minor[.patch]] where major, minor and patch are numbers.",
+      "14 wrong ProxySet: ProxySet: unknown lbmethod lbmethod=none; balancer://a",
+      "16 wrong ServerName: ServerName takes one argument, The hostname and port of the server",
+      `17 wrong <If: DIR/httpd.conf:17: <If> was not closed.`,
+    ],
+  );
+  assert.equal((await check(text)).exit, 78);
+});
+
+test("a condition that does not hold is told, and is nobody's fault", async () => {
+  assert.deepEqual(await told("<IfModule mod_deflate.c>\nAddOutputFilterByType DEFLATE text/html\n</IfModule>"), [
+    "1 skipped <IfModule: does not hold: what it contains is not read",
+  ]);
+  assert.equal((await check("<IfDefine X>\nBogus\n</IfDefine>")).exit, 0);
+});
+
+test("included files, in YAML too, have their own names and lines", async () => {
+  writeFileSync(join(dir, "more.yaml"), "timeout: 5\nbogus: 1\n");
+  const { findings } = await check("Include more.yaml\nKeepAlive On");
+  assert.deepEqual(
+    findings.map(({ file, line, verdict }) => `${file.slice(dir.length + 1)}:${line} ${verdict}`),
+    ["httpd.conf:1 honoured", "httpd.conf:2 honoured", "more.yaml:1 honoured", "more.yaml:2 unknown"],
+  );
+});
+
+test("a warning is told with its directive", async () => {
+  const { findings } = await check("ServerName ${NOBODY}.test");
+  assert.deepEqual(findings[0]!.notes, ["Config variable ${NOBODY} is not defined"]);
+});
+
+test("as text it is one line each and a summary; as JSON the same", async () => {
+  const report = await check("KeepAlive On\nOptions All\nBogus 1");
+  const lines = reportText(report).replaceAll(dir, "DIR").split("\n");
+  assert.deepEqual(lines, [
+    "DIR/httpd.conf:1: honoured: KeepAlive",
+    "DIR/httpd.conf:2: no effect: Options: about files, of which sluice serves none",
+    "DIR/httpd.conf:3: unknown: Bogus: no directive of httpd that sluice knows of",
+    "",
+    "DIR/httpd.conf: does not start. 1 honoured, 1 without effect here, 1 unknown.",
+  ]);
+  const json = JSON.parse(reportJson(report));
+  assert.equal(json.exit, 78);
+  assert.deepEqual(json.directives[1], {
+    file: report.file,
+    line: 2,
+    column: 1,
+    directive: "Options",
+    verdict: "no effect",
+    notes: ["about files, of which sluice serves none"],
+  });
+});

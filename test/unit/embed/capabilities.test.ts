@@ -1,0 +1,72 @@
+import assert from "node:assert/strict";
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { ConfigError, createHandler, type HandlerOptions } from "../../../mod.ts";
+import { portablePlugins } from "../../../plugins/portable.ts";
+import { standardPlugins } from "../../../plugins/standard.ts";
+
+const refusal = async (config: string, target: NonNullable<HandlerOptions["target"]>): Promise<string | null> => {
+  try {
+    await (await createHandler(config, { target })).close();
+    return null;
+  } catch (error) {
+    assert.ok(error instanceof ConfigError, String(error));
+    return `${error.position?.line} ${error.message}`;
+  }
+};
+
+test("createHandler() names the directive that the host cannot serve, and its line", async () => {
+  const pass = "ProxyPass / http://127.0.0.1:1/\n";
+  assert.equal(
+    await refusal(`${pass}ErrorLog /tmp/sluice-capabilities.log`, "deno-deploy"),
+    '2 ErrorLog needs writable files, which the host "deno-deploy" does not give',
+  );
+  assert.equal(
+    await refusal("ProxyPass / unix:/tmp/x|http://a/", "vercel-bun"),
+    '1 ProxyPass needs unix sockets, which the host "vercel-bun" does not give',
+  );
+  assert.equal(
+    await refusal(`${pass}HeartbeatListen 239.0.0.1:27999`, "deno-deploy"),
+    '2 HeartbeatListen needs udp, which the host "deno-deploy" does not give',
+  );
+  const member = "<Proxy balancer://a>\n BalancerMember http://127.0.0.1:1 hcmethod=TCP\n</Proxy>\n";
+  assert.equal(await refusal(member, "edge"), '2 BalancerMember needs sockets, which the host "edge" does not give');
+  assert.equal(await refusal(member, "deno-deploy"), null);
+});
+
+test("the same from YAML and from an object", async () => {
+  const member = { url: "http://127.0.0.1:1", hcmethod: "TCP" };
+  const config = { proxy: { "balancer://a": { balancerMember: [member] } } };
+  for (const form of [config, JSON.stringify(config)]) {
+    await assert.rejects(createHandler(form, { target: "edge" }), /balancerMember needs sockets/);
+  }
+});
+
+test("what is asked for and given is no matter", async () => {
+  assert.equal(await refusal("ErrorLog /dev/stderr\nProxyPass / http://127.0.0.1:1/", "edge"), null);
+  assert.equal(await refusal("LogLevel warn\nProxyPass / unix:/tmp/x|http://a/", "container"), null);
+});
+
+test("plugins/portable.ts has each plug-in that ships and imports no node: module, in the same order", () => {
+  const root = fileURLToPath(new URL("../../../plugins/", import.meta.url));
+  const needsNode = (folder: string): boolean =>
+    readdirSync(join(root, folder)).some(
+      (file) => file !== "kit.ts" && /from "(node:|bcryptjs)/.test(readFileSync(join(root, folder, file), "utf8")),
+    );
+  const folderOf = new Map<string, string>();
+  for (const folder of readdirSync(root)) {
+    if (folder.endsWith(".ts") || folder.endsWith(".md")) continue;
+    for (const file of readdirSync(join(root, folder))) folderOf.set(file.replace(/\.ts$/, ""), folder);
+  }
+  const names = portablePlugins.map((module) => module.name);
+  assert.deepEqual(
+    names,
+    standardPlugins.map((module) => module.name).filter((name) => names.includes(name)),
+  );
+  for (const { name } of standardPlugins) {
+    if (names.includes(name) || needsNode(folderOf.get(name)!)) continue;
+    assert.fail(`${name} imports no node: module: add it to plugins/portable.ts`);
+  }
+});

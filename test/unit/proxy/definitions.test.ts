@@ -1,0 +1,32 @@
+/** Which balancer a virtual host gets. The members are those that httpd 2.4.71 used. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { getProxyServerState } from "../../../modules/proxy/server_state.ts";
+import { VirtualClock } from "../../support/clock.ts";
+import { TestGeneration } from "../../support/generation.ts";
+
+const MAIN = "<Proxy balancer://app>\nBalancerMember http://one\nBalancerMember http://two\n</Proxy>\n";
+const ADDS = "<Proxy balancer://app>\nBalancerMember http://three\nProxySet lbmethod=bytraffic\n</Proxy>\n";
+
+function inVhost(body: string): { members: string[]; lbmethod: string; log: string } {
+  const text = `${MAIN}<VirtualHost *:80>\nServerName v\n${body}</VirtualHost>\n`;
+  const generation = new TestGeneration(text, new VirtualClock());
+  const balancer = getProxyServerState(generation.process.servers[1]!)!.balancers.get("balancer://app")!;
+  const { lbmethod } = balancer.params;
+  return { members: balancer.members.map((m) => m.name), lbmethod, log: generation.lines.join("") };
+}
+
+test("a virtual host inherits the members of the main server", () => {
+  assert.deepEqual(inVhost("").members, ["http://one", "http://two"]);
+});
+
+test("members that a virtual host adds to an inherited balancer are lost, its parameters count", () => {
+  const { members, lbmethod, log } = inVhost(ADDS);
+  assert.deepEqual([members, lbmethod], [["http://one", "http://two"], "bytraffic"]);
+  assert.match(log, /http:\/\/three is no member of balancer:\/\/app/);
+});
+
+test("a virtual host that inherits neither workers nor balancers has its own alone", () => {
+  const { members } = inVhost(`ProxyPassInherit Off\nBalancerInherit Off\n${ADDS}`);
+  assert.deepEqual(members, ["http://three"]);
+});

@@ -1,0 +1,202 @@
+/** WebSockets through the fetch front: relayed message by message. */
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { freePort } from "../support/backend.ts";
+import { connectClient } from "../support/client.ts";
+import { type Sluice, startSluice } from "../support/sluice.ts";
+import {
+  type Closed,
+  type ServerSocket,
+  startWebSocketServer,
+  WebSocketClient,
+  type WebSocketMessage,
+  type WebSocketScript,
+  type WebSocketServer,
+} from "../support/web_socket.ts";
+
+const onBun = "Bun" in globalThis;
+let server: WebSocketServer;
+let sluice: Sluice;
+/** What the backend does in a test. */
+let script: WebSocketScript = {};
+
+before(async () => {
+  const dead = await freePort();
+  server = startWebSocketServer({
+    request: (request) => script.request?.(request),
+    protocol: "chat",
+    open: (socket) => script.open?.(socket),
+    message: (socket, data) => (script.message ?? echo)(socket, data),
+    ping: (data) => script.ping?.(data),
+    close: (code, reason) => script.close?.(code, reason),
+  });
+  const ws = `ws://127.0.0.1:${server.port}`;
+  sluice = await startSluice(`
+    Listen 127.0.0.1:PORT
+    Front fetch
+    ServerName front.test
+    Timeout 60
+    ProxyPass "/ws/" "${ws}/"
+    ProxyPass "/dead/" "ws://127.0.0.1:${dead}/"
+    <Proxy balancer://two>
+      BalancerMember "ws://127.0.0.1:${dead}"
+      BalancerMember "${ws}"
+    </Proxy>
+    ProxyPass "/two/" "balancer://two/"`);
+});
+
+after(async () => {
+  await sluice?.stop();
+  await server?.[Symbol.asyncDispose]();
+});
+
+function echo(socket: ServerSocket, data: WebSocketMessage): void {
+  socket.send(data);
+}
+
+async function open(path: string, protocols = ["other", "chat"], headers = {}): Promise<WebSocketClient> {
+  const client = new WebSocketClient(`ws://127.0.0.1:${sluice.port}${path}`, protocols, headers);
+  await client.opened();
+  return client;
+}
+
+test("texts and bytes go both ways, of any size, in order", async () => {
+  script = {};
+  const client = await open("/ws/echo");
+  client.socket.send("grüße");
+  assert.equal(await client.next(), "grüße");
+  client.socket.send(new Uint8Array([0, 255, 7]));
+  assert.deepEqual(await client.next(), new Uint8Array([0, 255, 7]));
+  const large = "x".repeat(1_000_000);
+  client.socket.send(large);
+  client.socket.send("behind");
+  assert.equal(await client.next(), large);
+  assert.equal(await client.next(), "behind");
+  client.close(1000);
+  assert.equal((await client.closed).code, 1000);
+});
+
+test("the handshake: path, query, the client's fields and the proxy's, the backend's subprotocol", async () => {
+  const asked = Promise.withResolvers<{ url: string; headers: Headers }>();
+  script = {
+    request: (request) => {
+      asked.resolve({ url: request.url, headers: new Headers(request.headers) });
+      return undefined;
+    },
+  };
+  const client = await open("/ws/room?a=%20", ["other", "chat"], { "X-Own": "1", Cookie: "a=1" });
+  assert.equal(client.socket.protocol, "chat");
+  const { headers, url } = await asked.promise;
+  assert.match(url, /\/room\?a=%20$/);
+  assert.equal(headers.get("x-own"), "1");
+  assert.equal(headers.get("cookie"), "a=1");
+  assert.equal(headers.get("x-forwarded-for"), "127.0.0.1");
+  assert.equal(headers.get("x-forwarded-server"), "front.test");
+  client.close();
+});
+
+test("a message that the backend sends at once arrives", async () => {
+  script = { open: (socket) => socket.send("welcome") };
+  const client = await open("/ws/");
+  assert.equal(await client.next(), "welcome");
+  client.close();
+});
+
+test("close codes and reasons: those of the backend", async () => {
+  script = { message: (socket) => socket.close(4001, "enough") };
+  const client = await open("/ws/");
+  client.socket.send("?");
+  assert.deepEqual(await client.closed, { code: 4001, reason: "enough" });
+});
+
+test("close codes and reasons: those of the client", async () => {
+  const closed = Promise.withResolvers<Closed>();
+  script = { close: (code, reason) => closed.resolve({ code, reason }) };
+  const client = await open("/ws/");
+  client.close(4002, "bye");
+  assert.deepEqual(await closed.promise, { code: 4002, reason: "bye" });
+});
+
+test("a client that is cut off ends the connection to the backend", async () => {
+  const closed = Promise.withResolvers<Closed>();
+  script = { close: (code, reason) => closed.resolve({ code, reason }) };
+  const raw = await connectClient(sluice.port);
+  raw.send(handshake("/ws/"));
+  assert.equal((await raw.response()).status, 101);
+  raw.raw.destroy();
+  await closed.promise;
+});
+
+test("pings reach the backend on Bun", async (t) => {
+  if (!onBun) return t.skip("Deno shows no pings");
+  const pinged = Promise.withResolvers<string>();
+  script = { ping: pinged.resolve };
+  const client = await open("/ws/");
+  (client.socket as unknown as { ping(data: string): void }).ping("are you there");
+  assert.equal(await pinged.promise, "are you there");
+  client.close();
+});
+
+test("a backend that refuses the handshake: its status; one that is down: 503, or the next member", async () => {
+  script = { request: () => new Response("no", { status: 403 }) };
+  await using client = await connectClient(sluice.port);
+  client.send(handshake("/ws/"));
+  assert.equal((await client.response()).status, 403);
+  script = {};
+  await using down = await connectClient(sluice.port);
+  down.send(handshake("/dead/"));
+  assert.equal((await down.response()).status, 503);
+  const next = await open("/two/");
+  next.socket.send("there");
+  assert.equal(await next.next(), "there");
+  next.close();
+});
+
+test("what a client does not take is bounded: the relay is closed", async () => {
+  const closed = Promise.withResolvers<void>();
+  const piece = new Uint8Array(1_000_000);
+  script = {
+    message: (socket) => {
+      for (let i = 0; i < 60; i++) socket.send(piece);
+    },
+    close: () => closed.resolve(),
+  };
+  const raw = await connectClient(sluice.port);
+  raw.send(handshake("/ws/"));
+  assert.equal((await raw.response()).status, 101);
+  raw.raw.pause();
+  // "?" as a masked text frame
+  raw.send("\x81\x81\x00\x00\x00\x00?");
+  await closed.promise;
+  await sluice.untilLog(/WebSocket closed: the client does not take 16777216 bytes/);
+  raw.raw.destroy();
+});
+
+test("a silent WebSocket ends after Timeout, or the worker's if it is longer", async () => {
+  script = {};
+  await using quick = await startSluice(`
+    Listen 127.0.0.1:PORT
+    Front fetch
+    ServerName front.test
+    Timeout 1
+    ProxyPass "/" "ws://127.0.0.1:${server.port}/"`);
+  const client = new WebSocketClient(`ws://127.0.0.1:${quick.port}/`);
+  await client.opened();
+  const start = performance.now();
+  await client.closed;
+  const took = performance.now() - start;
+  assert.ok(took > 900 && took < 4000, `${took} ms`);
+});
+
+test("a request that is no handshake is an ordinary one", async () => {
+  script = { request: (request) => new Response(`plain ${request.headers.get("upgrade")}`) };
+  const response = await fetch(`http://127.0.0.1:${sluice.port}/ws/`);
+  assert.equal(await response.text(), "plain null");
+});
+
+function handshake(path: string): string {
+  return (
+    `GET ${path} HTTP/1.1\r\nHost: front.test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n` +
+    "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+  );
+}
