@@ -27,8 +27,8 @@ export interface Siblings {
   readonly secret: Uint8Array;
   /** Memory that all children see. Only in check_config, which runs before there are children. */
   memory(name: string, sizeBytes: number): Places;
-  /** Tells all other children: plain data. */
-  tell(topic: string, message: unknown): void;
+  /** Tells all other children: plain data. @param keep tells those that come later, too. @default false */
+  tell(topic: string, message: unknown, keep?: boolean): void;
   /** Hears what other children tell; one listener a topic, a later one replaces it. */
   hear(topic: string, listener: (message: unknown) => void): void;
 }

@@ -53,7 +53,7 @@ export type FromChild =
   | { readonly kind: "full" }
   /** Its last word. */
   | { readonly kind: "gone"; readonly whole: boolean }
-  | { readonly kind: "tell"; readonly topic: string; readonly message: unknown }
+  | { readonly kind: "tell"; readonly topic: string; readonly message: unknown; readonly keep: boolean }
   | { readonly kind: "log"; readonly target: string; readonly error: boolean; readonly lines: readonly LogLine[] };
 
 export type LogLine = readonly [line: string, rank: number | undefined];

@@ -56,8 +56,8 @@ class ThreadSiblings implements Siblings {
     return new KnownPlaces(this.buffers.get(name)!, this.memories.get(name)!.places);
   }
 
-  tell(topic: string, message: unknown): void {
-    send({ kind: "tell", topic, message });
+  tell(topic: string, message: unknown, keep = false): void {
+    send({ kind: "tell", topic, message, keep });
   }
 
   hear(topic: string, listener: (message: unknown) => void): void {

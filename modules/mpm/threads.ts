@@ -22,6 +22,8 @@ const LOOK_MS = 1000;
 const MOST_MISSED = 5;
 /** Whoever died younger is not replaced at once: it would die again. */
 const RESTART_MS = 1000;
+/** Operators do not act more often. */
+const MOST_KEPT = 1000;
 
 /** Allots the memory of all children; serves nothing itself. */
 export class ThreadParent extends OnlyChild {
@@ -47,6 +49,8 @@ export class Threads implements Children {
   /** Generations that some child still has. */
   private readonly generations = new Map<number, ProcessRec>();
   private readonly beats = new Int32Array(new SharedArrayBuffer(4 * MOST_CHILDREN));
+  /** What children that come later must know. */
+  private readonly kept: ToChild[] = [];
   private leader: ChildThread | null = null;
   private ending = false;
   private opening: Promise<void> = Promise.resolve();
@@ -190,6 +194,8 @@ export class Threads implements Children {
       // A reload came in between: it knows the old configuration only.
       if (generation === this.loaded.process.generation) {
         this.commit(thread);
+        for (const told of this.kept) thread.send(told);
+        this.log("info", `child ${thread.seat} serves now`);
         return true;
       }
       thread.retiring = true;
@@ -237,11 +243,12 @@ export class Threads implements Children {
         // It serves until the other does: no port is without a listener.
         void this.join().then((joined) => joined && this.retire(thread));
         break;
-      case "tell":
-        for (const other of this.serving()) {
-          if (other !== thread) other.send({ kind: "told", topic: message.topic, message: message.message });
-        }
+      case "tell": {
+        const told: ToChild = { kind: "told", topic: message.topic, message: message.message };
+        for (const other of this.serving()) if (other !== thread) other.send(told);
+        if (message.keep && this.kept.push(told) > MOST_KEPT) this.kept.shift();
         break;
+      }
       case "log": {
         const { logs } = this.loaded;
         const sink = message.error ? logs.openErrorLog(message.target) : logs.openLog(message.target);

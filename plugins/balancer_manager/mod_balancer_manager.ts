@@ -10,6 +10,7 @@ import {
   DONE,
   defineModule,
   getModuleConfig,
+  getProxyServerState,
   handler,
   INSIDE_FIELDS,
   mayChangeServer,
@@ -62,7 +63,8 @@ const serving = new WeakSet<ProcessRec>();
 function makeNonces(process: ProcessRec, _previous: ProcessRec | null): void {
   for (const server of process.servers) {
     for (const balancer of balancersOfServer(server)) {
-      if (balancer.params.nonce === undefined && balancer.nonce === "") balancer.nonce = uuid(process);
+      if (balancer.params.nonce !== undefined || balancer.nonce !== "") continue;
+      balancer.nonce = uuid(process, `${getProxyServerState(server)?.place} ${balancer.name}`);
     }
   }
 }
@@ -84,8 +86,10 @@ function saveAll(process: ProcessRec): void {
   for (const server of process.servers) if (getModuleConfig(server.config, manager).persist) save(server);
 }
 
-function uuid({ host }: ProcessRec): string {
-  const hex = [...host.randomBytes(16)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+/** The same in each child. */
+function uuid({ host, siblings }: ProcessRec, balancer: string): string {
+  const bytes = host.hmacSha256(String.fromCharCode(...siblings.secret), `nonce ${balancer}`).subarray(0, 16);
+  const hex = [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
   return hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
 }
 

@@ -174,3 +174,34 @@ test("SIGTERM ends all children at once, SIGWINCH when their requests have ended
   assert.equal(await other.stop("SIGTERM"), 0);
   held.open();
 });
+
+test("what the manager does in one child, all do, and those that come later", async () => {
+  await using sluice = await start(
+    'StartServers 3\n<Location "/bm">\nSetHandler balancer-manager\nRequire all granted\n</Location>\nProxyPass "/bm" "!"',
+  );
+  await sluice.untilLog("children serve");
+  const nonces = new Set<string>();
+  for (let i = 0; i < 9; i++) {
+    const { text } = await fetchOnce(sluice.port, "/bm", "Host: localhost");
+    nonces.add(/nonce=([0-9a-f-]{36})/.exec(text)![1]!);
+  }
+  assert.equal(nonces.size, 1);
+  await using client = await connectClient(sluice.port);
+  const form = `b=app&w=${encodeURIComponent(b.url)}&nonce=${[...nonces][0]}&w_wr=elsewhere&w_status_N=1`;
+  const fields = [
+    "Host: localhost",
+    "Referer: http://localhost/bm",
+    "Content-Type: application/x-www-form-urlencoded",
+    "X-Do: die",
+  ];
+  assert.equal((await client.request("POST", "/bm", fields, form)).status, 200);
+  await sluice.untilLog(/another takes its place[\s\S]*child \d serves now/);
+  const children = new Set<string>();
+  for (let i = 0; i < 15; i++) {
+    const response = await fetchOnce(sluice.port, "/bm", "Host: localhost");
+    children.add(response.field("x-child")!);
+    assert.match(response.text, /elsewhere[\s\S]*Init Drn Ok/);
+  }
+  assert.ok(children.size > 1, `served by ${[...children]}`);
+  assert.equal((await ask(sluice, 6)).texts, "aaaaaa");
+});
