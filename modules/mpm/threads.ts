@@ -94,6 +94,8 @@ export class Threads implements Children {
     this.loaded = next;
     this.generations.set(next.process.generation, next.process);
     for (const thread of asked) this.commit(thread);
+    // What operators did is taken back, or in a file.
+    this.kept.length = 0;
     previous.logs.release();
     reopenLogs();
     this.adjust();

@@ -13,6 +13,7 @@ import {
   workersOf,
 } from "./server_state.ts";
 import type { ProxyWorker } from "./worker.ts";
+import { ADMINISTRATIVE } from "./worker_state.ts";
 
 /** New record → the one it is the same as. */
 type Kept<T> = ReadonlyMap<T, T>;
@@ -42,7 +43,7 @@ export function inheritWorkers(process: ProcessRec, previous: ProcessRec | null)
   for (const [worker, old] of workers) {
     old.home = process;
     if (old.pool !== null) old.pool.process = process;
-    if (old.check !== null && worker.check !== null) old.check.context = worker.check.context;
+    takeBack(old, worker);
   }
   for (const server of process.servers) {
     const state = getProxyServerState(server);
@@ -62,13 +63,33 @@ function keptWorkers(process: ProcessRec, previous: ProcessRec): Kept<ProxyWorke
   return kept;
 }
 
-/** Members that an operator added are no part of the comparison: they stay with a balancer that does. */
+/** What an operator changed of a member is as the configuration says again, as in httpd. BalancerPersist puts it back. */
+function takeBack(old: ProxyWorker, worker: ProxyWorker): void {
+  old.params = worker.params;
+  old.redirect = worker.redirect;
+  old.route = worker.route;
+  if (old.check !== null && worker.check !== null) {
+    old.check.context = worker.check.context;
+    old.check.params = worker.check.params;
+  } else old.check = worker.check;
+  const { s } = old;
+  const { lbset, lbfactor } = worker.configuredShare;
+  if (s.lbset !== lbset || s.lbfactor !== lbfactor) {
+    s.lbset = lbset;
+    s.lbfactor = lbfactor;
+    old.touch();
+  }
+  old.setStatus(worker.configuredStatus & ADMINISTRATIVE);
+  old.clearStatus(ADMINISTRATIVE & ~worker.configuredStatus);
+}
+
+/** One to which an operator did something is not: it begins with what the configuration says. */
 function isSame(balancer: ProxyBalancer, old: ProxyBalancer, workers: Kept<ProxyWorker>): boolean {
-  const configured = old.members.filter((member) => member.key !== "");
   return (
     balancer.configured === old.configured &&
-    configured.length === balancer.members.length &&
-    balancer.members.every((member, i) => workers.get(member) === configured[i])
+    JSON.stringify(old.params) === old.configured &&
+    old.members.length === balancer.members.length &&
+    balancer.members.every((member, i) => workers.get(member) === old.members[i])
   );
 }
 

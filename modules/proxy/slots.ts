@@ -30,6 +30,7 @@ export function shareSlots(process: ProcessRec, origins: Origins, balancers: rea
     names.set(key, count + 1);
     worker.key = count === 0 ? key : `${key} ${count}`;
     worker.home = process;
+    worker.configuredShare = { lbset: worker.s.lbset, lbfactor: worker.s.lbfactor };
   }
   for (const balancer of balancers) balancer.configured = JSON.stringify(balancer.params);
   const provider = process.providers.lookup(slotmem, "shm");

@@ -177,6 +177,8 @@ export class ProxyWorker {
   configuredStatus = 0;
   /** Why traffic put it in error, last; as this child saw it. */
   errorReason = "";
+  /** What the configuration says of the slot's lbset and lbfactor. */
+  configuredShare = { lbset: 0, lbfactor: 100 };
   /** Another one for each worker of a configuration, and for each change of its settings; "": made while running. */
   key = "";
   /** The generation that it serves, the newest of those that have it; null: made for one request. */

@@ -47,6 +47,8 @@ const manager = defineModule({
   ],
   registerHooks({ hook }) {
     hook(postConfig, makeNonces);
+    // While its members are as operators left them.
+    hook(postConfig, (_process, previous) => previous !== null && saveAll(previous), { rank: "reallyFirst" });
     hook(postConfig, takeOver);
     hook(childExit, saveAll);
     hook(handler, manage, { rank: "first" });
@@ -70,8 +72,7 @@ function makeNonces(process: ProcessRec, _previous: ProcessRec | null): void {
 }
 
 /** post_config: what was changed before the restart, or by the generation that still serves. */
-function takeOver(process: ProcessRec, previous: ProcessRec | null): void {
-  if (previous !== null) saveAll(previous);
+function takeOver(process: ProcessRec, _previous: ProcessRec | null): void {
   serving.add(process);
   for (const server of process.servers) {
     if (!getModuleConfig(server.config, manager).persist) continue;
