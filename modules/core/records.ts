@@ -245,6 +245,23 @@ export interface ResponseWatcher {
 /** What a proxied request is: not one, reverse. (sluice is no forward proxy.) */
 export type ProxyReq = "none" | "reverse";
 
+/** The backend URL that a request was mapped to, not canonical until the fixups. */
+export interface MappedUrl extends FilenameSource {
+  /** scheme://host[:port] */
+  readonly origin: string;
+  /** The rest; may be empty. The query is in it only if `raw`. */
+  readonly path: string;
+  /** nocanon: the path is the client's own bytes and ends in its query; send both as they are. */
+  readonly raw: boolean;
+  /** mapping=: the path is encoded already; the query is still to be added. */
+  readonly encoded: boolean;
+}
+
+/** Makes `RequestRec.filename` when somebody asks for it. */
+export interface FilenameSource {
+  readonly filename: string;
+}
+
 /** Variables of a request's environment that are made when somebody asks for them. */
 export interface EnvSource {
   readonly envNames: readonly string[];
@@ -284,8 +301,10 @@ export class RequestRec {
   statusLine: string | null = null;
   /** The handler that serves the content, "proxy-server" for one that is proxied. */
   handler = "";
-  /** "proxy:URL" for a proxied request. */
-  filename = "";
+  /** What it was mapped to if it is proxied. */
+  mapped: MappedUrl | null = null;
+  private name = "";
+  private nameSource: FilenameSource | null = null;
   proxyreq: ProxyReq = "none";
   /** The response is a page that the server makes for an error. */
   errorPage = false;
@@ -347,6 +366,25 @@ export class RequestRec {
     this.requestLine = head.requestLine;
     this.headersIn = head.headers;
     this.requestTimeUs = requestTimeUs;
+  }
+
+  /** "proxy:URL" for a proxied request. */
+  get filename(): string {
+    return this.nameSource === null ? this.name : this.nameSource.filename;
+  }
+
+  set filename(name: string) {
+    this.name = name;
+    this.nameSource = null;
+  }
+
+  /** Who answers for `filename`, until it is set; null: it was set. */
+  get filenameSource(): FilenameSource | null {
+    return this.nameSource;
+  }
+
+  set filenameSource(source: FilenameSource | null) {
+    this.nameSource = source;
   }
 
   /** subprocess_env: names are case-blind, as those of every apr_table_t. */

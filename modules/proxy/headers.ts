@@ -103,11 +103,7 @@ function backendHost(r: RequestRec, conf: ProxyConfig, url: ProxyUrl, clientHost
     );
     return r.server.hostname;
   }
-  const host = url.host.includes(":") ? `[${url.host}]` : url.host;
-  const port = url.port;
-  return port === 0 || port === 80 || (port === 443 && (url.scheme === "https" || url.scheme === "wss"))
-    ? host
-    : `${host}:${port}`;
+  return url.origin.hostField;
 }
 
 /** Whether credentials for a proxy were for this one: it asked for them. */
