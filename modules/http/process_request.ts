@@ -3,6 +3,7 @@
  * Source: httpd modules/http/http_request.c, ap_process_request, ap_die, ap_internal_redirect
  */
 import { getModuleConfig } from "../core/module.ts";
+import { PendingStatus, type StatusWaiter } from "../core/pending.ts";
 import { type BodyConsumer, type RequestBody, RequestRec } from "../core/records.ts";
 import { DONE, hasReason, OK, type Status } from "../core/status.ts";
 import { LOCATION } from "../core/table.ts";
@@ -55,12 +56,37 @@ function finish(r: RequestRec, status: Status, end: RequestEnd): boolean {
   return true;
 }
 
-// Not written where they are used: a closure in a function costs every call an object for the variables it holds.
 function finishLater(r: RequestRec, answer: Promise<Status>, end: RequestEnd): void {
+  const waiter = new Finish(r, end);
+  if (answer instanceof PendingStatus) answer.tell(waiter);
+  else finishAfter(answer, waiter);
+}
+
+// Not written where it is used: a closure in a function costs every call an object for the variables it holds.
+function finishAfter(answer: Promise<Status>, waiter: StatusWaiter): void {
   answer.then(
-    (status) => settle(r, status, end),
-    (error: unknown) => settle(r, crashed(r, error), end),
+    (status) => waiter.settled(status),
+    (error: unknown) => waiter.failed(error),
   );
+}
+
+/** Waits for the end of a request's phases. */
+class Finish implements StatusWaiter {
+  private readonly r: RequestRec;
+  private readonly end: RequestEnd;
+
+  constructor(r: RequestRec, end: RequestEnd) {
+    this.r = r;
+    this.end = end;
+  }
+
+  settled(status: Status): void {
+    settle(this.r, status, this.end);
+  }
+
+  failed(error: unknown): void {
+    settle(this.r, crashed(this.r, error), this.end);
+  }
 }
 
 function settle(r: RequestRec, status: Status, end: RequestEnd): void {

@@ -2,6 +2,7 @@
  * The proxy's handler: attempts, one after the other, until one served or none may follow.
  * Source: httpd modules/proxy/mod_proxy.c proxy_handler
  */
+import { PendingStatus, type StatusWaiter } from "../core/pending.ts";
 import type { RequestRec } from "../core/records.ts";
 import { DECLINED, OK, type Status } from "../core/status.ts";
 import { beginAttempt, endAttempt, ProxyAttempt, takeTimes } from "./attempt.ts";
@@ -53,14 +54,60 @@ function askLater(r: RequestRec, attempt: ProxyAttempt, elected: Promise<Status>
 }
 
 function judgeLater(r: RequestRec, attempt: ProxyAttempt, url: ProxyUrl, answer: Promise<Status>): Promise<Status> {
+  if (!(answer instanceof PendingStatus)) return judgeAfter(r, attempt, url, answer);
+  const judged = new Judged(r, attempt, url);
+  answer.tell(judged);
+  return judged;
+}
+
+function judgeAfter(r: RequestRec, attempt: ProxyAttempt, url: ProxyUrl, answer: Promise<Status>): Promise<Status> {
   return answer.then(
     (status) => judge(r, attempt, url, status),
-    (error: unknown) => {
-      const { hooks } = r.server.process;
-      hooks.report(attempt.worker?.scheme ?? "proxy", schemeHandler.name, error, r);
-      return judge(r, attempt, url, 500);
-    },
+    (error: unknown) => judgeFailed(r, attempt, url, error),
   );
+}
+
+function judgeFailed(r: RequestRec, attempt: ProxyAttempt, url: ProxyUrl, error: unknown): Status | Promise<Status> {
+  const { hooks } = r.server.process;
+  hooks.report(attempt.worker?.scheme ?? "proxy", schemeHandler.name, error, r);
+  return judge(r, attempt, url, 500);
+}
+
+/** Waits for the end of an attempt, and is itself the end of the request. */
+class Judged extends PendingStatus implements StatusWaiter {
+  private readonly r: RequestRec;
+  private readonly attempt: ProxyAttempt;
+  private readonly url: ProxyUrl;
+
+  constructor(r: RequestRec, attempt: ProxyAttempt, url: ProxyUrl) {
+    super();
+    this.r = r;
+    this.attempt = attempt;
+    this.url = url;
+  }
+
+  settled(status: Status): void {
+    let answer: Status | Promise<Status>;
+    try {
+      answer = judge(this.r, this.attempt, this.url, status);
+    } catch (error) {
+      this.fail(error);
+      return;
+    }
+    if (typeof answer === "number") this.settle(answer);
+    else this.follow(answer);
+  }
+
+  failed(error: unknown): void {
+    this.follow(Promise.resolve(judgeFailed(this.r, this.attempt, this.url, error)));
+  }
+
+  private follow(answer: Promise<Status>): void {
+    answer.then(
+      (status) => this.settle(status),
+      (error: unknown) => this.fail(error),
+    );
+  }
 }
 
 function ask(r: RequestRec, attempt: ProxyAttempt, elected: Status): Status | Promise<Status> {

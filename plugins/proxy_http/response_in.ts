@@ -18,7 +18,6 @@ import {
   hasNoBody,
   joinBytes,
   latin1Bytes,
-  OK,
   overridesError,
   parseContentLength,
   parseResponseHead,
@@ -294,7 +293,7 @@ export class ResponseIn implements BackendUser, ChunkConsumer {
       exchange.release(this.keepAlive);
       r.out.begin(announced);
       r.out.end();
-      exchange.finish(OK);
+      exchange.finishNow();
       return;
     }
     if (this.state === CHUNKED && at < end && !this.probe(bytes, at, end)) return;
@@ -484,7 +483,7 @@ export class ResponseIn implements BackendUser, ChunkConsumer {
     exchange.release(whole && this.keepAlive);
     if (this.discarding) return;
     exchange.r.out.end();
-    exchange.finish(OK);
+    exchange.finishNow();
   }
 
   /** Bytes behind the answer: no further answer shall begin with them. One CRLF is tolerated, as on an idle connection. */
