@@ -122,6 +122,24 @@ export class ServerRec {
   }
 }
 
+/** What a Host value stands for, at an address. */
+export interface HostChoice {
+  /** As received. */
+  readonly value: string;
+  /** Lower case, without port. */
+  readonly name: string;
+  /** Whose name it is; null: nobody's, so the address's default serves. */
+  readonly server: ServerRec | null;
+}
+
+/** Fields that say to a backend who asks, and what they were made of. */
+export interface ForwardedLines {
+  readonly ip: string;
+  readonly host: string;
+  readonly server: string;
+  readonly lines: string;
+}
+
 /** A client's connection. */
 export class ConnRec {
   readonly id: number;
@@ -135,6 +153,10 @@ export class ConnRec {
   readonly vhosts: readonly ServerRec[];
   /** TLS is spoken on it. */
   secure: boolean;
+  /** Of the last request that had a good Host: the next one has the same. */
+  host: HostChoice | null = null;
+  /** What the last request told its backend of the client. */
+  forwarded: ForwardedLines | null = null;
   /** Requests read so far. */
   keepalives = 0;
   /** The client left. */
@@ -276,14 +298,15 @@ export class RequestRec {
   perDirConfig: ConfigVector;
   /** Microseconds since 1970 at which the head was complete. */
   readonly requestTimeUs: number;
-  readonly requestLine: string;
+  private readonly lineText: string;
+  private readonly lineLength: number;
   readonly method: string;
   /** The target as received. */
   readonly unparsedUri: string;
   /** 9, 1000 or 1001: HTTP/0.9, 1.0, 1.1. */
   readonly protoNum: number;
   readonly headersIn: HeaderTable;
-  headersOut = new HeaderTable();
+  private responseHeaders: HeaderTable | null = null;
   /** Sent with error pages, too. */
   errHeadersOut: HeaderTable | null = null;
   /** Path of the target with dot segments resolved, still percent-encoded. */
@@ -350,7 +373,15 @@ export class RequestRec {
   constructor(
     conn: ConnRec,
     server: ServerRec,
-    head: { method: string; target: string; protoNum: number; requestLine: string; headers: HeaderTable },
+    head: {
+      method: string;
+      target: string;
+      protoNum: number;
+      /** Or a text that begins with it, if `lineLength` is given. */
+      requestLine: string;
+      lineLength?: number;
+      headers: HeaderTable;
+    },
     requestTimeUs: number,
   ) {
     this.conn = conn;
@@ -363,7 +394,8 @@ export class RequestRec {
     this.log = server.log;
     this.unparsedUri = head.target;
     this.protoNum = head.protoNum;
-    this.requestLine = head.requestLine;
+    this.lineText = head.requestLine;
+    this.lineLength = head.lineLength ?? head.requestLine.length;
     this.headersIn = head.headers;
     this.requestTimeUs = requestTimeUs;
   }
@@ -376,6 +408,19 @@ export class RequestRec {
   set filename(name: string) {
     this.name = name;
     this.nameSource = null;
+  }
+
+  get requestLine(): string {
+    return this.lineText.slice(0, this.lineLength);
+  }
+
+  get headersOut(): HeaderTable {
+    this.responseHeaders ??= new HeaderTable();
+    return this.responseHeaders;
+  }
+
+  set headersOut(headers: HeaderTable) {
+    this.responseHeaders = headers;
   }
 
   /** Who answers for `filename`, until it is set; null: it was set. */

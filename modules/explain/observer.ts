@@ -7,7 +7,7 @@ import type { RequestRec, SectionRec } from "../core/records.ts";
 import { DECLINED, DONE, type Status } from "../core/status.ts";
 import type { ProxyAttempt } from "../proxy/attempt.ts";
 import { preRequest, schemeHandler, sslBindOutgoing } from "../proxy/hooks.ts";
-import type { PassMatch, ProxyPassRule } from "../proxy/pass.ts";
+import { PassMatch, type ProxyPassRule } from "../proxy/pass.ts";
 import { findBalancer } from "../proxy/server_state.ts";
 import type { ProxyUrl } from "../proxy/url.ts";
 import type { ProxyWorker } from "../proxy/worker.ts";

@@ -4,7 +4,7 @@
  */
 import { getModuleConfig } from "../core/module.ts";
 import { PendingStatus, type StatusWaiter } from "../core/pending.ts";
-import { type BodyConsumer, type RequestBody, RequestRec } from "../core/records.ts";
+import { type RequestBody, RequestRec } from "../core/records.ts";
 import { DONE, hasReason, OK, type Status } from "../core/status.ts";
 import { LOCATION } from "../core/table.ts";
 import { type ErrorDocument, findErrorDocument } from "../server/error_document.ts";
@@ -12,6 +12,7 @@ import { requestSubject } from "../server/expr_subject.ts";
 import { logTransaction } from "../server/hooks.ts";
 import core from "../server/mod_core.ts";
 import { processRequestInternal } from "../server/request.ts";
+import { NO_BODY, ZERO_BODY } from "./body_in.ts";
 import { sendErrorResponse, setStatus } from "./error_response.ts";
 import { dropsConnection } from "./header_out.ts";
 
@@ -174,7 +175,7 @@ function documentOf(r: RequestRec, status: Status): { kind: ErrorDocument["kind"
 function fetchDocument(r: RequestRec, target: string): undefined | Promise<void> {
   r.setEnv("REQUEST_METHOD", r.method);
   if (r.errorNotes !== null) r.setEnv("ERROR_NOTES", r.errorNotes);
-  const answer = redirect(target, r, "GET", new SpentBody(r.body.announced));
+  const answer = redirect(target, r, "GET", r.body.announced ? ZERO_BODY : NO_BODY);
   if (typeof answer === "number") {
     if (answer !== DONE) sendErrorResponse(r, r.status);
     return undefined;
@@ -235,23 +236,4 @@ function tooManyRedirects(r: RequestRec): boolean {
     r,
   );
   return true;
-}
-
-/** A body that was read, or will be thrown away, for the request before. */
-class SpentBody implements RequestBody {
-  readonly length = 0;
-  readonly announced: boolean;
-  readonly ended = true;
-
-  constructor(announced: boolean) {
-    this.announced = announced;
-  }
-
-  read(consumer: BodyConsumer): void {
-    consumer.onBodyEnd();
-  }
-
-  pause(): void {}
-
-  resume(): void {}
 }

@@ -4,6 +4,7 @@
  */
 
 import type { FilenameSource } from "../core/records.ts";
+import { flat } from "../core/text.ts";
 
 /** scheme://host[:port], taken apart. */
 export interface Origin {
@@ -16,6 +17,8 @@ export interface Origin {
   readonly port: number;
   /** What Host says of it: no port where it is the scheme's own. */
   readonly hostField: string;
+  /** What follows the target in a request's head, to the end of its Host. */
+  readonly afterTarget: string;
 }
 
 /** A canonical backend URL: what a scheme handler needs of it. */
@@ -73,7 +76,9 @@ export function originOf(text: string): Origin {
   const port = Number(match?.[4] ?? 0);
   const name = host.includes(":") ? `[${host}]` : host;
   const isDefault = port === 0 || port === 80 || (port === 443 && (scheme === "https" || scheme === "wss"));
-  const origin: Origin = { text, scheme, host, port, hostField: isDefault ? name : `${name}:${port}` };
+  const hostField = isDefault ? name : `${name}:${port}`;
+  const afterTarget = flat(` HTTP/1.1\r\nHost: ${hostField}\r\n`);
+  const origin: Origin = { text, scheme, host, port, hostField, afterTarget };
   if (origins.size < MAX_ORIGINS) origins.set(text, origin);
   return origin;
 }
