@@ -26,6 +26,7 @@ export * from "./core/human_size.ts";
 export * from "./core/ipsubnet.ts";
 export * from "./core/method.ts";
 export * from "./core/module.ts";
+export * from "./core/pending.ts";
 export * from "./core/providers.ts";
 export * from "./core/records.ts";
 export * from "./core/status.ts";

@@ -6,9 +6,8 @@ import { defineModule, type Module } from "../core/module.ts";
 import type { RequestRec, SectionRec } from "../core/records.ts";
 import { DECLINED, DONE, type Status } from "../core/status.ts";
 import type { ProxyAttempt } from "../proxy/attempt.ts";
-import { proxyModuleRef } from "../proxy/config.ts";
 import { preRequest, schemeHandler, sslBindOutgoing } from "../proxy/hooks.ts";
-import type { PassMatch, ProxyPassRule } from "../proxy/pass.ts";
+import { PassMatch, type ProxyPassRule } from "../proxy/pass.ts";
 import { findBalancer } from "../proxy/server_state.ts";
 import type { ProxyUrl } from "../proxy/url.ts";
 import type { ProxyWorker } from "../proxy/worker.ts";
@@ -88,7 +87,7 @@ function mapped(story: Story, r: RequestRec): Status {
   one.reached = "mapped";
   if (r.proxyreq === "none") return DECLINED;
   one.url = r.filename.slice(6);
-  one.rule = r.getState<PassMatch>(proxyModuleRef.module!)?.rule ?? null;
+  one.rule = r.mapped instanceof PassMatch ? r.mapped.rule : null;
   return DECLINED;
 }
 

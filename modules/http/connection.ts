@@ -16,7 +16,7 @@ import { OK, type Status } from "../core/status.ts";
 import { CONNECTION, KEEP_ALIVE, VIA } from "../core/table.ts";
 import type { Socket, SocketError, SocketOwner } from "../net/socket.ts";
 import core from "../server/mod_core.ts";
-import { BodyIn, type BodySource } from "./body_in.ts";
+import { BodyIn, type BodySource, NO_BODY, ZERO_BODY } from "./body_in.ts";
 import { BodyOut, type ResponseSink } from "./body_out.ts";
 import { connectionTokens } from "./field_value.ts";
 import { HTTP_10, HTTP_11 } from "./head.ts";
@@ -308,9 +308,13 @@ export class HttpConnection implements ServedConnection, SocketOwner, Timeout, B
     const out = new BodyOut(this, r);
     this.out = out;
     r.out = out;
-    const bodyIn = new BodyIn(this, r, body.length, body.announced, this.settings.limits);
-    this.body = bodyIn;
-    r.body = bodyIn;
+    if (body.length === 0) {
+      this.body = null;
+      r.body = body.announced ? ZERO_BODY : NO_BODY;
+    } else {
+      this.body = new BodyIn(this, r, body.length, body.announced, this.settings.limits);
+      r.body = this.body;
+    }
     this.bodyStartMs = 0;
     if (body.closes || refused !== 0) this.conn.closing = true;
     this.conn.process.wheel.disarm(this);

@@ -18,7 +18,6 @@ import {
   hasNoBody,
   joinBytes,
   latin1Bytes,
-  OK,
   overridesError,
   parseContentLength,
   parseResponseHead,
@@ -235,7 +234,7 @@ export class ResponseIn implements BackendUser, ChunkConsumer {
     const { r, conf } = exchange;
     const { head } = this.backend;
     const { headers, status } = head;
-    exchange.worker.s.read += head.line.length;
+    exchange.worker.s.read += head.lineLength;
     if (exchange.attempt.electedAtMs >= 0) exchange.attempt.answered(r.conn.process.clock.now());
     if (head.ignored !== null) {
       for (const line of head.ignored) {
@@ -294,7 +293,7 @@ export class ResponseIn implements BackendUser, ChunkConsumer {
       exchange.release(this.keepAlive);
       r.out.begin(announced);
       r.out.end();
-      exchange.finish(OK);
+      exchange.finishNow();
       return;
     }
     if (this.state === CHUNKED && at < end && !this.probe(bytes, at, end)) return;
@@ -316,14 +315,12 @@ export class ResponseIn implements BackendUser, ChunkConsumer {
     const { head } = this.backend;
     const { headers, status } = head;
     const coding = headers.getId(TRANSFER_ENCODING);
-    const lengthText = headers.getId(CONTENT_LENGTH);
+    const lengthAt = headers.indexOfId(CONTENT_LENGTH);
     this.keepAlive = head.protocol !== HTTP_10 && head.protocol !== HTTP_09;
-    if (headers.hasId(CONNECTION)) {
-      for (const value of headers.getAll("Connection")) {
-        if (saysClose(value)) this.keepAlive = false;
-      }
+    for (let i = headers.indexOfId(CONNECTION); i >= 0; i = headers.indexOfId(CONNECTION, i + 1)) {
+      if (!headers.valueIs(i, "keep-alive") && saysClose(headers.valueAt(i))) this.keepAlive = false;
     }
-    if (coding !== undefined && lengthText !== undefined) {
+    if (coding !== undefined && lengthAt >= 0) {
       headers.unsetId(CONTENT_LENGTH);
       this.keepAlive = false;
     }
@@ -333,15 +330,9 @@ export class ResponseIn implements BackendUser, ChunkConsumer {
       return 0;
     }
     let length = -1;
-    if (coding === undefined && lengthText !== undefined) {
-      length = parseContentLength(lengthText);
-      if (length < 0) return -2;
-      const lengths = headers.getAll("Content-Length");
-      if (lengths.length > 1) {
-        // Which one rules is for nobody to guess (RFC 9112 section 6.3); httpd takes the first and sends all of them.
-        if (lengths.some((text) => text !== lengthText)) return -2;
-        headers.setId(CONTENT_LENGTH, "Content-Length", lengthText);
-      }
+    if (coding === undefined && lengthAt >= 0) {
+      length = headers.numberAt(lengthAt);
+      if (length < 0 || (headers.indexOfId(CONTENT_LENGTH, lengthAt + 1) >= 0 && !joinLengths(headers))) return -2;
     }
     if (r.method === "HEAD") this.state = ENDED;
     else if (coding !== undefined) {
@@ -484,7 +475,7 @@ export class ResponseIn implements BackendUser, ChunkConsumer {
     exchange.release(whole && this.keepAlive);
     if (this.discarding) return;
     exchange.r.out.end();
-    exchange.finish(OK);
+    exchange.finishNow();
   }
 
   /** Bytes behind the answer: no further answer shall begin with them. One CRLF is tolerated, as on an idle connection. */
@@ -495,8 +486,16 @@ export class ResponseIn implements BackendUser, ChunkConsumer {
   }
 }
 
+/** Which of several lengths rules is for nobody to guess (RFC 9112 section 6.3); httpd takes the first and sends all of them. */
+function joinLengths(headers: HeaderTable): boolean {
+  const [first, ...others] = headers.getAll("Content-Length");
+  if (others.some((text) => text !== first)) return false;
+  headers.setId(CONTENT_LENGTH, "Content-Length", first!);
+  return true;
+}
+
 function saysClose(value: string): boolean {
-  if (value === "keep-alive" || value === "Keep-Alive") return false;
+  if (value === "Keep-Alive") return false;
   let close = false;
   connectionTokens(value, (token) => {
     if (token.length === 5 && token.toLowerCase() === "close") close = true;
