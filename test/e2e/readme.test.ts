@@ -8,7 +8,7 @@ import { describe, it } from "node:test";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { ok, startBackend } from "../support/backend.ts";
 import { fetchOnce } from "../support/client.ts";
-import { startSluice } from "../support/sluice.ts";
+import { SLOW, startSluice } from "../support/sluice.ts";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 const PAGES = [
@@ -56,7 +56,7 @@ describe("README.md", () => {
     ["apache", "httpd"],
     ["yaml", "yaml"],
   ] as const) {
-    it(`its ${language} configuration balances, and keeps a session on its member`, async () => {
+    it(`its ${language} configuration balances, and keeps a session on its member`, SLOW, async () => {
       const [conf, ...more] = snippets("README.md", language);
       assert.equal(more.length, 0);
       assert.equal(await elections(conf!, syntax, [FREE, FREE, FREE, FREE]), "abab");
@@ -65,7 +65,7 @@ describe("README.md", () => {
   }
 
   for (const page of PAGES) {
-    it(`${page}: what it links to is there`, () => {
+    it(`${page}: what it links to is there`, SLOW, () => {
       const missing = [...read(page).matchAll(/\]\(([^)#\s]+)(#[^)\s]*)?\)/g)]
         .map(([, target]) => target!)
         .filter((target) => !/^[a-z]+:/.test(target) && !existsSync(join(ROOT, dirname(page), target)));
@@ -75,12 +75,12 @@ describe("README.md", () => {
 });
 
 describe("plugins/README.md", () => {
-  it("shows examples/lbmethod/roundrobin.ts and examples/lbmethod/roundrobin.conf to the letter", () => {
+  it("shows examples/lbmethod/roundrobin.ts and examples/lbmethod/roundrobin.conf to the letter", SLOW, () => {
     assert.equal(snippets("plugins/README.md", "ts")[0], read("examples/lbmethod/roundrobin.ts"));
     assert.equal(snippets("plugins/README.md", "apache")[0], read("examples/lbmethod/roundrobin.conf"));
   });
 
-  it("its lbmethod takes each member in turn, whatever its loadfactor", async () => {
+  it("its lbmethod takes each member in turn, whatever its loadfactor", SLOW, async () => {
     const conf = read("examples/lbmethod/roundrobin.conf").replace(
       "./roundrobin.ts",
       pathToFileURL(join(ROOT, "examples/lbmethod/roundrobin.ts")).href,
