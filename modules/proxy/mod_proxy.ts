@@ -94,6 +94,7 @@ const proxy = defineModule({
       "server",
       setReceiveBufferSize,
       "Receive buffer size for outgoing HTTP and FTP connections in bytes",
+      { noEffect: "the runtimes' sockets have no SO_RCVBUF" },
     ),
     // What tutorials write, although httpd has no such directive.
     take1("Stickysession", "proxy", strayStickySession, "the name of the session cookie", {
@@ -234,6 +235,9 @@ function define(
     for (const [key, value] of settings) {
       const error = parseWorkerParam(worker, key, value, health);
       if (error !== null) return error + told(key, value);
+      if (key.toLowerCase() === "receivebuffersize") {
+        cmd.remark({ differs: "receivebuffersize has no effect: the runtimes' sockets have no SO_RCVBUF" });
+      }
       if (WITHOUT_UNIT.has(key.toLowerCase())) remarkUnit(cmd, key, value);
     }
   } else {

@@ -168,6 +168,7 @@ const BUILT_IN = new Set([
   "mod_so",
   "mod_http",
   "mod_core",
+  "mod_logio",
   "mod_reqtimeout",
   "mod_version",
   "mod_macro",
