@@ -334,6 +334,8 @@ export class RequestRec {
   proxyreq: ProxyReq = "none";
   /** The response is a page that the server makes for an error. */
   errorPage = false;
+  /** The response is the server's own word: no module adds to it. */
+  unfiltered = false;
   /** A module set a response field that must not be sent: the response becomes an error page. */
   illegalHeader = false;
   /** What an error page says, besides the standard text; HTML-escaped by the page. */

@@ -51,8 +51,15 @@ export class Story {
   }
 }
 
-/** @param asks the backend is about to be asked */
-export function observer(story: Story, asks: (r: RequestRec, url: ProxyUrl) => void): Module {
+/**
+ * @param asks the backend is about to be asked
+ * @param wish told of a handler that is not run
+ */
+export function observer(
+  story: Story,
+  asks: (r: RequestRec, url: ProxyUrl) => void,
+  wish: (what: string) => void,
+): Module {
   /** Runs before what is of other modules. */
   const first = { rank: "reallyFirst" } as const;
   const reach = (reached: Reached) => (r: RequestRec) => {
@@ -68,7 +75,7 @@ export function observer(story: Story, asks: (r: RequestRec, url: ProxyUrl) => v
       hook(hooks.mapToStorage, (r) => mapped(story, r), first);
       hook(hooks.satisfyAny, reach("access"), first);
       hook(hooks.fixups, reach("fixups"), first);
-      hook(hooks.handler, (r) => handled(story, r), first);
+      hook(hooks.handler, (r) => handled(story, r, wish), first);
       hook(preRequest, (r, attempt) => election(story, r, attempt), first);
       hook(sslBindOutgoing, trusting(), first);
       hook(
@@ -91,11 +98,18 @@ function mapped(story: Story, r: RequestRec): Status {
   return DECLINED;
 }
 
-function handled(story: Story, r: RequestRec): Status {
+/** Handlers of this server may change something: what is not a step on the way to a backend is not run. */
+function handled(story: Story, r: RequestRec, wish: (what: string) => void): Status {
   const one = story.of(r);
   one.reached = "handler";
   // mod_rewrite may have mapped it in fixups.
   if (r.proxyreq !== "none") one.url = r.filename.slice(6);
+  else if (r.handler !== "" && r.handler !== "redirect-handler") {
+    wish(`the handler ${r.handler}: taken to answer 200`);
+    r.out.begin(0);
+    r.out.end();
+    return DONE;
+  }
   return DECLINED;
 }
 

@@ -64,6 +64,7 @@ const schema = z.object({
   useCanonicalName: z.enum(["on", "off", "dns"]).default("off"),
   useCanonicalPhysicalPort: z.boolean().default(false),
   strictHostCheck: z.boolean().default(false),
+  hostnameLookups: z.enum(["off", "on", "double"]).default("off"),
   serverTokens: z.enum(["full", "os", "minimal", "minor", "major", "prod"]).default("full"),
   serverSignature: z.enum(["off", "on", "email"]).default("off"),
   serverAdmin: z.string().default("[no address given]"),
@@ -134,6 +135,12 @@ const core = defineModule({
     take1("AllowEncodedSlashes", "server", setEncodedSlashes, "Allow URLs containing '/' encoded as '%2F'"),
     flag("MergeSlashes", "server", "mergeSlashes", "Controls whether consecutive slashes in the URI path are merged"),
     take1("TraceEnable", "server", setTraceEnable, "'on' (default), 'off' or 'extended' to trace request body content"),
+    take1(
+      "HostnameLookups",
+      "any",
+      setLookups,
+      '"on" to enable, "off" to disable reverse DNS lookups, or "double" to enable double-reverse DNS lookups',
+    ),
     take1("UseCanonicalName", "any", setCanonicalName, "How to work out the ServerName : Port when constructing URLs"),
     flag(
       "UseCanonicalPhysicalPort",
@@ -355,6 +362,13 @@ function setTraceEnable(cmd: CommandContext, arg: string): string | undefined {
   if (value !== "on" && value !== "off" && value !== "extended")
     return "TraceEnable must be one of 'on', 'off', or 'extended'";
   cmd.set("traceEnable", value);
+  return undefined;
+}
+
+function setLookups(cmd: CommandContext, arg: string): string | undefined {
+  const value = arg.toLowerCase();
+  if (!/^(on|off|double)$/.test(value)) return "parameter must be 'on', 'off', or 'double'";
+  cmd.set("hostnameLookups", value);
   return undefined;
 }
 
