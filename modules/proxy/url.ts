@@ -2,6 +2,8 @@
 export interface ProxyUrl {
   /** "http", "https", "ws"...: lower case. */
   readonly scheme: string;
+  /** "user:password", encoded; undefined: the URL has none. */
+  readonly userinfo?: string | undefined;
   /** Lower case; an IPv6 address without brackets. */
   readonly host: string;
   /** 0: the scheme's default. */
@@ -12,6 +14,7 @@ export interface ProxyUrl {
 
 interface Origin {
   readonly scheme: string;
+  readonly userinfo: string | undefined;
   readonly host: string;
   readonly port: number;
 }
@@ -26,17 +29,19 @@ export function splitProxyUrl(url: string): ProxyUrl {
   const end = slash < 0 ? url.length : slash;
   const origin = originOf(url.slice(0, end));
   const rest = slash < 0 ? "" : url.slice(slash);
-  return { scheme: origin.scheme, host: origin.host, port: origin.port, target: rest === "" ? "/" : rest };
+  const { scheme, userinfo, host, port } = origin;
+  return { scheme, userinfo, host, port, target: rest === "" ? "/" : rest };
 }
 
 function originOf(text: string): Origin {
   const known = origins.get(text);
   if (known !== undefined) return known;
-  const match = /^([a-z][a-z0-9+.-]*):\/\/(?:\[([^\]]*)\]|([^:]*))(?::(\d+))?$/i.exec(text);
+  const match = /^([a-z][a-z0-9+.-]*):\/\/(?:(.*)@)?(?:\[([^\]]*)\]|([^:]*))(?::(\d+))?$/i.exec(text);
   const origin = {
     scheme: (match?.[1] ?? "").toLowerCase(),
-    host: (match?.[2] ?? match?.[3] ?? "").toLowerCase(),
-    port: Number(match?.[4] ?? 0),
+    userinfo: match?.[2],
+    host: (match?.[3] ?? match?.[4] ?? "").toLowerCase(),
+    port: Number(match?.[5] ?? 0),
   };
   if (origins.size < MAX_ORIGINS) origins.set(text, origin);
   return origin;
