@@ -124,8 +124,16 @@ function longest(
   return best;
 }
 
+/** User and password keep their case. */
 function lowerOrigin(url: string): string {
   const length = originLength(url);
+  const at = url.lastIndexOf("@", length);
+  if (at >= 0) {
+    const user = url.indexOf("://") + 3;
+    return (
+      url.slice(0, user).toLowerCase() + url.slice(user, at) + url.slice(at, length).toLowerCase() + url.slice(length)
+    );
+  }
   for (let i = 0; i < length; i++) {
     const c = url.charCodeAt(i);
     if (c >= 65 && c <= 90) return url.slice(0, length).toLowerCase() + url.slice(length);

@@ -11,6 +11,8 @@ export interface Origin {
   readonly text: string;
   /** "http", "https", "ws"...: lower case. */
   readonly scheme: string;
+  /** "user:password", encoded; undefined: the URL has none. */
+  readonly userinfo?: string | undefined;
   /** Lower case; an IPv6 address without brackets. */
   readonly host: string;
   /** 0: the scheme's default. */
@@ -47,6 +49,11 @@ export class ProxyUrl implements FilenameSource {
   get port(): number {
     return this.origin.port;
   }
+
+  /** "user:password", encoded; undefined: the URL has none. */
+  get userinfo(): string | undefined {
+    return this.origin.userinfo;
+  }
 }
 
 const origins = new Map<string, Origin>();
@@ -70,15 +77,16 @@ export function splitProxyUrl(url: string): ProxyUrl {
 export function originOf(text: string): Origin {
   const known = origins.get(text);
   if (known !== undefined) return known;
-  const match = /^([a-z][a-z0-9+.-]*):\/\/(?:\[([^\]]*)\]|([^:]*))(?::(\d+))?$/i.exec(text);
+  const match = /^([a-z][a-z0-9+.-]*):\/\/(?:(.*)@)?(?:\[([^\]]*)\]|([^:]*))(?::(\d+))?$/i.exec(text);
   const scheme = (match?.[1] ?? "").toLowerCase();
-  const host = (match?.[2] ?? match?.[3] ?? "").toLowerCase();
-  const port = Number(match?.[4] ?? 0);
+  const userinfo = match?.[2];
+  const host = (match?.[3] ?? match?.[4] ?? "").toLowerCase();
+  const port = Number(match?.[5] ?? 0);
   const name = host.includes(":") ? `[${host}]` : host;
   const isDefault = port === 0 || port === 80 || (port === 443 && (scheme === "https" || scheme === "wss"));
   const hostField = isDefault ? name : `${name}:${port}`;
   const afterTarget = flat(` HTTP/1.1\r\nHost: ${hostField}\r\n`);
-  const origin: Origin = { text, scheme, host, port, hostField, afterTarget };
+  const origin: Origin = { text, scheme, userinfo, host, port, hostField, afterTarget };
   if (origins.size < MAX_ORIGINS) origins.set(text, origin);
   return origin;
 }

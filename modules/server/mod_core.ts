@@ -413,7 +413,10 @@ const LATER_HANDLERS: readonly string[] = ["server-info"];
 
 function setHandler(cmd: CommandContext, arg: string): string | undefined {
   const name = arg.toLowerCase() === "none" ? "" : arg;
-  if (LATER_HANDLERS.includes(name) || name.startsWith("proxy:")) return `SetHandler ${name} is not supported yet`;
+  if (LATER_HANDLERS.includes(name)) return `SetHandler ${name} is not supported yet`;
+  // httpd 2.4.71 asks "proxy:http://host" for /srv/www/name: the first of its files that is missing.
+  if (name.startsWith("proxy:"))
+    return `SetHandler ${name} asks for files of DocumentRoot, and there are none: use ProxyPass`;
   cmd.set("handler", name);
   return undefined;
 }
