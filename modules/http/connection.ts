@@ -219,7 +219,7 @@ export class HttpConnection implements ServedConnection, SocketOwner, Timeout, B
   onClose(error: SocketError | null): void {
     const was = this.phase;
     this.phase = "closed";
-    this.conn.process.wheel.disarm(this);
+    this.conn.process.wheel.drop(this);
     connectionClosed(this, this.conn.process);
     this.inbox.clear();
     if (was === "upgraded") this.tunnel!.onClose(error);
@@ -533,7 +533,7 @@ export class HttpConnection implements ServedConnection, SocketOwner, Timeout, B
     const early = inbox.bytes === null ? null : (inbox.bytes.subarray(inbox.start, inbox.end) as Bytes);
     this.phase = "upgraded";
     this.conn.closing = true;
-    this.conn.process.wheel.disarm(this);
+    this.conn.process.wheel.drop(this);
     this.tunnel = owner;
     this.body = this.out = null;
     inbox.clear();
