@@ -52,7 +52,6 @@ const REASONS: Readonly<Record<number, string>> = {
   415: "Unsupported Media Type",
   416: "Requested Range Not Satisfiable",
   417: "Expectation Failed",
-  418: "I'm A Teapot",
   421: "Misdirected Request",
   422: "Unprocessable Entity",
   423: "Locked",

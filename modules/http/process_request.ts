@@ -114,7 +114,7 @@ function die(r: RequestRec, answer: Status): undefined | Promise<void> {
     return undefined;
   }
   // Decided by the error, not by the status that an ErrorDocument may have of its own.
-  if (dropsConnection(status)) r.conn.closing = true;
+  if (dropsConnection(answer)) r.conn.closing = true;
   const document = documentOf(r, status);
   setStatus(r, status);
   switch (document?.kind) {

@@ -18,6 +18,7 @@ import { sectionWalk } from "../server/walk.ts";
 import { getProxyConfig, proxyModuleRef } from "./config.ts";
 import { checkTrans } from "./hooks.ts";
 import { findPass, type MappedUrl, type PassMatch } from "./pass.ts";
+import { proxyError } from "./proxy_error.ts";
 import { SOCKET_PATH } from "./server_state.ts";
 
 export function preTranslate(r: RequestRec): Status {
@@ -108,6 +109,11 @@ export function canonicalize(r: RequestRec): Status {
   const found = r.getState<MappedUrl>(proxyModuleRef.module as never);
   if (found === undefined) return OK;
   const origin = normalOrigin(found.url.slice(0, found.pathStart));
+  if (origin === 500) {
+    // ProxyPass /a/ http://h:80 glues what follows /a/ to the port: httpd looks a host of that name up.
+    const authority = found.url.slice(found.url.indexOf("://") + 3, found.pathStart);
+    return proxyError(r, 500, `DNS lookup failure for: ${authority}`);
+  }
   if (typeof origin === "number") return origin;
   let path = found.url.slice(found.pathStart);
   if (path === "") path = "/";

@@ -10,7 +10,7 @@ import { DECLINED, DONE, OK, type Status } from "../core/status.ts";
 import { checkAccess } from "./access.ts";
 import * as hooks from "./hooks.ts";
 import core from "./mod_core.ts";
-import { decodePath, normalizeDecoded, normalizePath, splitTarget } from "./uri.ts";
+import { decodePath, hiddenPath, normalizeDecoded, normalizePath, splitTarget } from "./uri.ts";
 import { sectionWalk } from "./walk.ts";
 
 type Phase = (r: RequestRec) => Status | Promise<Status>;
@@ -110,7 +110,10 @@ function decodeUri(r: RequestRec): Status {
   if (r.filename !== "") return OK; // mapped already
   const conf = getModuleConfig(r.server.config, core);
   const decoded = decodePath(r.encodedUri, conf.encodedSlashes);
-  if (typeof decoded === "number") return decoded;
+  if (typeof decoded === "number") {
+    if (decoded === 404) r.uri = hiddenPath(r.encodedUri);
+    return decoded;
+  }
   r.uri = conf.encodedSlashes === "on" ? normalizeDecoded(decoded, conf.mergeSlashes) : decoded;
   return OK;
 }
