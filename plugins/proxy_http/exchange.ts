@@ -477,6 +477,7 @@ export class Exchange implements BodyOwner, ResponseWatcher {
     this.attempt.overridden = true;
     this.body?.stop();
     this.finish(status);
+    if (status === 405 || status === 501) this.r.headersOut.set("Allow", "TRACE"); // what httpd knows to be allowed here
   }
 
   finish(status: Status): void {

@@ -404,6 +404,8 @@ test("ProxyErrorOverride: an ErrorDocument from a backend keeps the status of th
     "/broken": respond(500, "theirs"),
     "/page": ok("our page"),
     "/odd": respond(600, "odd"),
+    "/unknown": respond(425, "theirs"),
+    "/method": respond(405, "theirs"),
   };
   const at = sluice.ports[4]!;
   for (const [path, status, text] of [
@@ -414,6 +416,9 @@ test("ProxyErrorOverride: an ErrorDocument from a backend keeps the status of th
     const response = await fetchOnce(at, path);
     assert.deepEqual([response.status, response.text], [status, text]);
   }
+  // A status that httpd does not know is an ErrorDocument's of 500, without one it keeps its number and words.
+  assert.equal((await fetchOnce(at, "/b/unknown")).status, 500);
+  assert.equal((await fetchOnce(at, "/b/method")).field("allow"), "TRACE");
   backend.routes = {};
 });
 
