@@ -130,7 +130,9 @@ function die(r: RequestRec, answer: Status): undefined | Promise<void> {
     r.out.abort();
     return undefined;
   }
-  const status = hasReason(answer) ? answer : 500;
+  const known = hasReason(answer) ? answer : 500;
+  // A status that is nobody's but the backend's, with its own words.
+  const status = r.statusLine?.startsWith(`${answer} `) ? answer : known;
   if (r.status !== 200) {
     // An ErrorDocument that cannot be had: the page is about what it was for.
     let first = r;
@@ -141,8 +143,8 @@ function die(r: RequestRec, answer: Status): undefined | Promise<void> {
     return undefined;
   }
   // Decided by the error, not by the status that an ErrorDocument may have of its own.
-  if (dropsConnection(status)) r.conn.closing = true;
-  const document = documentOf(r, status);
+  if (dropsConnection(answer)) r.conn.closing = true;
+  const document = documentOf(r, known);
   setStatus(r, status);
   switch (document?.kind) {
     case "path":
@@ -196,7 +198,7 @@ function redirect(target: string, r: RequestRec, method: string, body: RequestBo
   next.encodedUri = target;
   next.hostname = r.hostname;
   next.headerOnly = r.headerOnly;
-  next.status = r.status;
+  next.status = hasReason(r.status) ? r.status : 500;
   next.errHeadersOut = r.errHeadersOut;
   const location = r.status >= 300 && r.status < 400 ? r.headersOut.getId(LOCATION) : undefined;
   if (location !== undefined) next.headersOut.setId(LOCATION, "Location", location);

@@ -174,12 +174,19 @@ export function viaValue(r: RequestRec, conf: ProxyConfig): string {
 export function responseHeaders(r: RequestRec, conf: ProxyConfig, headers: h.HeaderTable): void {
   clearConnection(headers);
   headers.unsetId(h.TRANSFER_ENCODING);
+  if (headers.hasId(h.CONTENT_TYPE)) firstAlone(headers, h.CONTENT_TYPE, "Content-Type");
   normalizeDate(headers, h.DATE);
   normalizeDate(headers, h.EXPIRES);
   normalizeDate(headers, h.LAST_MODIFIED);
   if (headers.hasId(h.WARNING)) cleanWarnings(headers);
   if (headers.hasId(h.SET_COOKIE)) moveBehind(headers, h.SET_COOKIE);
   if (conf.via === "on" || conf.via === "full") headers.addId(h.VIA, "Via", viaValue(r, conf));
+}
+
+/** Of fields that contradict each other the first counts. */
+function firstAlone(headers: h.HeaderTable, id: number, name: string): void {
+  const values = headers.getAll(name);
+  if (values.length > 1) headers.setId(id, name, values[0]!);
 }
 
 /** Hop-by-hop fields of a response. Source: httpd ap_proxy_clear_connection */

@@ -11,6 +11,7 @@ import { sectionWalk } from "../server/walk.ts";
 import { getProxyConfig } from "./config.ts";
 import { checkTrans } from "./hooks.ts";
 import { findPass, Mapping, type PassMatch, type PassRequest, splitUrl } from "./pass.ts";
+import { proxyError } from "./proxy_error.ts";
 import { SOCKET_PATH } from "./server_state.ts";
 import { type Origin, originOf, ProxyUrl } from "./url.ts";
 
@@ -109,6 +110,11 @@ export function canonicalize(r: RequestRec): Status {
   const { mapped } = r;
   if (mapped === null) return OK;
   const origin = canonicalOrigin(mapped.origin);
+  if (origin === 500) {
+    // ProxyPass /a/ http://h:80 glues what follows /a/ to the port: httpd looks a host of that name up.
+    const authority = mapped.origin.slice(mapped.origin.indexOf("://") + 3);
+    return proxyError(r, 500, `DNS lookup failure for: ${authority}`);
+  }
   if (typeof origin === "number") return origin;
   let { path } = mapped;
   if (path === "") path = "/";

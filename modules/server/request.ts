@@ -11,7 +11,7 @@ import { checkAccess } from "./access.ts";
 import * as hooks from "./hooks.ts";
 import core from "./mod_core.ts";
 import { findRemoteName } from "./remote_host.ts";
-import { decodePath, normalizeDecoded, normalizePath, splitTarget } from "./uri.ts";
+import { decodePath, hiddenPath, normalizeDecoded, normalizePath, splitTarget } from "./uri.ts";
 import { sectionWalk } from "./walk.ts";
 
 type Phase = (r: RequestRec) => Status | Promise<Status>;
@@ -124,7 +124,10 @@ function decodeUri(r: RequestRec): Status {
   if (r.filename !== "") return OK; // mapped already
   const conf = getModuleConfig(r.server.config, core);
   const decoded = decodePath(r.encodedUri, conf.encodedSlashes);
-  if (typeof decoded === "number") return decoded;
+  if (typeof decoded === "number") {
+    if (decoded === 404) r.uri = hiddenPath(r.encodedUri);
+    return decoded;
+  }
   r.uri = conf.encodedSlashes === "on" ? normalizeDecoded(decoded, conf.mergeSlashes) : decoded;
   return OK;
 }

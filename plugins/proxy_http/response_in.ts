@@ -275,9 +275,15 @@ export class ResponseIn implements BackendUser, ChunkConsumer {
       return;
     }
 
-    r.status = status;
-    const phrase = head.phrase;
-    r.statusLine = head.protocol !== HTTP_09 && phrase !== reasonPhrase(status) ? `${status} ${phrase}` : null;
+    if (!r.headerOnly && !hasNoBody(status) && overridesError(conf, r.status)) {
+      // An ErrorDocument that comes from a backend, too: the error must not become a success.
+      r.statusLine = null;
+    } else {
+      r.status = status;
+      const phrase = head.phrase;
+      r.statusLine = head.protocol !== HTTP_09 && phrase !== reasonPhrase(status) ? `${status} ${phrase}` : null;
+    }
+    const chunkedHead = r.method === "HEAD" && headers.hasId(TRANSFER_ENCODING);
     const offered = headers.getId(UPGRADE);
     responseHeaders(r, conf, headers);
     if (offered !== undefined && exchange.mayUpgrade(offered)) {
@@ -285,8 +291,9 @@ export class ResponseIn implements BackendUser, ChunkConsumer {
       headers.addId(UPGRADE, "Upgrade", offered);
     }
     reverseMapHeaders(r, conf, headers);
+    if (chunkedHead) headers.setId(TRANSFER_ENCODING, "Transfer-Encoding", "chunked");
     r.headersOut = headers;
-    const announced = r.method === "HEAD" ? headLength(headers) : length;
+    let announced = r.method === "HEAD" ? headLength(headers) : length;
 
     if (this.state === ENDED) {
       this.leftover(bytes, at, end);
@@ -296,7 +303,11 @@ export class ResponseIn implements BackendUser, ChunkConsumer {
       exchange.finishNow();
       return;
     }
-    if (this.state === CHUNKED && at < end && !this.probe(bytes, at, end)) return;
+    if (this.state === CHUNKED && at < end) {
+      const first = this.probe(bytes, at, end);
+      if (first === "bad") return;
+      if (first === "empty") announced = 0;
+    }
     if (this.state === UNTIL_CLOSE && head.protocol === HTTP_09) {
       r.out.begin(-1);
       const line = latin1Bytes(head.line);
@@ -350,8 +361,11 @@ export class ResponseIn implements BackendUser, ChunkConsumer {
     return length;
   }
 
-  /** A first chunk that is malformed from its first byte on: the client can still get a page. */
-  private probe(bytes: Bytes, at: number, end: number): boolean {
+  /**
+   * The first chunk, before the head is passed on. "bad", malformed from its first byte on: the client can still get a page.
+   * "empty": the body has ended, its length is known.
+   */
+  private probe(bytes: Bytes, at: number, end: number): "bad" | "empty" | "data" {
     const decoder = new ChunkDecoder(CHUNK_LIMITS);
     let data = false;
     decoder.decode(bytes, at, end < at + 64 ? end : at + 64, {
@@ -359,13 +373,14 @@ export class ResponseIn implements BackendUser, ChunkConsumer {
         data = true;
       },
     });
-    if (decoder.error === null || data) return true;
+    if (decoder.done && !data) return "empty";
+    if (decoder.error === null || data) return "data";
     this.state = ENDED;
     this.exchange.r.headersOut = new HeaderTable();
     this.exchange.r.status = 200;
     this.exchange.r.statusLine = null;
     this.exchange.badAnswer(502, "", decoder.error);
-    return false;
+    return "bad";
   }
 
   /** ProxyErrorOverride: the page is ours, of the backend's answer remain status, reason and challenge. */
