@@ -6,7 +6,6 @@
  *     deno run -A bench/election.ts [METHOD ...]
  */
 import { cpus, release } from "node:os";
-import { releaseElected } from "../modules/proxy/balancer.ts";
 import { lbmethod } from "../modules/proxy/lbmethod.ts";
 import { elect } from "../modules/proxy_balancer/elect.ts";
 import { BalancerFixture } from "../test/support/balancer.ts";
@@ -46,7 +45,7 @@ function measure(method: string, size: number): string {
     attempt.url = "balancer://app/";
     elect(r, attempt);
     attempt.worker!.s.read += 1000;
-    releaseElected(attempt);
+    attempt.release();
   };
   const rounds: number[] = [];
   let batch = 100;

@@ -400,11 +400,14 @@ interface Case {
   readonly run: (trial: Trial) => Promise<Result>;
   /** Most growth in MB; absent: only reported. */
   readonly mostMb?: number;
+  /** How much longer than without sluice the probe may take. @default PROBE_LIMIT_MS */
+  readonly probeMs?: number;
 }
 
 const CASES: Readonly<Record<string, Case>> = {
   stalled: { run: stalled, mostMb: 30 },
-  idle: { run: idle },
+  // 5,000 that hang up at once are 5,000 'close' events in one turn of the runtime's loop: see the README.
+  idle: { run: idle, probeMs: 400 },
   download: { run: (trial) => download(trial, BIG, "length"), mostMb: 120 },
   "download-chunked": { run: (trial) => download(trial, BIG / 4, "chunked"), mostMb: 120 },
   upload: { run: (trial) => upload(trial, BIG, "length"), mostMb: 120 },
@@ -466,7 +469,7 @@ async function main(runtime: string, names: readonly string[]): Promise<number> 
     });
     console.log(`${"case".padEnd(17)}  base  peak growth MB | probe p50   max  direct ms |`);
     for (const name of names) {
-      const { run, mostMb } = CASES[name]!;
+      const { run, mostMb, probeMs = PROBE_LIMIT_MS } = CASES[name]!;
       trial = await start(runtime, dir, backendPort, probePort);
       children[1].stdin.write(`${trial.port}\n`);
       await sleep(500);
@@ -480,8 +483,7 @@ async function main(runtime: string, names: readonly string[]): Promise<number> 
       const wrong = broken === undefined ? [] : [broken];
       if (mostMb !== undefined && growth > mostMb) wrong.push(`growth over ${mostMb} MB`);
       // A machine that is busy elsewhere holds up both.
-      if (most - direct > PROBE_LIMIT_MS)
-        wrong.push(`probe over ${PROBE_LIMIT_MS} ms (${times.filter((t) => t > 100).length})`);
+      if (most - direct > probeMs) wrong.push(`probe over ${probeMs} ms (${times.filter((t) => t > 100).length})`);
       const figures = [trial.baseKb / 1024, trial.peakKb / 1024, growth]
         .map((mb) => mb.toFixed(0).padStart(6))
         .join("");

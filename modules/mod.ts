@@ -26,7 +26,17 @@ export * from "./core/human_size.ts";
 export * from "./core/ipsubnet.ts";
 export * from "./core/method.ts";
 export * from "./core/module.ts";
+
+<<<<<<< HEAD
+
 export * from "./core/only_child.ts";
+
+=======
+
+export * from "./core/pending.ts";
+
+>>>>>>> main
+
 export * from "./core/providers.ts";
 export * from "./core/records.ts";
 export * from "./core/siblings.ts";
@@ -45,8 +55,10 @@ export * from "./http/host.ts";
 export { default as http, handshakeTimeLeft } from "./http/mod_http.ts";
 export { internalRedirect } from "./http/process_request.ts";
 export * from "./http/response_head.ts";
+export { traceIsOff } from "./http/trace.ts";
 export * from "./net/datagram.ts";
 export * from "./net/socket.ts";
+export * from "./proxy/acquire.ts";
 export * from "./proxy/attempt.ts";
 export * from "./proxy/backend.ts";
 export * from "./proxy/balancer.ts";
@@ -93,7 +105,7 @@ export { type CoreConfig, default as core, frontOf, SERVER_BUILT, serverToken } 
 export * from "./server/remote_host.ts";
 export * from "./server/server_name.ts";
 export * from "./server/timeouts.ts";
-export { defaultPort, escapeUri, hasControlOrSpace } from "./server/uri.ts";
+export { authorityOf, canonicalizePath, defaultPort, escapeUri, hasControlOrSpace, parseUrl } from "./server/uri.ts";
 export { vhostNamed, vhostsOf } from "./server/vhost.ts";
 export { sectionWalk } from "./server/walk.ts";
 export * from "./slotmem/slotmem.ts";

@@ -30,6 +30,7 @@ import logConfig from "./log_config/mod_log_config.ts";
 import mime from "./mime/mod_mime.ts";
 import prometheus from "./prometheus/mod_prometheus.ts";
 import proxyFetch from "./proxy_fetch/mod_proxy_fetch.ts";
+import proxyFtp from "./proxy_ftp/mod_proxy_ftp.ts";
 import proxyHcheck from "./proxy_hcheck/mod_proxy_hcheck.ts";
 import proxyHttp from "./proxy_http/mod_proxy_http.ts";
 import proxyWstunnel from "./proxy_wstunnel/mod_proxy_wstunnel.ts";
@@ -65,6 +66,7 @@ export const standardPlugins: readonly Module[] = [
   proxyHttp,
   proxyWstunnel,
   proxyFetch,
+  proxyFtp,
   mime,
   proxyHcheck,
   heartbeat,

@@ -246,7 +246,10 @@ class Context implements CommandContext {
   }
 
   walk(limited: MethodTest | null = this.within.limited): void {
-    walk(this.build, this.directive.body ?? [], this.server, { ...this.within, limited });
+    const { info } = this.within;
+    // For messages: <Limit> is what a directive in it stands in.
+    const named = limited === this.within.limited ? info : { ...info, section: this.directive.name };
+    walk(this.build, this.directive.body ?? [], this.server, { ...this.within, info: named, limited });
   }
 
   get host(): Host {

@@ -60,11 +60,18 @@ export class TimerWheel {
     const deadline = this.coarseNow + ms + this.tickMs;
     entry.deadline = deadline;
     const slot = Math.ceil(deadline / this.tickMs);
-    if (entry.slot === 0 || entry.slot > slot) this.place(entry, slot);
+    if (entry.slot > slot) this.take(entry);
+    if (entry.slot === 0) this.place(entry, slot);
   }
 
   disarm(entry: Timeout): void {
     entry.deadline = 0;
+  }
+
+  /** Disarms an entry that is not used any more. Without it the wheel holds it, and all it knows, until its slot comes up. */
+  drop(entry: Timeout): void {
+    entry.deadline = 0;
+    if (entry.slot !== 0) this.take(entry);
   }
 
   /** Forgets everything and stops the timer. */
@@ -87,6 +94,15 @@ export class TimerWheel {
     entry.slot = slot;
   }
 
+  private take(entry: Timeout): void {
+    const list = this.slots.get(entry.slot);
+    const at = list === undefined ? -1 : list.indexOf(entry);
+    entry.slot = 0;
+    if (at < 0) return; // its slot is being settled
+    const last = list!.pop()!;
+    if (last !== entry) list![at] = last;
+  }
+
   private readonly tick = (): void => {
     this.coarseNow = this.clock.now();
     const until = Math.floor(this.coarseNow / this.tickMs);
@@ -101,7 +117,7 @@ export class TimerWheel {
   };
 
   private settle(entry: Timeout, slot: number): void {
-    if (entry.slot !== slot) return; // moved to an earlier slot since
+    if (entry.slot !== slot) return; // taken out by one before it in this slot
     entry.slot = 0;
     if (entry.deadline === 0) return;
     if (entry.deadline > this.coarseNow) {

@@ -127,6 +127,24 @@ export class ServerRec {
   }
 }
 
+/** What a Host value stands for, at an address. */
+export interface HostChoice {
+  /** As received. */
+  readonly value: string;
+  /** Lower case, without port. */
+  readonly name: string;
+  /** Whose name it is; null: nobody's, so the address's default serves. */
+  readonly server: ServerRec | null;
+}
+
+/** Fields that say to a backend who asks, and what they were made of. */
+export interface ForwardedLines {
+  readonly ip: string;
+  readonly host: string;
+  readonly server: string;
+  readonly lines: string;
+}
+
 /** A client's connection. */
 export class ConnRec {
   readonly id: number;
@@ -140,6 +158,10 @@ export class ConnRec {
   readonly vhosts: readonly ServerRec[];
   /** TLS is spoken on it. */
   secure: boolean;
+  /** Of the last request that had a good Host: the next one has the same. */
+  host: HostChoice | null = null;
+  /** What the last request told its backend of the client. */
+  forwarded: ForwardedLines | null = null;
   /** Requests read so far. */
   keepalives = 0;
   /** The client left. */
@@ -252,6 +274,23 @@ export interface ResponseWatcher {
 /** What a proxied request is: not one, reverse. (sluice is no forward proxy.) */
 export type ProxyReq = "none" | "reverse";
 
+/** The backend URL that a request was mapped to, not canonical until the fixups. */
+export interface MappedUrl extends FilenameSource {
+  /** scheme://host[:port] */
+  readonly origin: string;
+  /** The rest; may be empty. The query is in it only if `raw`. */
+  readonly path: string;
+  /** nocanon: the path is the client's own bytes and ends in its query; send both as they are. */
+  readonly raw: boolean;
+  /** mapping=: the path is encoded already; the query is still to be added. */
+  readonly encoded: boolean;
+}
+
+/** Makes `RequestRec.filename` when somebody asks for it. */
+export interface FilenameSource {
+  readonly filename: string;
+}
+
 /** Variables of a request's environment that are made when somebody asks for them. */
 export interface EnvSource {
   readonly envNames: readonly string[];
@@ -266,14 +305,15 @@ export class RequestRec {
   perDirConfig: ConfigVector;
   /** Microseconds since 1970 at which the head was complete. */
   readonly requestTimeUs: number;
-  readonly requestLine: string;
+  private readonly lineText: string;
+  private readonly lineLength: number;
   readonly method: string;
   /** The target as received. */
   readonly unparsedUri: string;
   /** 9, 1000 or 1001: HTTP/0.9, 1.0, 1.1. */
   readonly protoNum: number;
   readonly headersIn: HeaderTable;
-  headersOut = new HeaderTable();
+  private responseHeaders: HeaderTable | null = null;
   /** Sent with error pages, too. */
   errHeadersOut: HeaderTable | null = null;
   /** Path of the target with dot segments resolved, still percent-encoded. */
@@ -291,11 +331,15 @@ export class RequestRec {
   statusLine: string | null = null;
   /** The handler that serves the content, "proxy-server" for one that is proxied. */
   handler = "";
-  /** "proxy:URL" for a proxied request. */
-  filename = "";
+  /** What it was mapped to if it is proxied. */
+  mapped: MappedUrl | null = null;
+  private name = "";
+  private nameSource: FilenameSource | null = null;
   proxyreq: ProxyReq = "none";
   /** The response is a page that the server makes for an error. */
   errorPage = false;
+  /** The response is the server's own word: no module adds to it. */
+  unfiltered = false;
   /** A module set a response field that must not be sent: the response becomes an error page. */
   illegalHeader = false;
   /** What an error page says, besides the standard text; HTML-escaped by the page. */
@@ -338,7 +382,15 @@ export class RequestRec {
   constructor(
     conn: ConnRec,
     server: ServerRec,
-    head: { method: string; target: string; protoNum: number; requestLine: string; headers: HeaderTable },
+    head: {
+      method: string;
+      target: string;
+      protoNum: number;
+      /** Or a text that begins with it, if `lineLength` is given. */
+      requestLine: string;
+      lineLength?: number;
+      headers: HeaderTable;
+    },
     requestTimeUs: number,
   ) {
     this.conn = conn;
@@ -351,9 +403,42 @@ export class RequestRec {
     this.log = server.log;
     this.unparsedUri = head.target;
     this.protoNum = head.protoNum;
-    this.requestLine = head.requestLine;
+    this.lineText = head.requestLine;
+    this.lineLength = head.lineLength ?? head.requestLine.length;
     this.headersIn = head.headers;
     this.requestTimeUs = requestTimeUs;
+  }
+
+  /** "proxy:URL" for a proxied request. */
+  get filename(): string {
+    return this.nameSource === null ? this.name : this.nameSource.filename;
+  }
+
+  set filename(name: string) {
+    this.name = name;
+    this.nameSource = null;
+  }
+
+  get requestLine(): string {
+    return this.lineText.slice(0, this.lineLength);
+  }
+
+  get headersOut(): HeaderTable {
+    this.responseHeaders ??= new HeaderTable();
+    return this.responseHeaders;
+  }
+
+  set headersOut(headers: HeaderTable) {
+    this.responseHeaders = headers;
+  }
+
+  /** Who answers for `filename`, until it is set; null: it was set. */
+  get filenameSource(): FilenameSource | null {
+    return this.nameSource;
+  }
+
+  set filenameSource(source: FilenameSource | null) {
+    this.nameSource = source;
   }
 
   /** subprocess_env: names are case-blind, as those of every apr_table_t. */

@@ -160,6 +160,19 @@ export function sameName(a: string, b: string): boolean {
   return true;
 }
 
+/** Digits alone, [from, to) of `text`, and not above 2^53 - 1: the number, else -1. */
+export function decimal(text: string, from: number, to: number): number {
+  if (from === to) return -1;
+  let n = 0;
+  for (let i = from; i < to; i++) {
+    const digit = text.charCodeAt(i) - 48;
+    if (digit < 0 || digit > 9) return -1;
+    n = n * 10 + digit;
+    if (n > Number.MAX_SAFE_INTEGER) return -1;
+  }
+  return n;
+}
+
 /** No field yet: shared by all empty tables, replaced by the first field. */
 const NONE: number[] = [];
 /** Numbers a field has in `at`: begin and end of its name, begin and end of its value. */
@@ -207,6 +220,31 @@ export class HeaderTable {
     return value;
   }
 
+  /** Whether the value is `text`, to the letter. No string is made of it. */
+  valueIs(i: number, text: string): boolean {
+    const known = this.cut?.[2 * i + 1];
+    if (known !== undefined) return known === text;
+    const start = this.at[STRIDE * i + 2]!;
+    return this.at[STRIDE * i + 3]! - start === text.length && this.source.startsWith(text, start);
+  }
+
+  valueLength(i: number): number {
+    const known = this.cut?.[2 * i + 1];
+    return known !== undefined ? known.length : this.at[STRIDE * i + 3]! - this.at[STRIDE * i + 2]!;
+  }
+
+  valueCharCode(i: number, at: number): number {
+    const known = this.cut?.[2 * i + 1];
+    return known !== undefined ? known.charCodeAt(at) : this.source.charCodeAt(this.at[STRIDE * i + 2]! + at);
+  }
+
+  /** The value as `decimal` reads it. No string is made of it. */
+  numberAt(i: number): number {
+    const known = this.cut?.[2 * i + 1];
+    if (known !== undefined) return decimal(known, 0, known.length);
+    return decimal(this.source, this.at[STRIDE * i + 2]!, this.at[STRIDE * i + 3]!);
+  }
+
   setValueAt(i: number, value: string): void {
     this.nameAt(i);
     this.keep(2 * i + 1, value);
@@ -231,6 +269,14 @@ export class HeaderTable {
       }
     }
     return out;
+  }
+
+  /** One field as a line, its name in the usual spelling. */
+  usualLine(i: number): string {
+    const title = TITLE[this.ids[i]!]!;
+    if (!this.isPlain(i) || !this.source.startsWith(title, this.at[STRIDE * i]!))
+      return `${title}: ${this.valueAt(i)}\r\n`;
+    return this.source.slice(this.at[STRIDE * i]!, this.at[STRIDE * i + 3]! + 2);
   }
 
   /** Whether the field stands in `source` as it would be written. */

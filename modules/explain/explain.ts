@@ -5,6 +5,7 @@ import type { Directive } from "../config/directive.ts";
 import { ErrorLog, LEVELS, type LogMessage } from "../core/error_log.ts";
 import type { ConnRec, ProcessRec, RequestRec } from "../core/records.ts";
 import { hostName } from "../http/host.ts";
+import { nodeHost } from "../mpm/host.ts";
 import { type LoadOptions, loadConfig } from "../mpm/load.ts";
 import { nodeSockets } from "../net/node.ts";
 import { getProxyConfig } from "../proxy/config.ts";
@@ -61,6 +62,7 @@ export async function explain(options: LoadOptions, question: Question): Promise
   const wishes: string[] = [];
   let example = "";
   let toBackend = "";
+  const wish = (what: string): void => void wishes.push(what);
   const answer = (head: string): string => {
     if (example === "") {
       wishes.push(`an answer to ${head.split("\r\n")[0]!.replace(/ HTTP\/1\.\d$/, "")}: taken to be 200`);
@@ -73,9 +75,10 @@ export async function explain(options: LoadOptions, question: Question): Promise
   const loaded = await loadConfig(
     {
       ...options,
-      modules: [...options.modules, observer(story, (r, url) => (example = exampleOf(r, url)))],
+      modules: [...options.modules, observer(story, (r, url) => (example = exampleOf(r, url)), wish)],
       seams: {
-        sockets: paperHost(nodeSockets, answer, (what) => wishes.push(what)),
+        host: { ...nodeHost, writer: { write() {}, rename() {} } },
+        sockets: paperHost(nodeSockets, answer, wish),
         openErrorLog: () => silent,
         openLog: () => silent,
         missingLogFolder: () => null,

@@ -6,9 +6,8 @@ import { defineModule, type Module } from "../core/module.ts";
 import type { RequestRec, SectionRec } from "../core/records.ts";
 import { DECLINED, DONE, type Status } from "../core/status.ts";
 import type { ProxyAttempt } from "../proxy/attempt.ts";
-import { proxyModuleRef } from "../proxy/config.ts";
 import { preRequest, schemeHandler, sslBindOutgoing } from "../proxy/hooks.ts";
-import type { PassMatch, ProxyPassRule } from "../proxy/pass.ts";
+import { PassMatch, type ProxyPassRule } from "../proxy/pass.ts";
 import { findBalancer } from "../proxy/server_state.ts";
 import type { ProxyUrl } from "../proxy/url.ts";
 import type { ProxyWorker } from "../proxy/worker.ts";
@@ -52,8 +51,15 @@ export class Story {
   }
 }
 
-/** @param asks the backend is about to be asked */
-export function observer(story: Story, asks: (r: RequestRec, url: ProxyUrl) => void): Module {
+/**
+ * @param asks the backend is about to be asked
+ * @param wish told of a handler that is not run
+ */
+export function observer(
+  story: Story,
+  asks: (r: RequestRec, url: ProxyUrl) => void,
+  wish: (what: string) => void,
+): Module {
   /** Runs before what is of other modules. */
   const first = { rank: "reallyFirst" } as const;
   const reach = (reached: Reached) => (r: RequestRec) => {
@@ -69,7 +75,7 @@ export function observer(story: Story, asks: (r: RequestRec, url: ProxyUrl) => v
       hook(hooks.mapToStorage, (r) => mapped(story, r), first);
       hook(hooks.satisfyAny, reach("access"), first);
       hook(hooks.fixups, reach("fixups"), first);
-      hook(hooks.handler, (r) => handled(story, r), first);
+      hook(hooks.handler, (r) => handled(story, r, wish), first);
       hook(preRequest, (r, attempt) => election(story, r, attempt), first);
       hook(sslBindOutgoing, trusting(), first);
       hook(
@@ -88,15 +94,22 @@ function mapped(story: Story, r: RequestRec): Status {
   one.reached = "mapped";
   if (r.proxyreq === "none") return DECLINED;
   one.url = r.filename.slice(6);
-  one.rule = r.getState<PassMatch>(proxyModuleRef.module!)?.rule ?? null;
+  one.rule = r.mapped instanceof PassMatch ? r.mapped.rule : null;
   return DECLINED;
 }
 
-function handled(story: Story, r: RequestRec): Status {
+/** Handlers of this server may change something: what is not a step on the way to a backend is not run. */
+function handled(story: Story, r: RequestRec, wish: (what: string) => void): Status {
   const one = story.of(r);
   one.reached = "handler";
   // mod_rewrite may have mapped it in fixups.
   if (r.proxyreq !== "none") one.url = r.filename.slice(6);
+  else if (r.handler !== "" && r.handler !== "redirect-handler") {
+    wish(`the handler ${r.handler}: taken to answer 200`);
+    r.out.begin(0);
+    r.out.end();
+    return DONE;
+  }
   return DECLINED;
 }
 

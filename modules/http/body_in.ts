@@ -21,6 +21,28 @@ export interface BodySource {
   hold(bytes: Bytes, start: number, end: number): Bytes;
 }
 
+/** The body of a request that has none: nothing in it is of the request, so one serves all. */
+class EmptyBody implements RequestBody {
+  readonly length = 0;
+  readonly announced: boolean;
+  readonly ended = true;
+
+  constructor(announced: boolean) {
+    this.announced = announced;
+  }
+
+  read(consumer: BodyConsumer): void {
+    consumer.onBodyEnd();
+  }
+
+  pause(): void {}
+  resume(): void {}
+}
+
+export const NO_BODY: RequestBody = new EmptyBody(false);
+/** Content-Length: 0 */
+export const ZERO_BODY: RequestBody = new EmptyBody(true);
+
 export class BodyIn implements RequestBody, ChunkConsumer {
   readonly length: number;
   readonly announced: boolean;

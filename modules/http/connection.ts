@@ -16,7 +16,7 @@ import { OK, type Status } from "../core/status.ts";
 import { CONNECTION, KEEP_ALIVE, VIA } from "../core/table.ts";
 import type { Socket, SocketError, SocketOwner } from "../net/socket.ts";
 import core from "../server/mod_core.ts";
-import { BodyIn, type BodySource } from "./body_in.ts";
+import { BodyIn, type BodySource, NO_BODY, ZERO_BODY } from "./body_in.ts";
 import { BodyOut, type ResponseSink } from "./body_out.ts";
 import { connectionTokens } from "./field_value.ts";
 import { HTTP_10, HTTP_11 } from "./head.ts";
@@ -239,7 +239,7 @@ export class HttpConnection implements ServedConnection, SocketOwner, Timeout, B
   onClose(error: SocketError | null): void {
     const was = this.phase;
     this.phase = "closed";
-    this.conn.process.wheel.disarm(this);
+    this.conn.process.wheel.drop(this);
     connectionClosed(this, this.conn.process);
     this.inbox.clear();
     if (was === "upgraded") this.tunnel!.onClose(error);
@@ -328,9 +328,13 @@ export class HttpConnection implements ServedConnection, SocketOwner, Timeout, B
     const out = new BodyOut(this, r);
     this.out = out;
     r.out = out;
-    const bodyIn = new BodyIn(this, r, body.length, body.announced, this.settings.limits);
-    this.body = bodyIn;
-    r.body = bodyIn;
+    if (body.length === 0) {
+      this.body = null;
+      r.body = body.announced ? ZERO_BODY : NO_BODY;
+    } else {
+      this.body = new BodyIn(this, r, body.length, body.announced, this.settings.limits);
+      r.body = this.body;
+    }
     this.bodyStartMs = 0;
     if (body.closes || refused !== 0) this.conn.closing = true;
     this.conn.process.wheel.disarm(this);
@@ -549,7 +553,7 @@ export class HttpConnection implements ServedConnection, SocketOwner, Timeout, B
     const early = inbox.bytes === null ? null : (inbox.bytes.subarray(inbox.start, inbox.end) as Bytes);
     this.phase = "upgraded";
     this.conn.closing = true;
-    this.conn.process.wheel.disarm(this);
+    this.conn.process.wheel.drop(this);
     this.tunnel = owner;
     this.body = this.out = null;
     inbox.clear();

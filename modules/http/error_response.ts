@@ -53,6 +53,9 @@ const TEXTS: Readonly<Record<number, string>> = {
   511: "The network wants you to log in first.",
 };
 
+/** Their pages do not say what else is known. */
+const WITHOUT_NOTES: ReadonlySet<Status> = new Set([401, 404, 503]);
+
 /** What a page has instead of, or besides, its usual text. */
 export interface PageParts {
   /** ErrorDocument's text: the whole page. */
@@ -94,7 +97,7 @@ export function setStatus(r: RequestRec, status: Status): void {
   if (!r.statusLine?.startsWith(`${status} `)) r.statusLine = null;
 }
 
-/** Fields without which a response of this status is not complete (RFC 9110, section 15). */
+/** Fields that belong to a response of this status, as RFC 9110 section 15 has it. */
 function required(status: Status): readonly string[] {
   if ((status >= 300 && status < 400) || status === 201) return ["Location"];
   switch (status) {
@@ -107,6 +110,8 @@ function required(status: Status): readonly string[] {
       return ["Proxy-Authenticate"];
     case 426:
       return ["Upgrade"];
+    case 503:
+      return ["Retry-After"];
     default:
       return [];
   }
@@ -115,7 +120,7 @@ function required(status: Status): readonly string[] {
 function errorPage(r: RequestRec, status: Status, location: string | undefined, recursive?: Status): string {
   const title = r.statusLine ?? `${status} ${reasonPhrase(status)}`;
   const heading = title.slice(4) || reasonPhrase(status);
-  const notes = r.errorNotes === null || status === 503 ? "" : errorNotes(r.errorNotes, heading);
+  const notes = r.errorNotes === null || WITHOUT_NOTES.has(status) ? "" : errorNotes(r.errorNotes, heading);
   return (
     '<!DOCTYPE HTML PUBLIC "-//W3C//DTD HTML 4.01//EN" "http://www.w3.org/TR/html4/strict.dtd">\n' +
     `<html><head>\n<title>${escapeHtml(title)}</title>\n</head><body>\n<h1>${escapeHtml(heading)}</h1>\n` +
@@ -147,13 +152,13 @@ function recursion(status: Status): string {
   return `<p>Besides, the page that is meant for this error could not be had: ${status} ${reasonPhrase(status)}.</p>\n`;
 }
 
-/** By ServerSignature: the last lines of a page that the server makes; "" if it is off. */
-export function signature(r: RequestRec): string {
+/** By ServerSignature: the last lines of a page that the server makes, behind `prefix`; "" if it is off. */
+export function signature(r: RequestRec, prefix = "<hr>\n"): string {
   const conf = getModuleConfig(r.perDirConfig, core);
   if (conf.serverSignature === "off") return "";
   const name = escapeHtml(serverName(r));
   const host = conf.serverSignature === "email" ? `<a href="mailto:${escapeHtml(conf.serverAdmin)}">${name}</a>` : name;
-  return `<hr>\n<address>${escapeHtml(serverToken(conf))} Server at ${host} Port ${serverPort(r)}</address>\n`;
+  return `${prefix}<address>${escapeHtml(serverToken(conf))} Server at ${host} Port ${serverPort(r)}</address>\n`;
 }
 
 export function escapeHtml(text: string): string {

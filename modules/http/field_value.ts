@@ -1,20 +1,12 @@
 /**
  * The values of single fields: Content-Length, Transfer-Encoding, comma lists.
  */
+import { decimal } from "../core/table.ts";
 import { trimOws } from "./head.ts";
 
 /** Content-Length: digits alone and not above 2^53 - 1, else -1. */
 export function parseContentLength(value: string): number {
-  const length = value.length;
-  if (length === 0) return -1;
-  let n = 0;
-  for (let i = 0; i < length; i++) {
-    const digit = value.charCodeAt(i) - 48;
-    if (digit < 0 || digit > 9) return -1;
-    n = n * 10 + digit;
-    if (n > Number.MAX_SAFE_INTEGER) return -1;
-  }
-  return n;
+  return decimal(value, 0, value.length);
 }
 
 /** Is the transfer coding exactly `chunked`? Anything else is not understood (AH01093). */

@@ -52,7 +52,7 @@ export abstract class FilteredOut implements ResponseOut {
     this.started = true;
     const { hooks } = r.server.process;
     if (r.errorPage) insertErrorFilter.run(hooks, r);
-    else insertFilter.run(hooks, r);
+    else if (!r.unfiltered) insertFilter.run(hooks, r);
     if (r.illegalHeader) {
       this.refuse();
       return;

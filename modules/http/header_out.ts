@@ -16,6 +16,7 @@ import {
   TRANSFER_ENCODING,
   VARY,
 } from "../core/table.ts";
+import { flat } from "../core/text.ts";
 import core, { serverToken } from "../server/mod_core.ts";
 import { HTTP_09, HTTP_10, HTTP_11 } from "./head.ts";
 
@@ -76,13 +77,14 @@ export function renderHead(
   if (protocol.number === HTTP_09) return "";
   const out = r.headersOut;
   prepareFields(r);
-  const date = dateOf(r);
-  const server = serverOf(r);
-  const version = protocol.forced ? "HTTP/1.0" : "HTTP/1.1";
-  let head = `${version} ${r.statusLine ?? `${r.status} ${reasonPhrase(r.status)}`}\r\nDate: ${date}\r\nServer: ${server}\r\n`;
+  const proxied = r.proxyreq !== "none";
+  const date = (proxied && lineOf(r, DATE)) || `Date: ${httpDate(r.requestTimeUs)}\r\n`;
+  const server = (proxied && lineOf(r, SERVER)) || `Server: ${serverToken(getModuleConfig(r.server.config, core))}\r\n`;
+  let head =
+    (protocol.forced || r.statusLine !== null ? ownStatusLine(r, protocol) : statusLine(r.status)) + date + server;
   if (r.errHeadersOut !== null) head = appendOthers(head, r.errHeadersOut);
   head = appendOthers(head, out);
-  if (framing === "length") head += `Content-Length: ${length}\r\n`;
+  if (framing === "length") head += lengthLine(out, length);
   else if (framing === "chunked") head += "Transfer-Encoding: chunked\r\n";
   return `${head}${connection}\r\n`;
 }
@@ -107,6 +109,32 @@ export function serverOf(r: RequestRec): string {
 /** The error table goes before the other one. */
 function firstOf(r: RequestRec, id: number): string | undefined {
   return r.errHeadersOut?.getId(id) ?? r.headersOut.getId(id);
+}
+
+const statusLines: string[] = [];
+
+function statusLine(status: Status): string {
+  statusLines[status] ??= flat(`HTTP/1.1 ${status} ${reasonPhrase(status)}\r\n`);
+  return statusLines[status];
+}
+
+function ownStatusLine(r: RequestRec, protocol: ResponseProtocol): string {
+  const version = protocol.forced ? "HTTP/1.0" : "HTTP/1.1";
+  return `${version} ${r.statusLine ?? `${r.status} ${reasonPhrase(r.status)}`}\r\n`;
+}
+
+/** The field as it came, if it says the same. */
+function lengthLine(out: HeaderTable, length: number): string {
+  const at = out.indexOfId(CONTENT_LENGTH);
+  const same = at >= 0 && out.numberAt(at) === length && (out.valueCharCode(at, 0) !== 48 || length === 0);
+  return same ? out.usualLine(at) : `Content-Length: ${length}\r\n`;
+}
+
+/** The first such field as a line; undefined if it is missing or empty. The error table goes before the other one. */
+function lineOf(r: RequestRec, id: number): string | undefined {
+  const table = r.errHeadersOut?.hasId(id) ? r.errHeadersOut : r.headersOut;
+  const at = table.indexOfId(id);
+  return at < 0 || table.valueLength(at) === 0 ? undefined : table.usualLine(at);
 }
 
 /** What the tables say of the connection: the values of Connection, joined; "" in the usual case. */

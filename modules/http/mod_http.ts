@@ -10,7 +10,7 @@ import { mapToStorage, processConnection } from "../server/hooks.ts";
 import core from "../server/mod_core.ts";
 import { serveHttp } from "./connection.ts";
 import { type HttpConfig, httpSchema, type ReadTimeout, timeLeft } from "./http_config.ts";
-import { traceHere } from "./trace.ts";
+import { answerItself } from "./trace.ts";
 
 const PROTOCOL_OPTIONS_HELP =
   "'Unsafe' or 'Strict' (default), 'RegisteredMethods' or 'LenientMethods' (default), and 'Require1.0' or 'Allow0.9' (default)";
@@ -62,7 +62,7 @@ const http = defineModule({
   ],
   registerHooks({ hook }) {
     hook(processConnection, serveHttp, { rank: "reallyLast" });
-    hook(mapToStorage, traceHere);
+    hook(mapToStorage, answerItself);
   },
 });
 export default http;

@@ -3,7 +3,8 @@
  * Source: httpd modules/http/http_request.c, ap_process_request, ap_die, ap_internal_redirect
  */
 import { getModuleConfig } from "../core/module.ts";
-import { type BodyConsumer, type RequestBody, RequestRec } from "../core/records.ts";
+import { PendingStatus, type StatusWaiter } from "../core/pending.ts";
+import { type RequestBody, RequestRec } from "../core/records.ts";
 import { DONE, hasReason, OK, type Status } from "../core/status.ts";
 import { LOCATION } from "../core/table.ts";
 import { type ErrorDocument, findErrorDocument } from "../server/error_document.ts";
@@ -11,6 +12,7 @@ import { requestSubject } from "../server/expr_subject.ts";
 import { logTransaction } from "../server/hooks.ts";
 import core from "../server/mod_core.ts";
 import { processRequestInternal } from "../server/request.ts";
+import { NO_BODY, ZERO_BODY } from "./body_in.ts";
 import { sendErrorResponse, setStatus } from "./error_response.ts";
 import { dropsConnection } from "./header_out.ts";
 
@@ -55,12 +57,37 @@ function finish(r: RequestRec, status: Status, end: RequestEnd): boolean {
   return true;
 }
 
-// Not written where they are used: a closure in a function costs every call an object for the variables it holds.
 function finishLater(r: RequestRec, answer: Promise<Status>, end: RequestEnd): void {
+  const waiter = new Finish(r, end);
+  if (answer instanceof PendingStatus) answer.tell(waiter);
+  else finishAfter(answer, waiter);
+}
+
+// Not written where it is used: a closure in a function costs every call an object for the variables it holds.
+function finishAfter(answer: Promise<Status>, waiter: StatusWaiter): void {
   answer.then(
-    (status) => settle(r, status, end),
-    (error: unknown) => settle(r, crashed(r, error), end),
+    (status) => waiter.settled(status),
+    (error: unknown) => waiter.failed(error),
   );
+}
+
+/** Waits for the end of a request's phases. */
+class Finish implements StatusWaiter {
+  private readonly r: RequestRec;
+  private readonly end: RequestEnd;
+
+  constructor(r: RequestRec, end: RequestEnd) {
+    this.r = r;
+    this.end = end;
+  }
+
+  settled(status: Status): void {
+    settle(this.r, status, this.end);
+  }
+
+  failed(error: unknown): void {
+    settle(this.r, crashed(this.r, error), this.end);
+  }
 }
 
 function settle(r: RequestRec, status: Status, end: RequestEnd): void {
@@ -103,7 +130,9 @@ function die(r: RequestRec, answer: Status): undefined | Promise<void> {
     r.out.abort();
     return undefined;
   }
-  const status = hasReason(answer) ? answer : 500;
+  const known = hasReason(answer) ? answer : 500;
+  // A status that is nobody's but the backend's, with its own words.
+  const status = r.statusLine?.startsWith(`${answer} `) ? answer : known;
   if (r.status !== 200) {
     // An ErrorDocument that cannot be had: the page is about what it was for.
     let first = r;
@@ -114,8 +143,8 @@ function die(r: RequestRec, answer: Status): undefined | Promise<void> {
     return undefined;
   }
   // Decided by the error, not by the status that an ErrorDocument may have of its own.
-  if (dropsConnection(status)) r.conn.closing = true;
-  const document = documentOf(r, status);
+  if (dropsConnection(answer)) r.conn.closing = true;
+  const document = documentOf(r, known);
   setStatus(r, status);
   switch (document?.kind) {
     case "path":
@@ -148,7 +177,7 @@ function documentOf(r: RequestRec, status: Status): { kind: ErrorDocument["kind"
 function fetchDocument(r: RequestRec, target: string): undefined | Promise<void> {
   r.setEnv("REQUEST_METHOD", r.method);
   if (r.errorNotes !== null) r.setEnv("ERROR_NOTES", r.errorNotes);
-  const answer = redirect(target, r, "GET", new SpentBody(r.body.announced));
+  const answer = redirect(target, r, "GET", r.body.announced ? ZERO_BODY : NO_BODY);
   if (typeof answer === "number") {
     if (answer !== DONE) sendErrorResponse(r, r.status);
     return undefined;
@@ -169,7 +198,7 @@ function redirect(target: string, r: RequestRec, method: string, body: RequestBo
   next.encodedUri = target;
   next.hostname = r.hostname;
   next.headerOnly = r.headerOnly;
-  next.status = r.status;
+  next.status = hasReason(r.status) ? r.status : 500;
   next.errHeadersOut = r.errHeadersOut;
   const location = r.status >= 300 && r.status < 400 ? r.headersOut.getId(LOCATION) : undefined;
   if (location !== undefined) next.headersOut.setId(LOCATION, "Location", location);
@@ -209,23 +238,4 @@ function tooManyRedirects(r: RequestRec): boolean {
     r,
   );
   return true;
-}
-
-/** A body that was read, or will be thrown away, for the request before. */
-class SpentBody implements RequestBody {
-  readonly length = 0;
-  readonly announced: boolean;
-  readonly ended = true;
-
-  constructor(announced: boolean) {
-    this.announced = announced;
-  }
-
-  read(consumer: BodyConsumer): void {
-    consumer.onBodyEnd();
-  }
-
-  pause(): void {}
-
-  resume(): void {}
 }

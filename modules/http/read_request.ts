@@ -3,13 +3,14 @@
  * Source: httpd server/protocol.c, ap_read_request, ap_check_request_header; server/vhost.c
  */
 import { getModuleConfig } from "../core/module.ts";
-import { type ConnRec, RequestRec, type ServerRec } from "../core/records.ts";
+import { type ConnRec, type HostChoice, RequestRec, type ServerRec } from "../core/records.ts";
 import type { Status } from "../core/status.ts";
 import { CONTENT_LENGTH, EXPECT, HOST, TRANSFER_ENCODING } from "../core/table.ts";
+import { detached } from "../core/text.ts";
 import core from "../server/mod_core.ts";
 import { requestScheme } from "../server/server_name.ts";
 import { vhostNamed, vhostOfPath } from "../server/vhost.ts";
-import { isChunked, parseContentLength } from "./field_value.ts";
+import { isChunked } from "./field_value.ts";
 import { HTTP_11, trimOws } from "./head.ts";
 import { checkHost, hostName } from "./host.ts";
 import type { RequestHead } from "./request_head.ts";
@@ -38,7 +39,8 @@ export function readRequest(conn: ConnRec, head: RequestHead, bad: Status): Read
     method: head.method || "GET",
     target: head.target,
     protoNum: head.protocol,
-    requestLine: head.requestLine,
+    requestLine: head.lineText,
+    lineLength: head.lineLength,
     headers: head.headers,
   };
   const r = new RequestRec(conn, conn.vhosts[0]!, init, conn.process.clock.wallUs());
@@ -87,26 +89,51 @@ function readTarget(r: RequestRec): Status {
 }
 
 function chooseVhost(r: RequestRec): Status {
-  const host = r.headersIn.getId(HOST);
-  if (r.protoNum < HTTP_11 && (host === undefined || host === "")) {
-    enter(r, vhostOfPath(r.conn.vhosts, r.encodedUri));
+  const { conn, headersIn } = r;
+  const at = headersIn.indexOfId(HOST);
+  if (r.protoNum < HTTP_11 && (at < 0 || headersIn.valueLength(at) === 0)) {
+    enter(r, vhostOfPath(conn.vhosts, r.encodedUri));
     return 0;
   }
-  if (host === undefined) return noHost(r);
-  if (!checkHost(host)) return 400;
-  r.hostname = hostName(host);
-  const { vhosts } = r.conn;
-  const strict = getModuleConfig(vhosts[0]!.config, core).strictHostCheck;
-  if (vhosts.length === 1 && !strict) return 0;
-  const found = vhostNamed(vhosts, r.hostname);
-  if (found === undefined) return strict ? 400 : 0;
-  enter(r, found);
+  if (at < 0) return noHost(r);
+  let { host } = conn;
+  if (host === null || !headersIn.valueIs(at, host.value)) {
+    host = choose(conn, headersIn.valueAt(at));
+    if (host === null) return 400;
+    conn.host = host.value.length <= MAX_KEPT_LENGTH ? host : null;
+  }
+  r.hostname = host.name;
+  if (host.server !== null) enter(r, host.server);
   return 0;
 }
 
 function noHost(r: RequestRec): Status {
   r.log.info("core", "AH00569", "client sent HTTP/1.1 request without hostname (see RFC2616 section 14.23)", r);
   return 400;
+}
+
+/** Choices made at an address, so that idle connections do not each keep a Host of their own. */
+const choices = new WeakMap<readonly ServerRec[], Map<string, HostChoice>>();
+const MAX_CHOICES = 1000;
+/** No name in DNS is longer. */
+const MAX_KEPT_LENGTH = 262;
+
+/** null: the Host is bad, or nobody's where StrictHostCheck asks for somebody. */
+function choose(conn: ConnRec, text: string): HostChoice | null {
+  const host = text.length <= MAX_KEPT_LENGTH ? detached(text) : text;
+  const { vhosts } = conn;
+  let known = choices.get(vhosts);
+  if (known === undefined) choices.set(vhosts, (known = new Map()));
+  const before = known.get(host);
+  if (before !== undefined) return before;
+  if (!checkHost(host)) return null;
+  const name = hostName(host);
+  const strict = getModuleConfig(vhosts[0]!.config, core).strictHostCheck;
+  const server = vhosts.length === 1 && !strict ? undefined : vhostNamed(vhosts, name);
+  if (server === undefined && strict) return null;
+  const choice: HostChoice = { value: host, name, server: server ?? null };
+  if (known.size < MAX_CHOICES && host.length <= MAX_KEPT_LENGTH) known.set(host, choice);
+  return choice;
 }
 
 function enter(r: RequestRec, server: ServerRec | undefined): void {
@@ -119,22 +146,18 @@ function enter(r: RequestRec, server: ServerRec | undefined): void {
 function readFraming(r: RequestRec): ReadRequest {
   const { headersIn } = r;
   const coding = headersIn.getId(TRANSFER_ENCODING);
-  const length = headersIn.getId(CONTENT_LENGTH);
-  const refuse = (status: Status): ReadRequest => ({
-    r,
-    body: { length: 0, announced: false, closes: true },
-    refused: status,
-  });
+  const length = headersIn.indexOfId(CONTENT_LENGTH);
   let body = NO_BODY;
   if (coding !== undefined) {
     // Two ways to tell where a body ends is how requests are smuggled: the length is forgotten, the connection ends.
+    const badLength = length >= 0 && headersIn.numberAt(length) < 0;
     headersIn.unsetId(CONTENT_LENGTH);
-    if (r.protoNum < HTTP_11 || (length !== undefined && parseContentLength(length) < 0)) return refuse(400);
-    if (!isChunked(coding)) return refuse(/(^|,)[ \t]*chunked[ \t]*$/i.test(coding) ? 500 : 400);
-    body = { length: -1, announced: true, closes: length !== undefined };
-  } else if (length !== undefined) {
-    const bytes = parseContentLength(length);
-    if (bytes < 0) return refuse(400);
+    if (r.protoNum < HTTP_11 || badLength) return refuse(r, 400);
+    if (!isChunked(coding)) return refuse(r, /(^|,)[ \t]*chunked[ \t]*$/i.test(coding) ? 500 : 400);
+    body = { length: -1, announced: true, closes: length >= 0 };
+  } else if (length >= 0) {
+    const bytes = headersIn.numberAt(length);
+    if (bytes < 0) return refuse(r, 400);
     body = { length: bytes, announced: true, closes: false };
   }
   const expect = headersIn.getId(EXPECT);
@@ -143,4 +166,8 @@ function readFraming(r: RequestRec): ReadRequest {
     r.expecting100 = r.protoNum >= HTTP_11;
   }
   return { r, body, refused: 0 };
+}
+
+function refuse(r: RequestRec, status: Status): ReadRequest {
+  return { r, body: { length: 0, announced: false, closes: true }, refused: status };
 }

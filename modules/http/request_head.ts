@@ -46,13 +46,24 @@ export class RequestHead extends Head {
   target = "";
   /** HTTP_09, HTTP_10 or HTTP_11: a later version is answered as 1.1. */
   protocol: number = HTTP_11;
-  /** The request line as received, for the log; of a bad one what there was. */
-  requestLine = "";
+  /** What begins with the request line as received, and its length; of a bad one what there was. */
+  lineText = "";
+  lineLength = 0;
   emptyLines = 0;
+
+  get requestLine(): string {
+    return this.lineText.slice(0, this.lineLength);
+  }
+
+  set requestLine(line: string) {
+    this.lineText = line;
+    this.lineLength = line.length;
+  }
 
   override reset(): void {
     super.reset();
-    this.method = this.target = this.requestLine = "";
+    this.method = this.target = this.lineText = "";
+    this.lineLength = 0;
     this.protocol = HTTP_11;
     this.emptyLines = 0;
   }
@@ -310,9 +321,11 @@ function mergeFields(s: string, base: number, n: number, limits: Readonly<Reques
 }
 
 function cutRequestLine(s: string, methodEnd: number, targetEnd: number, lineEnd: number, into: RequestHead): void {
-  into.method = s.slice(0, methodEnd);
+  // The constant where it is one: no object, and comparisons with it are of one and the same.
+  into.method = s.startsWith("GET ") ? "GET" : s.startsWith("POST ") ? "POST" : s.slice(0, methodEnd);
   into.target = s.slice(methodEnd + 1, targetEnd);
-  into.requestLine = s.slice(0, lineEnd);
+  into.lineText = s;
+  into.lineLength = lineEnd;
 }
 
 /** A line that begins with a blank goes on with the field before, the fold becoming one space. The next line, 0 or a refusal. */

@@ -3,7 +3,7 @@
  * Source: httpd modules/proxy/mod_proxy_http.c, ap_proxy_read_headers
  */
 import type { Bytes } from "../core/bytes.ts";
-import { reasonPhrase } from "../core/status.ts";
+import { hasReason, reasonPhrase } from "../core/status.ts";
 import {
   BATCH,
   FIELD_VALUE,
@@ -30,8 +30,8 @@ export class ResponseHead extends Head {
   status = 0;
   /** The reason phrase as received, may be empty. */
   phrase = "";
-  /** The first line, without its end. */
-  line = "";
+  /** Length of the first line, without its end. */
+  lineLength = 0;
   /** A bad line ended the head early (ProxyBadHeader StartBody). */
   startBody = false;
   /** Lines dropped, to be warned about (AH01108 or so); null when none. */
@@ -39,12 +39,25 @@ export class ResponseHead extends Head {
   /** A name or value that cannot be sent on: the client gets 500. */
   illegal = false;
   skippedEmpty = false;
+  private firstLine = "";
+
+  /** The first line, without its end. */
+  get line(): string {
+    if (this.firstLine !== "" || this.lineLength === 0) return this.firstLine;
+    return `HTTP/1.${this.protocol === HTTP_10 ? 0 : 1} ${this.status} ${this.phrase}`;
+  }
+
+  set line(line: string) {
+    this.firstLine = line;
+    this.lineLength = line.length;
+  }
 
   override reset(): void {
     super.reset();
     this.protocol = HTTP_11;
     this.status = 0;
-    this.phrase = this.line = "";
+    this.phrase = this.firstLine = "";
+    this.lineLength = 0;
     this.startBody = this.illegal = this.skippedEmpty = false;
     this.ignored = null;
   }
@@ -79,9 +92,10 @@ export function parseResponseHead(
     if (i >= end) return responseLater(b, start, p, end, fieldSize, into);
     const stop = i > p && b[i - 1] === 13 ? i - 1 : i;
     if (stop === p) return refuseResponse(into, "Error reading from remote server");
-    const s = b.latin1Slice(p, stop);
-    const read = statusLine(s, fieldSize, into);
-    if (read <= 0) return read < 0 ? read : i + 1 - start;
+    if (!usualStatusLine(b, p, stop, fieldSize, into)) {
+      const read = statusLine(b.latin1Slice(p, stop), fieldSize, into);
+      if (read <= 0) return read < 0 ? read : i + 1 - start;
+    }
     p = i + 1;
     into.started = true;
   }
@@ -132,6 +146,26 @@ export function parseResponseHead(
   }
   if (slow && p + 1 < end && b[p] === 13 && b[p + 1] === 10) return p + 2 - start;
   return slowResponseFields(b, start, p, end, fieldSize, badHeader, into);
+}
+
+/** Reads "HTTP/1.1 200 OK" and its like, a known status with its own reason, of which no string is made. False: it is another. */
+function usualStatusLine(b: Bytes, p: number, stop: number, fieldSize: number, into: ResponseHead): boolean {
+  const length = stop - p;
+  if (length < 13 || length > fieldSize - 1) return false;
+  if (b[p] !== 72 || b[p + 1] !== 84 || b[p + 2] !== 84 || b[p + 3] !== 80 || b[p + 4] !== 47) return false;
+  if (b[p + 5] !== 49 || b[p + 6] !== 46 || b[p + 8] !== 32 || b[p + 12] !== 32) return false;
+  const minor = b[p + 7]! - 48;
+  if (minor !== 1 && minor !== 0) return false;
+  const status = 100 * (b[p + 9]! - 48) + 10 * (b[p + 10]! - 48) + b[p + 11]! - 48;
+  if (!hasReason(status) || !isDigit(b[p + 10]!) || !isDigit(b[p + 11]!)) return false;
+  const reason = reasonPhrase(status);
+  if (reason.length !== length - 13) return false;
+  for (let i = 0; i < reason.length; i++) if (b[p + 13 + i] !== reason.charCodeAt(i)) return false;
+  into.protocol = minor === 0 ? HTTP_10 : HTTP_11;
+  into.status = status;
+  into.phrase = reason;
+  into.lineLength = length;
+  return true;
 }
 
 /** 1 a status line was read, 0 it is HTTP/0.9, negative a refusal. */

@@ -328,7 +328,8 @@ export const nodeSockets: SocketHost = {
     if (secure) raw.once("connect", () => socket.connectedForTls(tls));
     else {
       socket.startReading();
-      raw.once("connect", handleConnect);
+      // Deno starts to read between the two, paused or not, and what `onread` gets is delivered: 2.9.5.
+      raw.once(onDeno ? "ready" : "connect", handleConnect);
     }
     try {
       raw.connect(connectOptions(options));

@@ -2,11 +2,12 @@
  * One proxied request over its attempts: what was tried, and what it left behind.
  */
 import type { Bytes } from "../core/bytes.ts";
-import type { EnvSource, RequestRec } from "../core/records.ts";
+import type { EnvSource, FilenameSource, RequestRec } from "../core/records.ts";
 import type { BackendTls } from "./backend.ts";
 import type { ProxyBalancer } from "./balancer.ts";
 import type { Failure } from "./failure.ts";
 import type { SessionRoute } from "./sticky.ts";
+import { type Origin, originLength, originOf, type ProxyUrl } from "./url.ts";
 import type { ProxyWorker } from "./worker.ts";
 
 const ENV_NAMES = [
@@ -30,9 +31,14 @@ export interface AttemptTimes {
   failure: Failure | null;
 }
 
-export class ProxyAttempt implements EnvSource {
-  /** The URL to ask for. `pre_request` replaces that of a balancer by the member's. */
-  url: string;
+/** Before anybody was elected, and after the end: one list for all. */
+const NOBODY: readonly ProxyWorker[] = [];
+
+export class ProxyAttempt implements EnvSource, FilenameSource {
+  /** The URL to ask for, in its halves. `pre_request` replaces that of a balancer by the member's. */
+  origin: Origin;
+  /** Path and query. */
+  target: string;
   worker: ProxyWorker | null = null;
   /** How to speak TLS to the backend; null: not at all. Set by `ssl_bind_outgoing`. */
   tls: BackendTls | null = null;
@@ -44,7 +50,7 @@ export class ProxyAttempt implements EnvSource {
   /** 0 for the first. */
   number = 0;
   /** Members elected so far: their `busy` counts this request until it ends. */
-  readonly elected: ProxyWorker[] = [];
+  elected: readonly ProxyWorker[] = NOBODY;
   /** On the clock's `now`, if the lbmethod or a meter wants to know how long an answer takes; -1: neither does. */
   electedAtMs = -1;
   /** How the last attempt failed. */
@@ -59,8 +65,37 @@ export class ProxyAttempt implements EnvSource {
   /** One entry for each attempt; null unless a log asks for them (`ProcessRec.takesTimes`). */
   times: AttemptTimes[] | null = null;
 
-  constructor(url: string) {
-    this.url = url;
+  constructor(url: ProxyUrl) {
+    this.origin = url.origin;
+    this.target = url.target;
+  }
+
+  get url(): string {
+    return this.origin.text + this.target;
+  }
+
+  set url(url: string) {
+    const end = originLength(url);
+    this.origin = originOf(url.slice(0, end));
+    this.target = url.slice(end);
+  }
+
+  get filename(): string {
+    return `proxy:${this.url}`;
+  }
+
+  /** A member was elected, and is busy with this request until `release`. */
+  elect(worker: ProxyWorker): void {
+    worker.incrementBusy();
+    this.worker = worker;
+    this.member = worker;
+    this.elected = this.elected.length === 0 ? worker.alone : [...this.elected, worker];
+  }
+
+  /** Ends what `busy` counts for the request. Once it is over; again does no harm. */
+  release(): void {
+    for (let i = 0; i < this.elected.length; i++) this.elected[i]!.decrementBusy();
+    this.elected = NOBODY;
   }
 
   /** The head of the answer is there, or will not come. Told once for each election. */

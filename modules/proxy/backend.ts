@@ -83,6 +83,7 @@ export class Backend implements SocketOwner, Timeout {
   /** Closes without further events to the user. */
   close(): void {
     this.detach();
+    this.pool.process.wheel.drop(this);
     if (this.closed) return;
     this.closed = true;
     this.socket.destroy();
@@ -224,7 +225,7 @@ class Connecting implements SocketOwner, Timeout {
   }
 
   private connected(): void {
-    this.deadline = 0;
+    this.pool.process.wheel.drop(this);
     const backend = new Backend(this.pool, this.addresses[this.at]!, this.socket!, this.tls);
     this.socket = null;
     // A backend that speaks first is paused until the exchange listens, one microtask later.
@@ -266,14 +267,14 @@ class Connecting implements SocketOwner, Timeout {
   /** The next address is the same backend: it is not tried. */
   private handshakeFailed(cause: string, timedOut: boolean): void {
     this.socket = null;
-    this.deadline = 0;
+    this.pool.process.wheel.drop(this);
     this.log.info("ssl", "AH02003", `SSL Proxy connect failed: ${cause} (${this.pool.worker.hostPort})`);
     this.resolve({ timedOut, cause, inHandshake: true, exhausted: false });
   }
 
   private failed(cause: string, timedOut: boolean): void {
     this.socket = null;
-    this.deadline = 0;
+    this.pool.process.wheel.drop(this);
     const address = this.addresses[this.at]!;
     const { worker } = this.pool;
     const name = `${worker.scheme}: attempt to connect to `;

@@ -4,7 +4,6 @@
  */
 import type { ErrorLog } from "../core/error_log.ts";
 import type { Providers } from "../core/providers.ts";
-import type { ProxyAttempt } from "./attempt.ts";
 import { Electorate } from "./electorate.ts";
 import { type LbMethod, lbmethod } from "./lbmethod.ts";
 import { type StickyProvider, sticky } from "./sticky.ts";
@@ -207,10 +206,4 @@ function gatherSlots(members: readonly ProxyWorker[]): void {
   const size = workerStruct.sizeBytes;
   const gathered = new ArrayBuffer(members.length * size);
   for (let i = 0; i < members.length; i++) members[i]!.moveTo(workerStruct.slotAt(gathered, i * size));
-}
-
-/** Ends what `busy` counts for a request. Once it is over; again does no harm. */
-export function releaseElected(attempt: ProxyAttempt): void {
-  for (const worker of attempt.elected) worker.decrementBusy();
-  attempt.elected.length = 0;
 }

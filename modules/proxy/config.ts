@@ -65,6 +65,6 @@ export function getProxyConfig(vector: ConfigVector): ProxyConfig {
 
 /** Whether ProxyErrorOverride puts our page in the place of a response of this status. */
 export function overridesError(conf: ProxyConfig, status: number): boolean {
-  if (!conf.errorOverride || status < 400) return false;
+  if (!conf.errorOverride || status < 400 || status > 599) return false;
   return conf.errorOverrideCodes.length === 0 || conf.errorOverrideCodes.includes(status);
 }

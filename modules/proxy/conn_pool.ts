@@ -27,7 +27,7 @@ export class PoolWaiter implements Timeout {
   }
 
   grant(): void {
-    this.deadline = 0;
+    this.pool.process.wheel.drop(this);
     this.done(true);
   }
 
@@ -86,7 +86,7 @@ export class ConnPool {
 
   /** Answers whether it still waited. */
   leaveQueue(waiter: PoolWaiter): boolean {
-    waiter.deadline = 0;
+    this.process.wheel.drop(waiter);
     const at = this.queue.indexOf(waiter);
     if (at < 0) return false;
     this.queue.splice(at, 1);

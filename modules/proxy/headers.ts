@@ -5,6 +5,7 @@
 import type { RequestRec } from "../core/records.ts";
 import { DONE, OK, type Status } from "../core/status.ts";
 import * as h from "../core/table.ts";
+import { flat } from "../core/text.ts";
 import { connectionTokens } from "../http/field_value.ts";
 import { refuseTrace, sendTrace, traceIsOff } from "../http/trace.ts";
 import { SERVER_VERSION } from "../server/mod_core.ts";
@@ -32,9 +33,12 @@ export interface RequestFraming {
 export function requestHead(r: RequestRec, conf: ProxyConfig, url: ProxyUrl, framing: RequestFraming): string {
   const table = r.headersIn;
   const { ids } = table;
-  const clientHost = table.getId(h.HOST);
+  const clientHost = hostOf(r);
   const named = namedByConnection(table);
-  let out = `${r.method} ${url.target} HTTP/1.${framing.http10 ? 0 : 1}\r\nHost: ${backendHost(r, conf, url, clientHost)}\r\n`;
+  let out =
+    conf.preserveHost || framing.http10
+      ? `${r.method} ${url.target} HTTP/1.${framing.http10 ? 0 : 1}\r\nHost: ${backendHost(r, conf, url, clientHost)}\r\n`
+      : `${r.method} ${url.target}${url.origin.afterTarget}`;
   let via = conf.via === "on" || conf.via === "full" ? viaValue(r, conf) : "";
   let expect = framing.expect;
   const add = conf.addHeaders && r.proxyreq === "reverse";
@@ -83,13 +87,36 @@ export function requestHead(r: RequestRec, conf: ProxyConfig, url: ProxyUrl, fra
 
   if (via !== "") out += `Via: ${via}\r\n`;
   if (expect) out += "Expect: 100-Continue\r\n";
-  if (forwardedFor) out += `X-Forwarded-For: ${r.useragentIp}\r\n`;
-  if (forwardedHost) out += `X-Forwarded-Host: ${clientHost}\r\n`;
-  if (forwardedServer) out += `X-Forwarded-Server: ${r.server.hostname}\r\n`;
+  if (forwardedFor && forwardedHost && forwardedServer) out += forwardedLines(r, clientHost!);
+  else {
+    if (forwardedFor) out += `X-Forwarded-For: ${r.useragentIp}\r\n`;
+    if (forwardedHost) out += `X-Forwarded-Host: ${clientHost}\r\n`;
+    if (forwardedServer) out += `X-Forwarded-Server: ${r.server.hostname}\r\n`;
+  }
   out += framing.length;
   if (framing.http10) return `${out}\r\n`;
   if (framing.upgrade !== "") return `${out}Connection: Upgrade\r\nUpgrade: ${framing.upgrade}\r\n\r\n`;
   return out + (framing.keepAlive ? "Connection: Keep-Alive\r\n\r\n" : "Connection: close\r\n\r\n");
+}
+
+/** The client's Host: of all requests of a connection one and the same string. */
+function hostOf(r: RequestRec): string | undefined {
+  const i = r.headersIn.indexOfId(h.HOST);
+  if (i < 0) return undefined;
+  const { host } = r.conn;
+  return host !== null && r.headersIn.valueIs(i, host.value) ? host.value : r.headersIn.valueAt(i);
+}
+
+/** The three fields where the client sent none of them: made once for a connection, unless its requests differ. */
+function forwardedLines(r: RequestRec, host: string): string {
+  const { conn, useragentIp: ip } = r;
+  const server = r.server.hostname;
+  const last = conn.forwarded;
+  if (last !== null && last.host === host && last.ip === ip && last.server === server) return last.lines;
+  const lines = `X-Forwarded-For: ${ip}\r\nX-Forwarded-Host: ${host}\r\nX-Forwarded-Server: ${server}\r\n`;
+  // A Host or an address of this request alone may be a piece of its head.
+  if (host === conn.host?.value && ip === conn.peerIp) conn.forwarded = { ip, host, server, lines: flat(lines) };
+  return lines;
 }
 
 function backendHost(r: RequestRec, conf: ProxyConfig, url: ProxyUrl, clientHost: string | undefined): string {
@@ -103,11 +130,7 @@ function backendHost(r: RequestRec, conf: ProxyConfig, url: ProxyUrl, clientHost
     );
     return r.server.hostname;
   }
-  const host = url.host.includes(":") ? `[${url.host}]` : url.host;
-  const port = url.port;
-  return port === 0 || port === 80 || (port === 443 && (url.scheme === "https" || url.scheme === "wss"))
-    ? host
-    : `${host}:${port}`;
+  return url.origin.hostField;
 }
 
 /** Whether credentials for a proxy were for this one: it asked for them. */
@@ -123,13 +146,16 @@ function isNamed(table: h.HeaderTable, i: number, named: readonly string[] | nul
 function namedByConnection(table: h.HeaderTable): string[] | null {
   let names: string[] | null = null;
   for (let i = table.indexOfId(h.CONNECTION); i >= 0; i = table.indexOfId(h.CONNECTION, i + 1)) {
-    const value = table.valueAt(i);
-    if (value === "keep-alive" || value === "close" || value === "Keep-Alive") continue;
-    connectionTokens(value, (token) => {
-      (names ??= []).push(token.toLowerCase());
-    });
+    if (table.valueIs(i, "keep-alive") || table.valueIs(i, "close") || table.valueIs(i, "Keep-Alive")) continue;
+    names ??= [];
+    addTokens(table.valueAt(i), names);
   }
   return names;
+}
+
+// Not written where it is used: a closure in a function costs every call an object for the variables it holds.
+function addTokens(value: string, names: string[]): void {
+  connectionTokens(value, (token) => void names.push(token.toLowerCase()));
 }
 
 /** "1.1 name[:port]": ours in Via. */
@@ -148,12 +174,19 @@ export function viaValue(r: RequestRec, conf: ProxyConfig): string {
 export function responseHeaders(r: RequestRec, conf: ProxyConfig, headers: h.HeaderTable): void {
   clearConnection(headers);
   headers.unsetId(h.TRANSFER_ENCODING);
+  if (headers.hasId(h.CONTENT_TYPE)) firstAlone(headers, h.CONTENT_TYPE, "Content-Type");
   normalizeDate(headers, h.DATE);
   normalizeDate(headers, h.EXPIRES);
   normalizeDate(headers, h.LAST_MODIFIED);
   if (headers.hasId(h.WARNING)) cleanWarnings(headers);
   if (headers.hasId(h.SET_COOKIE)) moveBehind(headers, h.SET_COOKIE);
   if (conf.via === "on" || conf.via === "full") headers.addId(h.VIA, "Via", viaValue(r, conf));
+}
+
+/** Of fields that contradict each other the first counts. */
+function firstAlone(headers: h.HeaderTable, id: number, name: string): void {
+  const values = headers.getAll(name);
+  if (values.length > 1) headers.setId(id, name, values[0]!);
 }
 
 /** Hop-by-hop fields of a response. Source: httpd ap_proxy_clear_connection */
@@ -196,8 +229,8 @@ function cleanWarnings(headers: h.HeaderTable): void {
 function normalizeDate(headers: h.HeaderTable, id: number): void {
   const i = headers.indexOfId(id);
   if (i < 0) return;
-  const value = headers.valueAt(i);
-  if (value.length !== 29 || value.charCodeAt(3) !== 44) headers.setValueAt(i, rfc1123(value));
+  if (headers.valueLength(i) !== 29 || headers.valueCharCode(i, 3) !== 44)
+    headers.setValueAt(i, rfc1123(headers.valueAt(i)));
 }
 
 const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];

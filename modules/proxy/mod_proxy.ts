@@ -96,6 +96,7 @@ const proxy = defineModule({
       "server",
       setReceiveBufferSize,
       "Receive buffer size for outgoing HTTP and FTP connections in bytes",
+      { noEffect: "the runtimes' sockets have no SO_RCVBUF" },
     ),
     // What tutorials write, although httpd has no such directive.
     take1("Stickysession", "proxy", strayStickySession, "the name of the session cookie", {
@@ -138,8 +139,12 @@ function addPass(cmd: CommandContext, given: Words, isMatch: boolean): string | 
   const { scope } = cmd;
   const words = [...given];
   const inSection = scope.kind !== "server";
-  if (inSection && scope.kind !== "location")
-    return `${isMatch ? "ProxyPassMatch" : "ProxyPass"} cannot occur within <${scope.section}> section`;
+  const misplaced = outOfPlace(cmd, isMatch ? "ProxyPassMatch" : "ProxyPass");
+  if (misplaced !== null) return misplaced;
+  if (scope.kind === "proxy") {
+    cmd.remark({ noEffect: "in <Proxy>, which a request is in only once it was passed" });
+    return undefined;
+  }
   let regexWanted = isMatch;
   let fake: string | undefined;
   if (inSection) {
@@ -208,6 +213,13 @@ function addPass(cmd: CommandContext, given: Words, isMatch: boolean): string | 
   return undefined;
 }
 
+/** Why a mapping may not stand here; null if it may. */
+function outOfPlace(cmd: CommandContext, name: string): string | null {
+  const { kind, section } = cmd.scope;
+  if (cmd.limited !== null) return `${name} cannot occur within <Limit> or <LimitExcept> section`;
+  return kind === "if" || kind === "none" ? `${name} cannot occur within <${section}> section` : null;
+}
+
 /** Notes a worker or balancer and what a line sets of it. Answers an error in httpd's words. */
 function define(
   cmd: CommandContext,
@@ -228,6 +240,9 @@ function define(
     for (const [key, value] of settings) {
       const error = parseWorkerParam(worker, key, value, health);
       if (error !== null) return error + told(key, value);
+      if (key.toLowerCase() === "receivebuffersize") {
+        cmd.remark({ differs: "receivebuffersize has no effect: the runtimes' sockets have no SO_RCVBUF" });
+      }
       if (WITHOUT_UNIT.has(key.toLowerCase())) remarkUnit(cmd, key, value);
     }
   } else {
@@ -255,6 +270,8 @@ function isBalancer(url: string): boolean {
 }
 
 function proxyPassReverse(cmd: CommandContext, words: Words): string | undefined {
+  const misplaced = outOfPlace(cmd, "ProxyPassReverse");
+  if (misplaced !== null) return misplaced;
   if (words.length === 0 || words.length > 3)
     return "ProxyPassReverse takes one, two or three arguments, a virtual path and a URL for reverse proxy behaviour";
   const inSection = cmd.scope.kind === "location";

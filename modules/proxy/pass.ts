@@ -4,7 +4,7 @@
  * (ap_pregsub), modules/proxy/proxy_util.c (ap_proxy_strcmp_ematch)
  */
 import { matchGroups } from "../config/regex.ts";
-import type { RequestRec } from "../core/records.ts";
+import type { MappedUrl, RequestRec } from "../core/records.ts";
 import { authorityEnd } from "../server/uri.ts";
 
 export interface ProxyPassRule {
@@ -22,26 +22,49 @@ export interface ProxyPassRule {
   /** Where it is written. */
   file?: string;
   line?: number;
+  /** `url` up to its path and from there on, once a request matched. */
+  halves?: readonly [origin: string, path: string];
 }
 
-/** The backend URL that a request was mapped to. */
-export interface MappedUrl {
-  /** The mapped URL, not canonical yet. The query is in it only if `raw`. */
-  url: string;
-  /** Index in `url` of the path, which may be empty. */
-  pathStart: number;
-  /** nocanon: the path is the client's own bytes and ends in its query; send both as they are. */
-  raw: boolean;
-  /** mapping=: the path is encoded already; the query is still to be added. */
-  encoded: boolean;
+/** The backend URL that a request was mapped to, and its name as a file. */
+export class Mapping implements MappedUrl {
+  readonly origin: string;
+  readonly path: string;
+  readonly raw: boolean;
+  readonly encoded: boolean;
+
+  constructor(origin: string, path: string, raw: boolean, encoded: boolean) {
+    this.origin = origin;
+    this.path = path;
+    this.raw = raw;
+    this.encoded = encoded;
+  }
+
+  get filename(): string {
+    return `proxy:${this.origin}${this.path}`;
+  }
 }
 
-export interface PassMatch extends MappedUrl {
-  rule: ProxyPassRule;
+export class PassMatch extends Mapping {
+  readonly rule: ProxyPassRule;
   /** nocanon was asked for, but the raw target does not match alike: AH01136, worth a warning. */
-  unsafeNocanon: boolean;
+  readonly unsafeNocanon: boolean;
   /** mapping=servlet: the path without parameters and dot segments, for `<Location>` to see. */
-  servletPath: string | null;
+  readonly servletPath: string | null;
+
+  constructor(
+    rule: ProxyPassRule,
+    origin: string,
+    path: string,
+    raw: boolean,
+    unsafeNocanon: boolean,
+    servletPath: string | null,
+  ) {
+    super(origin, path, raw, rule.mapping !== "none");
+    this.rule = rule;
+    this.unsafeNocanon = unsafeNocanon;
+    this.servletPath = servletPath;
+  }
 }
 
 export interface PassRequest {
@@ -112,8 +135,15 @@ export function matchPass(rule: ProxyPassRule, request: PassRequest): PassResult
 
   const nocanon = rule.nocanon && rule.mapping !== "servlet";
   const raw = nocanon && aliasMatch(request.rawTarget, fake) === length;
-  const url = interpolate ? interpolateEnv(rule.url, env) : rule.url;
-  return finish(rule, url + (raw ? request.rawTarget : path).slice(length), raw, nocanon, servletPath);
+  const subject = raw ? request.rawTarget : path;
+  if (interpolate)
+    return finish(rule, ...splitUrl(interpolateEnv(rule.url, env) + subject.slice(length)), raw, nocanon, servletPath);
+  rule.halves ??= splitUrl(rule.url);
+  const [origin, base] = rule.halves;
+  // "/" to "/" is the usual rule: the path as it is.
+  const rest = base === "/" && length === 1 ? subject : base + subject.slice(length);
+  if (base !== "" || rest.charCodeAt(0) === 0x2f) return finish(rule, origin, rest, raw, nocanon, servletPath);
+  return finish(rule, ...splitUrl(origin + rest), raw, nocanon, servletPath); // what follows a bare host may be a part of it
 }
 
 function matchRegex(rule: ProxyPassRule, regex: RegExp, url: string, request: PassRequest): PassResult {
@@ -133,33 +163,25 @@ function matchRegex(rule: ProxyPassRule, regex: RegExp, url: string, request: Pa
   let found = expandGroups(url, groups);
   // No group used: `ProxyPassMatch \.gif$ http://h` means `ProxyPassMatch ^(.*\.gif)$ http://h$1`
   if (found === url) found += subject;
-  return finish(rule, found, raw, rule.nocanon, null);
+  return finish(rule, ...splitUrl(found), raw, rule.nocanon, null);
 }
 
 function finish(
   rule: ProxyPassRule,
-  url: string,
+  origin: string,
+  path: string,
   raw: boolean,
   nocanon: boolean,
   servletPath: string | null,
 ): PassMatch {
-  const scheme = url.indexOf("://");
-  return {
-    rule,
-    url,
-    pathStart: scheme < 0 ? 0 : pathStartOf(url, scheme + 3),
-    raw,
-    encoded: rule.mapping !== "none",
-    unsafeNocanon: nocanon && !raw,
-    servletPath,
-  };
+  return new PassMatch(rule, origin, path, raw, nocanon && !raw, servletPath);
 }
 
-// A slash in nearly every URL; `http://h?x` and the like take the slow way.
-function pathStartOf(url: string, from: number): number {
-  const slash = url.indexOf("/", from);
-  const mark = url.indexOf("?", from);
-  return slash >= 0 && (mark < 0 || slash < mark) ? slash : authorityEnd(url, from);
+/** A URL up to its path and from there on; one without a scheme is a path. */
+export function splitUrl(url: string): readonly [origin: string, path: string] {
+  const scheme = url.indexOf("://");
+  const at = scheme < 0 ? 0 : authorityEnd(url, scheme + 3);
+  return [url.slice(0, at), url.slice(at)];
 }
 
 /**

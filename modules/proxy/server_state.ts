@@ -7,6 +7,7 @@ import { OK, type Status } from "../core/status.ts";
 import type { ProxyAttempt } from "./attempt.ts";
 import type { ProxyBalancer } from "./balancer.ts";
 import { balancerName } from "./balancer.ts";
+import { type Origin, originLength } from "./url.ts";
 import { genericWorker, type ProxyWorker } from "./worker.ts";
 
 export interface ProxyServerState {
@@ -73,6 +74,14 @@ export function findWorker(server: ServerRec, url: string): ProxyWorker | undefi
   return indexed.patterns.length === 0 ? best : longest(indexed.patterns, copy, best);
 }
 
+/** `findWorker` where the only worker that can have a URL of an origin is the origin's, without a path. */
+function workerOfOrigin(server: ServerRec, origin: Origin): ProxyWorker | undefined {
+  const indexed = states.get(server);
+  if (indexed === undefined || indexed.patterns.length > 0) return undefined;
+  const list = indexed.byOrigin.get(origin.text);
+  return list?.length === 1 && list[0]!.path === "" ? list[0] : undefined;
+}
+
 /** `findWorker` in a list that still grows: members of a balancer, or workers while the configuration is built. */
 export function matchWorker(workers: readonly ProxyWorker[], url: string): ProxyWorker | undefined {
   return longest(workers, lowerOrigin(url), undefined);
@@ -80,7 +89,7 @@ export function matchWorker(workers: readonly ProxyWorker[], url: string): Proxy
 
 /** Chooses the worker of an attempt whose URL is no balancer's. */
 export function electWorker(r: RequestRec, attempt: ProxyAttempt): Status {
-  const found = findWorker(r.server, attempt.url);
+  const found = workerOfOrigin(r.server, attempt.origin) ?? findWorker(r.server, attempt.url);
   const log = r.log;
   attempt.worker = found ?? socketWorker(r) ?? states.get(r.server)?.state.reverse ?? null;
   if (attempt.worker === null) return 500;
@@ -117,16 +126,16 @@ function longest(
   return best;
 }
 
-/** Length of scheme://host[:port]. */
-function originLength(url: string): number {
-  const scheme = url.indexOf("://");
-  if (scheme < 0) return url.length;
-  const slash = url.indexOf("/", scheme + 3);
-  return slash < 0 ? url.length : slash;
-}
-
+/** User and password keep their case. */
 function lowerOrigin(url: string): string {
   const length = originLength(url);
+  const at = url.lastIndexOf("@", length);
+  if (at >= 0) {
+    const user = url.indexOf("://") + 3;
+    return (
+      url.slice(0, user).toLowerCase() + url.slice(user, at) + url.slice(at, length).toLowerCase() + url.slice(length)
+    );
+  }
   for (let i = 0; i < length; i++) {
     const c = url.charCodeAt(i);
     if (c >= 65 && c <= 90) return url.slice(0, length).toLowerCase() + url.slice(length);

@@ -6,19 +6,14 @@ import { getModuleConfig } from "../core/module.ts";
 import type { RequestRec } from "../core/records.ts";
 import { DECLINED, OK, type Status } from "../core/status.ts";
 import core from "../server/mod_core.ts";
-import {
-  authorityEnd,
-  authorityOf,
-  canonicalizePath,
-  hasControlOrSpace,
-  parseUrl,
-  splitUnixUrl,
-} from "../server/uri.ts";
+import { authorityOf, canonicalizePath, hasControlOrSpace, parseUrl, splitUnixUrl } from "../server/uri.ts";
 import { sectionWalk } from "../server/walk.ts";
-import { getProxyConfig, proxyModuleRef } from "./config.ts";
+import { getProxyConfig } from "./config.ts";
 import { checkTrans } from "./hooks.ts";
-import { findPass, type MappedUrl, type PassMatch } from "./pass.ts";
+import { findPass, Mapping, type PassMatch, type PassRequest, splitUrl } from "./pass.ts";
+import { proxyError } from "./proxy_error.ts";
 import { SOCKET_PATH } from "./server_state.ts";
+import { type Origin, originOf, ProxyUrl } from "./url.ts";
 
 export function preTranslate(r: RequestRec): Status {
   return match(r, true);
@@ -28,19 +23,20 @@ export function translate(r: RequestRec): Status {
   return match(r, false);
 }
 
+/** One object: it is read before the next call. */
+const asked: PassRequest = { path: "", rawTarget: "", env: null, accept: isAccepted };
+
 function match(r: RequestRec, early: boolean): Status {
   const rules = getProxyConfig(r.server.config).passes;
   const conf = getProxyConfig(r.perDirConfig);
   const section = conf.sectionPass ?? null;
   if (rules.length === 0 && section === null) return DECLINED;
   if (r.getEnv("no-proxy") !== undefined) return DECLINED;
-  const found = findPass(section, rules, early, {
-    path: early ? r.encodedUri : r.uri,
-    rawTarget: rawTarget(r),
-    env: conf.interpolateEnv ? envOf(r) : null,
-    accept: isAccepted,
-    r,
-  });
+  asked.path = early ? r.encodedUri : r.uri;
+  asked.rawTarget = rawTarget(r);
+  asked.env = conf.interpolateEnv ? envOf(r) : null;
+  asked.r = r;
+  const found = findPass(section, rules, early, asked);
   if (found === null || found === "declined") return DECLINED;
   if (found.unsafeNocanon) {
     r.log.warn("proxy", "AH01136", `Unescaped URL path matched ProxyPass; ignoring unsafe nocanon: ${found.rule.fake}`);
@@ -62,14 +58,15 @@ export function proxyTo(r: RequestRec, target: string, raw: boolean): void {
     url = unix.url;
     r.setNote(SOCKET_PATH, unix.socketPath);
   }
-  mapTo(r, { url, pathStart: authorityEnd(url, url.indexOf("://") + 3), raw, encoded: false });
+  const [origin, path] = splitUrl(url);
+  mapTo(r, new Mapping(origin, path, raw, false));
 }
 
-function mapTo(r: RequestRec, mapped: MappedUrl): void {
-  r.filename = `proxy:${mapped.url}`;
+function mapTo(r: RequestRec, mapping: Mapping): void {
+  r.mapped = mapping;
+  r.filenameSource = mapping;
   r.handler = "proxy-server";
   r.proxyreq = "reverse";
-  r.setState(proxyModuleRef.module as never, mapped);
 }
 
 function envOf(r: RequestRec): (name: string) => string | undefined {
@@ -77,7 +74,9 @@ function envOf(r: RequestRec): (name: string) => string | undefined {
 }
 
 function isAccepted(found: PassMatch, r: RequestRec): boolean {
-  const answer = checkTrans.run(r.server.process.hooks, r, found.url);
+  const { hooks } = r.server.process;
+  if (checkTrans.isEmpty(hooks)) return true;
+  const answer = checkTrans.run(hooks, r, found.origin + found.path);
   return answer === OK || answer === DECLINED;
 }
 
@@ -95,24 +94,32 @@ function rawTarget(r: RequestRec): string {
 /** map_to_storage: for a proxied request <Proxy> sections stand in the place of files. */
 export function walkProxySections(r: RequestRec): Status {
   if (r.proxyreq === "none") return DECLINED;
-  if (r.server.proxies.length > 0 || r.server.conditional) sectionWalk(r, r.filename.slice(6));
+  if (r.server.proxies.length === 0 && !r.server.conditional) return OK;
+  const { mapped } = r;
+  if (mapped !== null && r.filenameSource === mapped) sectionWalk(r, mapped.origin, mapped.path);
+  else sectionWalk(r, ...splitUrl(r.filename.slice(6)));
   return OK;
 }
 
-/** Origins seen in rules, normalised. What rules can make is bounded only if no request has a say in it. */
-const origins = new Map<string, string>();
+/** Origins seen in rules, canonical. What rules can make is bounded only if no request has a say in it. */
+const origins = new Map<string, Origin>();
 const MAX_ORIGINS = 1000;
 
-/** fixups: the URL as it goes to the backend. Answers OK or 400, 403. */
+/** fixups: the URL as it goes to the backend. Answers OK or 400, 403; 500 for a port that is none. */
 export function canonicalize(r: RequestRec): Status {
-  const found = r.getState<MappedUrl>(proxyModuleRef.module as never);
-  if (found === undefined) return OK;
-  const origin = normalOrigin(found.url.slice(0, found.pathStart));
+  const { mapped } = r;
+  if (mapped === null) return OK;
+  const origin = canonicalOrigin(mapped.origin);
+  if (origin === 500) {
+    // ProxyPass /a/ http://h:80 glues what follows /a/ to the port: httpd looks a host of that name up.
+    const authority = mapped.origin.slice(mapped.origin.indexOf("://") + 3);
+    return proxyError(r, 500, `DNS lookup failure for: ${authority}`);
+  }
   if (typeof origin === "number") return origin;
-  let path = found.url.slice(found.pathStart);
+  let { path } = mapped;
   if (path === "") path = "/";
   else if (path.charCodeAt(0) !== 0x2f) return 400;
-  if (found.raw || found.encoded) {
+  if (mapped.raw || mapped.encoded) {
     if (hasControlOrSpace(path)) return 403;
   } else {
     const keep = getModuleConfig(r.server.config, core).encodedSlashes === "nodecode";
@@ -120,26 +127,26 @@ export function canonicalize(r: RequestRec): Status {
     if (typeof canonical === "number") return canonical;
     path = canonical;
   }
-  if (!found.raw && r.args !== null) {
+  if (!mapped.raw && r.args !== null) {
     if (hasControlOrSpace(r.args)) return 403;
     path += `?${r.args}`;
   }
-  r.filename = `proxy:${origin}${path}`;
+  r.filenameSource = new ProxyUrl(origin, path);
   return OK;
 }
 
 /** Or 400; 500 for a port that is none: httpd takes it for a part of the name, which is then unknown. */
-function normalOrigin(origin: string): string | Status {
-  const known = origins.get(origin);
+function canonicalOrigin(text: string): Origin | Status {
+  const known = origins.get(text);
   if (known !== undefined) return known;
-  let normal: string;
-  if (/^balancer:\/\//i.test(origin)) {
-    normal = origin.toLowerCase();
+  let origin: Origin;
+  if (/^balancer:\/\//i.test(text)) {
+    origin = originOf(text.toLowerCase());
   } else {
-    const url = parseUrl(origin.replace(/^unix:[^|]*\|/i, ""));
+    const url = parseUrl(text.replace(/^unix:[^|]*\|/i, ""));
     if ("error" in url) return url.error === "no host" ? 400 : 500;
-    normal = `${url.scheme}://${authorityOf(url)}`;
+    origin = originOf(`${url.scheme}://${authorityOf(url)}`);
   }
-  if (origins.size < MAX_ORIGINS) origins.set(origin, normal);
-  return normal;
+  if (origins.size < MAX_ORIGINS) origins.set(text, origin);
+  return origin;
 }

@@ -147,7 +147,7 @@ export class Tunnel implements Timeout {
 
   private check(): void {
     const { wheel, clock } = this.r.conn.process;
-    if (this.client.closed && this.backend.closed) wheel.disarm(this);
+    if (this.client.closed && this.backend.closed) wheel.drop(this);
     // A client that lingers holds no place at the backend.
     if (this.over || this.end === null || !this.backend.closed) return;
     this.over = true;

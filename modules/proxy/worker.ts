@@ -8,6 +8,7 @@ import { type Slot, Struct } from "../slotmem/struct.ts";
 import type { ConnPool } from "./conn_pool.ts";
 import type { HealthCheck } from "./health_check.ts";
 import type { WorkerMeter } from "./meter.ts";
+import { type Origin, originLength, originOf } from "./url.ts";
 import type { WorkerUrl } from "./worker_url.ts";
 
 /** Status bits, with httpd's letters and values. */
@@ -154,6 +155,11 @@ export class ProxyWorker {
   readonly scheme: string;
   readonly host: string;
   readonly port: number;
+  /** `name` in its halves. */
+  readonly origin: Origin;
+  readonly path: string;
+  /** A list of this one, for who needs lists. */
+  readonly alone: readonly ProxyWorker[] = [this];
   readonly unixPath: string | null;
   /** `name` has $1 and the like, which stand for any text. */
   readonly isRegex: boolean;
@@ -194,6 +200,9 @@ export class ProxyWorker {
     this.scheme = url.scheme;
     this.host = url.host;
     this.port = url.port;
+    const end = originLength(url.name);
+    this.origin = originOf(url.name.slice(0, end));
+    this.path = url.name.slice(end);
     this.unixPath = url.unixPath;
     this.isRegex = kind === "match" && /\$\d/.test(url.name);
     this.matcher = this.isRegex ? wildcardPattern(url.name) : null;

@@ -26,14 +26,14 @@ const REFUSED = "refused";
 
 /** Elects a member for an attempt and makes its URL the member's. */
 export function elect(r: RequestRec, attempt: ProxyAttempt): Status | Promise<Status> {
-  if (!isBalancerUrl(attempt.url)) return DECLINED;
-  const balancer = findBalancer(r.server, attempt.url);
+  if (attempt.origin.scheme !== "balancer") return DECLINED;
+  const balancer = findBalancer(r.server, attempt.origin.text);
   if (balancer === undefined) return DECLINED;
   attempt.balancer = balancer;
 
   const log = r.log;
   if (!isCurrent(balancer, r)) balancer.recover(wallMs(r.conn.process.clock), log);
-  const session = findSession(balancer, r, attempt.url);
+  const session = findSession(balancer, r, attempt);
   const chosen = electMember(balancer, r, session, attempt.elected);
   if (chosen === REFUSED) {
     log.error(LOG, "AH01167", `${balancer.name}: All workers are in error state for route (${session!.route})`);
@@ -207,9 +207,9 @@ function tellElection(
 }
 
 /** The route that the request's session asks for. */
-function findSession(balancer: ProxyBalancer, r: RequestRec, url: string): SessionRoute | null {
+function findSession(balancer: ProxyBalancer, r: RequestRec, attempt: ProxyAttempt): SessionRoute | null {
   if (!balancer.hasSessions || balancer.sticky === null) return null;
-  const session = balancer.sticky.findRoute(balancer, r, url);
+  const session = balancer.sticky.findRoute(balancer, r, attempt.url);
   if (session !== null && session.route !== "" && r.log.enabled(LOG, 7)) {
     r.log.debug(LOG, "AH01161", `Found route ${session.route}`);
   }
@@ -288,14 +288,11 @@ function take(
   session: SessionRoute | null,
   worker: ProxyWorker,
 ): Status {
-  worker.incrementBusy();
-  attempt.elected.push(worker);
-  attempt.worker = worker;
-  attempt.member = worker;
+  attempt.elect(worker);
   if (balancer.lbmethod?.observe !== undefined || worker.meter !== null)
     attempt.electedAtMs = r.conn.process.clock.now();
-  const slash = attempt.url.indexOf("/", 11);
-  attempt.url = slash < 0 ? worker.name : worker.name + attempt.url.slice(slash);
+  attempt.origin = worker.origin;
+  if (worker.path !== "") attempt.target = worker.path + attempt.target;
   attempt.session = session;
   r.setEnvSource(attempt);
   if (session !== null) {
@@ -313,10 +310,6 @@ function nobody(balancer: ProxyBalancer, r: RequestRec): Status {
   if (balancer.members.length > 0) r.log.error(LOG, "AH01170", `${balancer.name}: All workers are in error state`);
   else r.log.error(LOG, "AH01171", `${balancer.name}: No workers in balancer`);
   return SERVICE_UNAVAILABLE;
-}
-
-function isBalancerUrl(url: string): boolean {
-  return url.startsWith("balancer://") || /^balancer:\/\//i.test(url);
 }
 
 function wallMs(clock: Clock): number {

@@ -5,11 +5,10 @@
 import type { RequestRec } from "../core/records.ts";
 import { OK, type Status } from "../core/status.ts";
 import type { ProxyAttempt } from "../proxy/attempt.ts";
-import { releaseElected } from "../proxy/balancer.ts";
 
 /** failonstatus and failontimeout. `r.status` is the status that the client gets, be it the backend's or ours. */
 export function judge(r: RequestRec, attempt: ProxyAttempt): Status {
-  releaseElected(attempt);
+  attempt.release();
   const { balancer, worker } = attempt;
   if (balancer === null || worker === null) return OK;
   const { failOnStatus, failOnTimeout } = balancer.params;

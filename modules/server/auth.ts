@@ -6,6 +6,7 @@ import type { CommandContext } from "../core/command.ts";
 import { providerGroup } from "../core/providers.ts";
 import type { RequestRec } from "../core/records.ts";
 import { type Expr, type ExprSubject, parseStringExpr } from "./expr.ts";
+import { unbase64 } from "./expr_ops.ts";
 
 /** "error": something is wrong with the server, and the log says what. */
 export type AuthnStatus = "granted" | "denied" | "notFound" | "error";
@@ -46,4 +47,16 @@ export function textOrExpr(written: string): Expr<string> | { readonly error: st
 /** Text of the configuration as it would come over a connection: a character for each byte of its UTF-8. */
 function byteText(text: string): string {
   return /[^\x00-\x7f]/.test(text) ? String.fromCharCode(...new TextEncoder().encode(text)) : text;
+}
+
+/**
+ * User and password of an Authorization field, a character for each byte; null: it has another scheme. What is malformed is
+ * read as far as it can be. Source: httpd ap_pbase64decode
+ */
+export function basicCredentials(field: string): { readonly user: string; readonly password: string } | null {
+  const match = /^basic(?:[ \t]+(.*))?$/is.exec(field);
+  if (match === null) return null;
+  const text = unbase64(match[1] ?? "");
+  const colon = text.indexOf(":");
+  return colon < 0 ? { user: text, password: "" } : { user: text.slice(0, colon), password: text.slice(colon + 1) };
 }

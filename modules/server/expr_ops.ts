@@ -65,7 +65,7 @@ function unescapePath(text: string): string {
 }
 
 /** Up to the first character that is none of base64's; up to a NUL. */
-function unbase64(text: string): string {
+export function unbase64(text: string): string {
   const digits = /^[A-Za-z0-9+/]*/.exec(text)![0];
   const usable = digits.length % 4 === 1 ? digits.slice(0, -1) : digits;
   return atob(usable).split("\0", 1)[0]!;

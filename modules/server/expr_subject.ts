@@ -10,6 +10,7 @@ import { providerGroup } from "../core/providers.ts";
 import type { ProcessRec, RequestRec } from "../core/records.ts";
 import { CONTENT_TYPE } from "../core/table.ts";
 import core, { serverToken } from "./mod_core.ts";
+import { remoteName } from "./remote_host.ts";
 import { requestScheme, serverNameForUrl, serverPort } from "./server_name.ts";
 
 /** Variables and functions of modules: `SSL_` for %{SSL_...}, `ssl` for ssl(...). Given what follows; null is "". */
@@ -101,7 +102,7 @@ const VARIABLES: Readonly<Record<string, (r: RequestRec) => string | null | unde
   SCRIPT_FILENAME: fileName,
   REQUEST_STATUS: (r) => String(r.status),
   REMOTE_ADDR: (r) => r.useragentIp,
-  REMOTE_HOST: (r) => r.useragentIp,
+  REMOTE_HOST: remoteName,
   REMOTE_PORT: (r) => String(r.conn.peerPort),
   REMOTE_USER: (r) => r.user,
   AUTH_TYPE: (r) => r.authType,
@@ -110,6 +111,8 @@ const VARIABLES: Readonly<Record<string, (r: RequestRec) => string | null | unde
   SERVER_PORT: (r) => String(serverPort(r)),
   SERVER_PROTOCOL: (r) => `HTTP/${Math.floor(r.protoNum / 1000)}.${r.protoNum % 1000}`,
   QUERY_STRING: (r) => r.args,
+  REQUEST_LOG_ID: (r) => r.logId,
+  CONN_LOG_ID: (r) => r.conn.logId,
   IS_SUBREQ: (r) => String(r.main !== null),
   THE_REQUEST: (r) => r.requestLine,
   DOCUMENT_ROOT: documentRoot,

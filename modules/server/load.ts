@@ -35,7 +35,7 @@ export interface LoadSource {
   /** Is told what becomes of each directive; the reading goes on after an error. */
   readonly watch?: ConfigWatch;
   /** What is not to be the machine's. */
-  readonly seams?: Partial<Pick<GenerationInput, "sockets" | "openErrorLog" | "openLog" | "missingLogFolder">>;
+  readonly seams?: Partial<Pick<GenerationInput, "sockets" | "host" | "openErrorLog" | "openLog" | "missingLogFolder">>;
 }
 
 /** A configuration as plain data, for a thread. */
@@ -193,6 +193,7 @@ const BUILT_IN = new Set([
   "mod_so",
   "mod_http",
   "mod_core",
+  "mod_logio",
   "mod_reqtimeout",
   "mod_version",
   "mod_macro",

@@ -65,6 +65,7 @@ const schema = z.object({
   useCanonicalName: z.enum(["on", "off", "dns"]).default("off"),
   useCanonicalPhysicalPort: z.boolean().default(false),
   strictHostCheck: z.boolean().default(false),
+  hostnameLookups: z.enum(["off", "on", "double"]).default("off"),
   serverTokens: z.enum(["full", "os", "minimal", "minor", "major", "prod"]).default("full"),
   serverSignature: z.enum(["off", "on", "email"]).default("off"),
   serverAdmin: z.string().default("[no address given]"),
@@ -143,6 +144,12 @@ const core = defineModule({
     take1("AllowEncodedSlashes", "server", setEncodedSlashes, "Allow URLs containing '/' encoded as '%2F'"),
     flag("MergeSlashes", "server", "mergeSlashes", "Controls whether consecutive slashes in the URI path are merged"),
     take1("TraceEnable", "server", setTraceEnable, "'on' (default), 'off' or 'extended' to trace request body content"),
+    take1(
+      "HostnameLookups",
+      "any",
+      setLookups,
+      '"on" to enable, "off" to disable reverse DNS lookups, or "double" to enable double-reverse DNS lookups',
+    ),
     take1("UseCanonicalName", "any", setCanonicalName, "How to work out the ServerName : Port when constructing URLs"),
     flag(
       "UseCanonicalPhysicalPort",
@@ -372,6 +379,13 @@ function setTraceEnable(cmd: CommandContext, arg: string): string | undefined {
   return undefined;
 }
 
+function setLookups(cmd: CommandContext, arg: string): string | undefined {
+  const value = arg.toLowerCase();
+  if (!/^(on|off|double)$/.test(value)) return "parameter must be 'on', 'off', or 'double'";
+  cmd.set("hostnameLookups", value);
+  return undefined;
+}
+
 function setCanonicalName(cmd: CommandContext, arg: string): string | undefined {
   const value = arg.toLowerCase();
   if (value === "dns") return "UseCanonicalName DNS is not supported: sluice makes no reverse look-up for a request";
@@ -413,7 +427,10 @@ const LATER_HANDLERS: readonly string[] = ["server-info"];
 
 function setHandler(cmd: CommandContext, arg: string): string | undefined {
   const name = arg.toLowerCase() === "none" ? "" : arg;
-  if (LATER_HANDLERS.includes(name) || name.startsWith("proxy:")) return `SetHandler ${name} is not supported yet`;
+  if (LATER_HANDLERS.includes(name)) return `SetHandler ${name} is not supported yet`;
+  // httpd 2.4.71 asks "proxy:http://host" for /srv/www/name: the first of its files that is missing.
+  if (name.startsWith("proxy:"))
+    return `SetHandler ${name} asks for files of DocumentRoot, and there are none: use ProxyPass`;
   cmd.set("handler", name);
   return undefined;
 }

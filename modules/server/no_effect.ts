@@ -58,7 +58,6 @@ const TABLE: Readonly<Record<string, readonly Row[]>> = {
     ["any", "take1", "ReadBufferSize"],
     ["global", "iterate", "Mutex", checkMutex],
     ["global", "take1", "CoreDumpDirectory EnableExceptionHook ThreadStackSize MaxMemFree GprofDir"],
-    ["any", "take1", "HostnameLookups", checkLookups],
   ],
 };
 
@@ -117,10 +116,4 @@ function checkPathInfo(_cmd: CommandContext, word: string): string | undefined {
 function checkMutex(_cmd: CommandContext, word: string): string | undefined {
   // The mechanism and its file, or the names of what it is for.
   return word.includes(":") && !/^(flock|fcntl|file):/i.test(word) ? `Invalid Mutex argument ${word}` : undefined;
-}
-
-function checkLookups(_cmd: CommandContext, word: string): string | undefined {
-  if (!/^(on|off|double)$/i.test(word)) return "parameter must be 'on', 'off', or 'double'";
-  if (/^off$/i.test(word)) return undefined;
-  return `HostnameLookups ${word} is not supported: sluice makes no reverse look-up for a request`;
 }

@@ -10,7 +10,8 @@ import { DECLINED, DONE, OK, type Status } from "../core/status.ts";
 import { checkAccess } from "./access.ts";
 import * as hooks from "./hooks.ts";
 import core from "./mod_core.ts";
-import { decodePath, normalizeDecoded, normalizePath, splitTarget } from "./uri.ts";
+import { findRemoteName } from "./remote_host.ts";
+import { decodePath, hiddenPath, normalizeDecoded, normalizePath, splitTarget } from "./uri.ts";
 import { sectionWalk } from "./walk.ts";
 
 type Phase = (r: RequestRec) => Status | Promise<Status>;
@@ -24,7 +25,7 @@ const PHASES: readonly Phase[] = [
   decodeUri,
   translate,
   mapToStorage,
-  (r) => hooks.headerParser.run(r.server.process.hooks, r),
+  headerParser,
   checkAccess,
   fixups,
   serve,
@@ -96,7 +97,20 @@ function normalizeUri(r: RequestRec): Status {
 }
 
 function postRead(r: RequestRec): Status | Promise<Status> {
+  const { hostnameLookups } = getModuleConfig(r.server.config, core);
+  if (hostnameLookups !== "off") return nameFirst(r, hostnameLookups, hooks.postReadRequest);
   return hooks.postReadRequest.run(r.server.process.hooks, r);
+}
+
+function headerParser(r: RequestRec): Status | Promise<Status> {
+  const { hostnameLookups } = getModuleConfig(r.perDirConfig, core);
+  if (hostnameLookups !== "off") return nameFirst(r, hostnameLookups, hooks.headerParser);
+  return hooks.headerParser.run(r.server.process.hooks, r);
+}
+
+/** The phase waits for the client's name. */
+function nameFirst(r: RequestRec, how: "on" | "double", phase: typeof hooks.postReadRequest): Status | Promise<Status> {
+  return findRemoteName(r, how).then(() => phase.run(r.server.process.hooks, r));
 }
 
 /** The paths of <Location> are seen here as they are sent, so that a section's own `mapping=encoded` rule can act. */
@@ -110,7 +124,10 @@ function decodeUri(r: RequestRec): Status {
   if (r.filename !== "") return OK; // mapped already
   const conf = getModuleConfig(r.server.config, core);
   const decoded = decodePath(r.encodedUri, conf.encodedSlashes);
-  if (typeof decoded === "number") return decoded;
+  if (typeof decoded === "number") {
+    if (decoded === 404) r.uri = hiddenPath(r.encodedUri);
+    return decoded;
+  }
   r.uri = conf.encodedSlashes === "on" ? normalizeDecoded(decoded, conf.mergeSlashes) : decoded;
   return OK;
 }
@@ -162,7 +179,7 @@ function unhandled(r: RequestRec): Status {
     case "POST":
       return 404;
     case "OPTIONS":
-      if (r.uri !== "*") r.headersOut.set("Allow", allowed(r)); // of "*" httpd says nothing: it was a ping
+      r.headersOut.set("Allow", allowed(r));
       r.out.begin(0);
       r.out.end();
       return DONE;

@@ -163,6 +163,12 @@ export function decodePath(path: string, encodedSlashes: EncodedSlashes): string
   return hidden ? 404 : out + path.slice(copied);
 }
 
+/** For logs and pages: the path that decodePath hides behind 404. It ends at a `%00`. */
+export function hiddenPath(path: string): string {
+  const end = path.indexOf("%00");
+  return decodePath(end < 0 ? path : path.slice(0, end), "on") as string;
+}
+
 /**
  * A decoded path encoded for the backend, upper-case hex. With `keepEncodedSlashes` (`AllowEncodedSlashes NoDecode`)
  * a `%2F` is copied untouched, and a `%` without two hex digits after it is a 400. A path that needs none of it is

@@ -11,72 +11,99 @@ import { requestSubject } from "./expr_subject.ts";
 import core, { logLevelsOf } from "./mod_core.ts";
 
 /** Kept for a server: conditions combine in more ways than anybody writes, and a request has a say in them. */
-const MAX_VECTORS = 1000;
-/** Of sections with a LogLevel. */
-const logs = new WeakMap<ConfigVector, ErrorLog>();
-const caches = new WeakMap<ServerRec, Map<string, ConfigVector>>();
+const MAX_STEPS = 2000;
+/** Sections that matched, one after the other: what they make together is at the end of the way. */
+interface Step {
+  readonly hits: readonly SectionRec[];
+  readonly next: Map<SectionRec, Step>;
+  vector: ConfigVector | null;
+  /** null: the server's. */
+  log: ErrorLog | null;
+}
+const ways = new WeakMap<ServerRec, Step>();
+/** Steps made for a server. */
+const stepCounts = new WeakMap<ServerRec, number>();
 
 /**
- * Sets `perDirConfig` from the <Proxy> sections that match `url` (null: not proxied), then the <Location> ones, then
+ * Sets `perDirConfig` from the <Proxy> sections that match a URL (null: not proxied), then the <Location> ones, then
  * <If>: those of the server, then those within the sections that match.
+ * @param origin scheme://host[:port] of the URL
  */
-export function sectionWalk(r: RequestRec, url: string | null): void {
+export function sectionWalk(r: RequestRec, origin: string | null, path = ""): void {
   const { server } = r;
-  if (server.locations.length === 0 && (url === null || server.proxies.length === 0) && !server.conditional) {
+  if (server.locations.length === 0 && (origin === null || server.proxies.length === 0) && !server.conditional) {
     r.perDirConfig = server.config;
     return;
   }
-  const hits: SectionRec[] = [];
-  const key = findSections(r, url, hits);
-  if (hits.length === 0) {
+  const at = findSections(r, origin, path);
+  if (at.hits.length === 0) {
     r.perDirConfig = server.config;
     r.log = server.log;
   } else {
-    r.perDirConfig = merged(server, key, hits);
-    r.log = logs.get(r.perDirConfig) ?? server.log;
+    r.perDirConfig = merged(server, at);
+    r.log = at.log ?? server.log;
   }
 }
 
 /** The sections that match, in the order in which they are merged. @param url null: not proxied */
 export function matchingSections(r: RequestRec, url: string | null): readonly SectionRec[] {
-  const hits: SectionRec[] = [];
   const { perDirConfig } = r;
-  findSections(r, url, hits);
+  const { hits } = findSections(r, url, "");
   r.perDirConfig = perDirConfig;
   return hits;
 }
 
-/** Appends the sections that match to `hits`; answers what names this set of them. Changes `perDirConfig`. */
-function findSections(r: RequestRec, url: string | null, hits: SectionRec[]): string {
+/** The sections that match. Changes `perDirConfig`. */
+function findSections(r: RequestRec, origin: string | null, path: string): Step {
   const { server } = r;
-  let key = "";
-  if (url !== null) {
+  const start = startOf(server);
+  let at = start;
+  if (origin !== null) {
     for (let i = 0; i < server.proxies.length; i++) {
-      if (!proxyMatches(server.proxies[i]!, url, r)) continue;
-      hits.push(server.proxies[i]!);
-      key += `,${server.proxies[i]!.id}`;
+      const section = server.proxies[i]!;
+      if (proxyMatches(section, origin, path, r)) at = stepTo(server, at, section);
     }
   }
-  const path = r.uri.includes("//") ? r.uri.replace(/\/{2,}/g, "/") : r.uri;
+  const uri = r.uri.includes("//") ? r.uri.replace(/\/{2,}/g, "/") : r.uri;
   for (let i = 0; i < server.locations.length; i++) {
-    if (!locationMatches(server.locations[i]!, path, r)) continue;
-    hits.push(server.locations[i]!);
-    key += `,${server.locations[i]!.id}`;
+    const section = server.locations[i]!;
+    if (locationMatches(section, uri, r)) at = stepTo(server, at, section);
   }
   if (server.conditional) {
     // A condition sees the configuration without any <If>, as where it asks for SERVER_NAME.
-    r.perDirConfig = hits.length === 0 ? server.config : merged(server, key, hits);
-    key += ifWalk(r, hits);
+    r.perDirConfig = at === start ? server.config : merged(server, at);
+    for (const section of ifWalk(r, at.hits)) at = stepTo(server, at, section);
   }
-  return key;
+  return at;
+}
+
+function startOf(server: ServerRec): Step {
+  let start = ways.get(server);
+  if (start === undefined) {
+    start = { hits: [], next: new Map(), vector: null, log: null };
+    ways.set(server, start);
+  }
+  return start;
+}
+
+function stepTo(server: ServerRec, from: Step, section: SectionRec): Step {
+  const known = from.next.get(section);
+  if (known !== undefined) return known;
+  const step: Step = { hits: [...from.hits, section], next: new Map(), vector: null, log: null };
+  const count = stepCounts.get(server) ?? 0;
+  if (count < MAX_STEPS) {
+    stepCounts.set(server, count + 1);
+    from.next.set(section, step);
+  }
+  return step;
 }
 
 /**
- * Appends the <If> sections that hold to `hits`: those of the server, then those in the sections that match, then those in
- * all of these, level by level. Answers their part of the key.
+ * The <If> sections that hold: those of the server, then those in the sections that match, then those in all of these, level
+ * by level.
  */
-function ifWalk(r: RequestRec, hits: SectionRec[]): string {
-  let key = "";
+function ifWalk(r: RequestRec, hits: readonly SectionRec[]): SectionRec[] {
+  const holding: SectionRec[] = [];
   let level = [...r.server.ifs];
   for (const section of hits) level.push(...section.ifs);
   while (level.length > 0) {
@@ -86,13 +113,12 @@ function ifWalk(r: RequestRec, hits: SectionRec[]): string {
       if (section.isElse && held) continue;
       held = section.condition === null || holds(r, section);
       if (!held) continue;
-      hits.push(section);
+      holding.push(section);
       next.push(...section.ifs);
-      key += `,${section.id}`;
     }
     level = next;
   }
-  return key;
+  return holding;
 }
 
 function holds(r: RequestRec, section: SectionRec): boolean {
@@ -104,26 +130,20 @@ function holds(r: RequestRec, section: SectionRec): boolean {
   }
 }
 
-function merged(server: ServerRec, key: string, hits: readonly SectionRec[]): ConfigVector {
-  let cache = caches.get(server);
-  if (cache === undefined) {
-    cache = new Map();
-    caches.set(server, cache);
-  }
-  const known = cache.get(key);
-  if (known !== undefined) return known;
+function merged(server: ServerRec, step: Step): ConfigVector {
+  if (step.vector !== null) return step.vector;
   const main = server.process.servers[0]!;
   const scopes = server === main ? [server.raw] : [main.raw, server.raw];
   const vector = mergeOnto(
     server.config,
     server.process.modules,
     scopes,
-    hits.map((section) => section.raw),
+    step.hits.map((section) => section.raw),
   );
-  if (cache.size < MAX_VECTORS) cache.set(key, vector);
+  step.vector = vector;
   const { logLevels } = getModuleConfig(vector, core);
   if (logLevels.length > getModuleConfig(server.config, core).logLevels.length) {
-    logs.set(vector, server.log.at(logLevelsOf(logLevels, server.process.startRank)));
+    step.log = server.log.at(logLevelsOf(logLevels, server.process.startRank));
   }
   return vector;
 }
@@ -139,8 +159,10 @@ function locationMatches(section: SectionRec, path: string, r: RequestRec): bool
   return path.length === arg.length || arg.endsWith("/") || path.charCodeAt(arg.length) === 0x2f;
 }
 
-function proxyMatches(section: SectionRec, url: string, r: RequestRec): boolean {
-  return section.pattern === null ? url.startsWith(section.arg) : patternMatches(section, url, r);
+function proxyMatches(section: SectionRec, origin: string, path: string, r: RequestRec): boolean {
+  const { arg } = section;
+  if (section.pattern !== null) return patternMatches(section, origin + path, r);
+  return arg.length <= origin.length ? origin.startsWith(arg) : (origin + path).startsWith(arg);
 }
 
 /** Named groups become MATCH_NAME in the environment. */

@@ -10,6 +10,7 @@ import {
   authNameOf,
   authn,
   authTypeOf,
+  basicCredentials,
   type CommandContext,
   checkUserId,
   DECLINED,
@@ -115,22 +116,14 @@ function authenticate(r: RequestRec): Status | Promise<Status> {
   r.authType = type;
   const line = r.headersIn.getId(AUTHORIZATION);
   if (line === undefined) return challenge(r, realm);
-  const blank = line.indexOf(" ");
-  if ((blank < 0 ? line : line.slice(0, blank)).toLowerCase() !== "basic") {
+  const credentials = basicCredentials(line);
+  if (credentials === null) {
     log.error("auth_basic", "AH01614", `client used wrong authentication scheme: ${r.uri}`, r);
     return challenge(r, realm);
   }
-  const [user, password] = credentials(blank < 0 ? "" : line.slice(blank));
+  const { user, password } = credentials;
   r.user = user; // named in the log, right or wrong
   return ask(r, user, password).then((status) => judge(r, realm, user, status));
-}
-
-/** Source: ap_pbase64decode, which reads as far as it can */
-function credentials(encoded: string): [user: string, password: string] {
-  const digits = /^[ \t]*([A-Za-z0-9+/]*)/.exec(encoded)![1]!;
-  const decoded = atob(digits.length % 4 === 1 ? digits.slice(0, -1) : digits).replace(/\0[\s\S]*$/, "");
-  const colon = decoded.indexOf(":");
-  return colon < 0 ? [decoded, ""] : [decoded.slice(0, colon), decoded.slice(colon + 1)];
 }
 
 /** The providers in turn, until one knows the user. */

@@ -143,6 +143,9 @@ function add(
 }
 
 function addAlias(cmd: CommandContext, first: string, real?: string): string | undefined {
+  const name = /^script/i.test(cmd.directive.name) ? "ScriptAlias" : "Alias";
+  if (cmd.limited !== null) return `${name} cannot occur within <Limit> or <LimitExcept> section`;
+  if (cmd.scope.kind === "if") return `${name} cannot occur within <${cmd.scope.section}> section`;
   if (real !== undefined) return addEntry(cmd, first, null, real);
   if (cmd.scope.kind === "server") return "Alias must have two arguments when used globally";
   const expr = parseStringExpr(first);

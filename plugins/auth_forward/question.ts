@@ -270,7 +270,7 @@ export class Question implements BackendUser, ResponseWatcher, Timeout {
   private settle(result: ServiceAnswer | ServiceFailure, reusable: boolean): void {
     this.settled = true;
     this.state = "ended";
-    this.deadline = 0;
+    this.pool.process.wheel.drop(this);
     const { backend, pool } = this;
     this.backend = null;
     if (this.waiter !== null) pool.leaveQueue(this.waiter);

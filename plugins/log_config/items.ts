@@ -9,6 +9,7 @@ import {
   headerId,
   OTHER,
   type RequestRec,
+  remoteName,
   serverName,
 } from "../../modules/mod.ts";
 import { timeItem } from "./time.ts";
@@ -39,7 +40,7 @@ export const SPECIFIERS: Readonly<Record<string, Specifier>> = {
   D: original(() => (r) => String(durationUs(r))),
   e: final((arg) => (r) => escaped(r.getEnv(arg))),
   f: final(() => (r) => escaped(r.filename || undefined)),
-  h: final((arg) => (arg === "c" ? (r) => r.conn.peerIp : clientIp)),
+  h: final((arg) => (arg === "c" ? (r) => r.conn.peerIp : (r) => escapeLogItem(remoteName(r)))),
   H: final(() => (r) => escaped(protocol(r))),
   i: final(headerIn),
   I: final(() => (r) => String(r.wireIn)),

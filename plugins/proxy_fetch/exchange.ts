@@ -358,7 +358,7 @@ export class FetchExchange implements BodyOwner, ResponseWatcher, Timeout {
   private finish(status: Status): void {
     if (this.result !== null) return;
     this.result = status;
-    this.r.conn.process.wheel.disarm(this);
+    this.r.conn.process.wheel.drop(this);
     this.r.out.watcher = null;
     this.body?.stop();
     this.reader?.cancel().catch(() => {});

@@ -281,7 +281,7 @@ export class WebSocketRelay implements WebSocketOwner, ResponseWatcher, Timeout 
   private finish(status: Status): void {
     if (this.result !== null) return;
     this.result = status;
-    this.r.conn.process.wheel.disarm(this);
+    this.r.conn.process.wheel.drop(this);
     this.r.out.watcher = null;
     if (this.client === null) this.closeBackend(ABNORMAL, "");
     if (this.reserved) this.pool.free();

@@ -32,7 +32,8 @@ export function tlsOf(
   const head = { method: "GET", target: "/", protoNum: 1000, requestLine: "", headers: new HeaderTable() };
   const r = new RequestRec(conn, server, head, process.clock.wallUs());
   sectionWalk(r, `${balancer}/`);
-  const attempt = new ProxyAttempt(worker.name);
-  const bound = sslBindOutgoing.run(process.hooks, r, splitProxyUrl(worker.name), attempt);
+  const url = splitProxyUrl(worker.name);
+  const attempt = new ProxyAttempt(url);
+  const bound = sslBindOutgoing.run(process.hooks, r, url, attempt);
   return bound === OK ? attempt.tls : "TLS to backends is not enabled (SSLProxyEngine)";
 }

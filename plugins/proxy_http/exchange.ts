@@ -18,6 +18,7 @@ import {
   HeaderTable,
   isChunked,
   OK,
+  PendingStatus,
   type PoolWaiter,
   type ProxyAttempt,
   type ProxyConfig,
@@ -39,7 +40,7 @@ import { ResponseIn } from "./response_in.ts";
 
 const MODULE = "proxy_http";
 
-export class Exchange implements BodyOwner, ResponseWatcher {
+export class Exchange extends PendingStatus implements BodyOwner, ResponseWatcher {
   readonly r: RequestRec;
   readonly worker: ProxyWorker;
   readonly pool: ConnPool;
@@ -63,9 +64,8 @@ export class Exchange implements BodyOwner, ResponseWatcher {
   readonly attempt: ProxyAttempt;
   private readonly expect: boolean;
   private framing: BodyFraming = "none";
-  private waiter: PoolWaiter | null = null;
+  private turn: PoolWaiter | null = null;
   private reserved = false;
-  private resolve: ((status: Status) => void) | null = null;
   private result: Status | null = null;
   /** On the clock's `now`; only where there is a meter. */
   private connectAtMs = 0;
@@ -75,6 +75,7 @@ export class Exchange implements BodyOwner, ResponseWatcher {
   onRequestSent: (() => void) | null = null;
 
   constructor(r: RequestRec, worker: ProxyWorker, url: ProxyUrl, attempt: ProxyAttempt) {
+    super();
     this.r = r;
     this.worker = worker;
     this.url = url;
@@ -108,18 +109,12 @@ export class Exchange implements BodyOwner, ResponseWatcher {
     r.out.watcher = this;
     if (this.pool.reserve()) this.placed();
     else this.queue();
-    return this.result ?? this.settles();
+    return this.result ?? this;
   }
 
   // Not written where they are used: a closure in a function costs every call an object for the variables it holds.
   private queue(): void {
-    this.waiter = this.pool.wait((granted) => this.queued(granted));
-  }
-
-  private settles(): Promise<Status> {
-    return new Promise((resolve) => {
-      this.resolve = resolve;
-    });
+    this.turn = this.pool.wait((granted) => this.queued(granted));
   }
 
   private mayRetry(): boolean {
@@ -128,7 +123,7 @@ export class Exchange implements BodyOwner, ResponseWatcher {
   }
 
   private queued(granted: boolean): void {
-    this.waiter = null;
+    this.turn = null;
     if (granted) this.placed();
     else {
       this.r.log.error("proxy", "AH00941", `HTTP: failed to acquire connection for (${this.worker.hostPort})`);
@@ -304,7 +299,7 @@ export class Exchange implements BodyOwner, ResponseWatcher {
       sending ? "AH01097" : "AH01095",
       `${text} to ${this.worker.hostPort} from ${this.r.conn.peerIp}: ${why}`,
     );
-    this.fail(status, sending ? "send-body" : "send-head", "client", "never", why);
+    this.giveUp(status, sending ? "send-body" : "send-head", "client", "never", why);
   }
 
   /** The first bytes of an answer came. */
@@ -324,7 +319,7 @@ export class Exchange implements BodyOwner, ResponseWatcher {
     const { r } = this;
     if (this.drainWanted) {
       r.log.error(MODULE, "AH01097", `pass request body failed to ${this.worker.hostPort}: write timeout`, this.r);
-      this.fail(504, "send-body", "backend", "never", "write timeout", true);
+      this.giveUp(504, "send-body", "backend", "never", "write timeout", true);
     } else if (responseStarted) this.truncated("read timeout");
     else if (this.waiting100) {
       r.log.error(MODULE, "AH01103", "read timeout", this.r);
@@ -350,7 +345,7 @@ export class Exchange implements BodyOwner, ResponseWatcher {
     }
     if (!this.requestSent && !this.waiting100) {
       log.error(MODULE, "AH01097", `pass request body failed to ${worker.hostPort}`, this.r);
-      this.fail(502, "send-body", "backend", "never", "closed while the body was sent");
+      this.giveUp(502, "send-body", "backend", "never", "closed while the body was sent");
       return;
     }
     const where = `remote server ${worker.hostPort}`;
@@ -402,7 +397,7 @@ export class Exchange implements BodyOwner, ResponseWatcher {
   }
 
   /** Fails before the head of an answer was passed on; else cuts it short. */
-  private fail(
+  private giveUp(
     status: Status,
     stage: FailureStage,
     source: FailureSource,
@@ -467,7 +462,7 @@ export class Exchange implements BodyOwner, ResponseWatcher {
 
   onClientGone(): void {
     if (this.result !== null) return;
-    if (this.waiter !== null) this.pool.leaveQueue(this.waiter);
+    if (this.turn !== null) this.pool.leaveQueue(this.turn);
     this.attempt.failure = failure(this.backend === null ? "send-head" : "read-body", "client", "never", "client left");
     this.drop(DONE);
   }
@@ -477,10 +472,26 @@ export class Exchange implements BodyOwner, ResponseWatcher {
     this.attempt.overridden = true;
     this.body?.stop();
     this.finish(status);
+    if (status === 405 || status === 501) this.r.headersOut.set("Allow", "TRACE"); // what httpd knows to be allowed here
   }
 
+  /** Not within the calls of the client's side: it may be in the middle of a body. */
   finish(status: Status): void {
-    if (this.result !== null) return;
+    if (this.conclude(status)) this.settleLater(status);
+  }
+
+  /** The answer is complete. Of the backend's events only: what comes next on the client's connection begins within. */
+  finishNow(): void {
+    if (this.conclude(OK)) this.settle(OK);
+  }
+
+  // Not written where it is used: a closure in a function costs every call an object for the variables it holds.
+  private settleLater(status: Status): void {
+    queueMicrotask(() => this.settle(status));
+  }
+
+  private conclude(status: Status): boolean {
+    if (this.result !== null) return false;
     this.result = status;
     this.r.out.watcher = null;
     this.body?.stop();
@@ -489,7 +500,7 @@ export class Exchange implements BodyOwner, ResponseWatcher {
       this.pool.free();
     }
     if (status > OK) this.r.headersOut = new HeaderTable();
-    this.resolve?.(status);
+    return true;
   }
 
   get finished(): boolean {

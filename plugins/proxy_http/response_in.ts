@@ -18,7 +18,6 @@ import {
   hasNoBody,
   joinBytes,
   latin1Bytes,
-  OK,
   overridesError,
   parseContentLength,
   parseResponseHead,
@@ -235,7 +234,7 @@ export class ResponseIn implements BackendUser, ChunkConsumer {
     const { r, conf } = exchange;
     const { head } = this.backend;
     const { headers, status } = head;
-    exchange.worker.s.read += head.line.length;
+    exchange.worker.s.read += head.lineLength;
     if (exchange.attempt.electedAtMs >= 0) exchange.attempt.answered(r.conn.process.clock.now());
     if (head.ignored !== null) {
       for (const line of head.ignored) {
@@ -276,9 +275,15 @@ export class ResponseIn implements BackendUser, ChunkConsumer {
       return;
     }
 
-    r.status = status;
-    const phrase = head.phrase;
-    r.statusLine = head.protocol !== HTTP_09 && phrase !== reasonPhrase(status) ? `${status} ${phrase}` : null;
+    if (!r.headerOnly && !hasNoBody(status) && overridesError(conf, r.status)) {
+      // An ErrorDocument that comes from a backend, too: the error must not become a success.
+      r.statusLine = null;
+    } else {
+      r.status = status;
+      const phrase = head.phrase;
+      r.statusLine = head.protocol !== HTTP_09 && phrase !== reasonPhrase(status) ? `${status} ${phrase}` : null;
+    }
+    const chunkedHead = r.method === "HEAD" && headers.hasId(TRANSFER_ENCODING);
     const offered = headers.getId(UPGRADE);
     responseHeaders(r, conf, headers);
     if (offered !== undefined && exchange.mayUpgrade(offered)) {
@@ -286,18 +291,23 @@ export class ResponseIn implements BackendUser, ChunkConsumer {
       headers.addId(UPGRADE, "Upgrade", offered);
     }
     reverseMapHeaders(r, conf, headers);
+    if (chunkedHead) headers.setId(TRANSFER_ENCODING, "Transfer-Encoding", "chunked");
     r.headersOut = headers;
-    const announced = r.method === "HEAD" ? headLength(headers) : length;
+    let announced = r.method === "HEAD" ? headLength(headers) : length;
 
     if (this.state === ENDED) {
       this.leftover(bytes, at, end);
       exchange.release(this.keepAlive);
       r.out.begin(announced);
       r.out.end();
-      exchange.finish(OK);
+      exchange.finishNow();
       return;
     }
-    if (this.state === CHUNKED && at < end && !this.probe(bytes, at, end)) return;
+    if (this.state === CHUNKED && at < end) {
+      const first = this.probe(bytes, at, end);
+      if (first === "bad") return;
+      if (first === "empty") announced = 0;
+    }
     if (this.state === UNTIL_CLOSE && head.protocol === HTTP_09) {
       r.out.begin(-1);
       const line = latin1Bytes(head.line);
@@ -316,14 +326,12 @@ export class ResponseIn implements BackendUser, ChunkConsumer {
     const { head } = this.backend;
     const { headers, status } = head;
     const coding = headers.getId(TRANSFER_ENCODING);
-    const lengthText = headers.getId(CONTENT_LENGTH);
+    const lengthAt = headers.indexOfId(CONTENT_LENGTH);
     this.keepAlive = head.protocol !== HTTP_10 && head.protocol !== HTTP_09;
-    if (headers.hasId(CONNECTION)) {
-      for (const value of headers.getAll("Connection")) {
-        if (saysClose(value)) this.keepAlive = false;
-      }
+    for (let i = headers.indexOfId(CONNECTION); i >= 0; i = headers.indexOfId(CONNECTION, i + 1)) {
+      if (!headers.valueIs(i, "keep-alive") && saysClose(headers.valueAt(i))) this.keepAlive = false;
     }
-    if (coding !== undefined && lengthText !== undefined) {
+    if (coding !== undefined && lengthAt >= 0) {
       headers.unsetId(CONTENT_LENGTH);
       this.keepAlive = false;
     }
@@ -333,15 +341,9 @@ export class ResponseIn implements BackendUser, ChunkConsumer {
       return 0;
     }
     let length = -1;
-    if (coding === undefined && lengthText !== undefined) {
-      length = parseContentLength(lengthText);
-      if (length < 0) return -2;
-      const lengths = headers.getAll("Content-Length");
-      if (lengths.length > 1) {
-        // Which one rules is for nobody to guess (RFC 9112 section 6.3); httpd takes the first and sends all of them.
-        if (lengths.some((text) => text !== lengthText)) return -2;
-        headers.setId(CONTENT_LENGTH, "Content-Length", lengthText);
-      }
+    if (coding === undefined && lengthAt >= 0) {
+      length = headers.numberAt(lengthAt);
+      if (length < 0 || (headers.indexOfId(CONTENT_LENGTH, lengthAt + 1) >= 0 && !joinLengths(headers))) return -2;
     }
     if (r.method === "HEAD") this.state = ENDED;
     else if (coding !== undefined) {
@@ -359,8 +361,11 @@ export class ResponseIn implements BackendUser, ChunkConsumer {
     return length;
   }
 
-  /** A first chunk that is malformed from its first byte on: the client can still get a page. */
-  private probe(bytes: Bytes, at: number, end: number): boolean {
+  /**
+   * The first chunk, before the head is passed on. "bad", malformed from its first byte on: the client can still get a page.
+   * "empty": the body has ended, its length is known.
+   */
+  private probe(bytes: Bytes, at: number, end: number): "bad" | "empty" | "data" {
     const decoder = new ChunkDecoder(CHUNK_LIMITS);
     let data = false;
     decoder.decode(bytes, at, end < at + 64 ? end : at + 64, {
@@ -368,13 +373,14 @@ export class ResponseIn implements BackendUser, ChunkConsumer {
         data = true;
       },
     });
-    if (decoder.error === null || data) return true;
+    if (decoder.done && !data) return "empty";
+    if (decoder.error === null || data) return "data";
     this.state = ENDED;
     this.exchange.r.headersOut = new HeaderTable();
     this.exchange.r.status = 200;
     this.exchange.r.statusLine = null;
     this.exchange.badAnswer(502, "", decoder.error);
-    return false;
+    return "bad";
   }
 
   /** ProxyErrorOverride: the page is ours, of the backend's answer remain status, reason and challenge. */
@@ -484,7 +490,7 @@ export class ResponseIn implements BackendUser, ChunkConsumer {
     exchange.release(whole && this.keepAlive);
     if (this.discarding) return;
     exchange.r.out.end();
-    exchange.finish(OK);
+    exchange.finishNow();
   }
 
   /** Bytes behind the answer: no further answer shall begin with them. One CRLF is tolerated, as on an idle connection. */
@@ -495,8 +501,16 @@ export class ResponseIn implements BackendUser, ChunkConsumer {
   }
 }
 
+/** Which of several lengths rules is for nobody to guess (RFC 9112 section 6.3); httpd takes the first and sends all of them. */
+function joinLengths(headers: HeaderTable): boolean {
+  const [first, ...others] = headers.getAll("Content-Length");
+  if (others.some((text) => text !== first)) return false;
+  headers.setId(CONTENT_LENGTH, "Content-Length", first!);
+  return true;
+}
+
 function saysClose(value: string): boolean {
-  if (value === "keep-alive" || value === "Keep-Alive") return false;
+  if (value === "Keep-Alive") return false;
   let close = false;
   connectionTokens(value, (token) => {
     if (token.length === 5 && token.toLowerCase() === "close") close = true;

@@ -3,7 +3,9 @@
  * Source: httpd modules/proxy/mod_proxy_wstunnel.c proxy_wstunnel_request
  */
 import {
-  ConnPool,
+  acquireConnection,
+  ClientWatch,
+  type ConnPool,
   clientAddress,
   DONE,
   defaultPort,
@@ -15,9 +17,7 @@ import {
   type ProxyWorker,
   proxyError,
   type RequestRec,
-  type ResponseWatcher,
   requestHead,
-  retryWorker,
   type Status,
   serverTimeoutMs,
   Tunnel,
@@ -30,61 +30,14 @@ export async function tunnelTo(
   url: ProxyUrl,
   attempt: ProxyAttempt,
 ): Promise<Status> {
-  const { process } = r.conn;
-  const { log } = r.server;
-  const pool = (worker.pool ??= new ConnPool(worker, process.sockets, process));
-  attempt.failure = null;
-  if (!worker.isUsable && !(retryWorker(worker, wallMs(r), process.log, "WSTUNNEL") && worker.isUsable)) {
-    log.error("proxy", "AH00940", `WSTUNNEL: disabled connection for (${worker.hostPort})`);
-    attempt.failure = {
-      stage: "acquire",
-      source: "proxy",
-      retry: "yes",
-      cause: "worker is not usable",
-      timedOut: false,
-    };
-    return 503;
-  }
-  const client = new Client();
-  r.out.watcher = client;
-  if (!(await place(pool, client))) {
-    if (client.gone) return left(attempt);
-    log.error("proxy", "AH00941", `WSTUNNEL: failed to acquire connection for (${worker.hostPort})`);
-    attempt.failure = { stage: "acquire", source: "proxy", retry: "yes", cause: "no free connection", timedOut: false };
-    return 503;
-  }
+  const client = new ClientWatch();
+  const pool = await acquireConnection("WSTUNNEL", r, worker, attempt, client);
+  if (typeof pool === "number") return pool;
   try {
     return await switchOver(r, worker, url, attempt, pool, client);
   } finally {
     pool.free();
   }
-}
-
-/** Waits for a place in the pool, unless the client leaves first. */
-function place(pool: ConnPool, client: Client): boolean | Promise<boolean> {
-  if (pool.reserve()) return true;
-  return new Promise((resolve) => {
-    const waiter = pool.wait((granted) => {
-      client.onLeave = null;
-      resolve(granted);
-    });
-    client.onLeave = () => {
-      if (pool.leaveQueue(waiter)) resolve(false);
-    };
-  });
-}
-
-/** Whether the client is still there. */
-class Client implements ResponseWatcher {
-  gone = false;
-  onLeave: (() => void) | null = null;
-
-  onClientGone(): void {
-    this.gone = true;
-    this.onLeave?.();
-  }
-
-  onClientDrain(): void {}
 }
 
 async function switchOver(
@@ -93,7 +46,7 @@ async function switchOver(
   url: ProxyUrl,
   attempt: ProxyAttempt,
   pool: ConnPool,
-  client: Client,
+  client: ClientWatch,
 ): Promise<Status> {
   const conf = getProxyConfig(r.perDirConfig);
   const { connectionTimeoutMs, timeoutMs, receiveBufferSize } = worker.params;

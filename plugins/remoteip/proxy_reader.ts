@@ -52,7 +52,7 @@ export class ProxyReader implements SocketOwner, Timeout {
       this.destroy();
       return;
     }
-    this.conn.process.wheel.disarm(this);
+    this.conn.process.wheel.drop(this);
     this.done(this, header.client);
     this.goOn(bytes, end - (this.text.length - header.length), end);
   }
@@ -71,7 +71,7 @@ export class ProxyReader implements SocketOwner, Timeout {
   }
 
   onClose(): void {
-    this.conn.process.wheel.disarm(this);
+    this.conn.process.wheel.drop(this);
     this.done(this, undefined);
   }
 

@@ -2,7 +2,7 @@
  * RewriteRule: pattern, substitution and flags.
  * Source: httpd modules/mappers/mod_rewrite.c cmd_rewriterule, cmd_rewriterule_setflag
  */
-import { compileRegex, reasonPhrase } from "../../modules/mod.ts";
+import { compileRegex, hasReason } from "../../modules/mod.ts";
 import { splitArguments, splitFlags } from "./arguments.ts";
 import { leadingInt, type RewriteCond } from "./cond.ts";
 import type { BackrefEscape } from "./escape.ts";
@@ -259,9 +259,6 @@ function endWith(flags: RuleFlags, status: number): null {
   return null;
 }
 
-/** Statuses that sluice knows and httpd does not take. */
-const UNKNOWN = new Set([418, 425]);
-
 const NAMED_STATUS: Readonly<Record<string, number>> = { permanent: 301, temp: 302, seeother: 303 };
 
 function setRedirect(flags: RuleFlags, value: string): string | null {
@@ -273,8 +270,7 @@ function setRedirect(flags: RuleFlags, value: string): string | null {
     return null;
   }
   const status = leadingInt(value);
-  if (UNKNOWN.has(status) || (status !== 500 && reasonPhrase(status) === reasonPhrase(500)))
-    return `invalid HTTP response code '${value}' for flag 'R'`;
+  if (!hasReason(status)) return `invalid HTTP response code '${value}' for flag 'R'`;
   if (status < 300 || status > 399) return endWith(flags, status);
   flags.status = status;
   return null;

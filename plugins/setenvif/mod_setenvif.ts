@@ -18,6 +18,7 @@ import {
   parseExpr,
   postReadRequest,
   type RequestRec,
+  remoteName,
   requestSubject,
   type Status,
   splitWords,
@@ -169,7 +170,7 @@ function literalOf(pattern: string): string | null {
 const SPECIAL: Readonly<Record<string, Attribute>> = {
   remote_addr: { valueOf: (r) => r.useragentIp },
   // Names are not looked up here (HostnameLookups Off): the address stands for the name.
-  remote_host: { valueOf: (r) => r.useragentIp },
+  remote_host: { valueOf: remoteName },
   server_addr: { valueOf: (r) => r.conn.localIp },
   request_uri: { valueOf: (r) => r.uri },
   request_method: { valueOf: (r) => r.method },

@@ -104,7 +104,7 @@ class Handshake implements TlsAcceptor, Timeout {
 
   onSecure(): void {
     const { conn, socket, ssl, met, certificate } = this;
-    conn.process.wheel.disarm(this);
+    conn.process.wheel.drop(this);
     const tls = socket.tls!;
     const verified = this.verify(tls);
     if (verified === null) {
@@ -138,14 +138,14 @@ class Handshake implements TlsAcceptor, Timeout {
 
   onPlain(): void {
     const { conn, ssl, met, certificate } = this;
-    conn.process.wheel.disarm(this);
+    conn.process.wheel.drop(this);
     this.log("AH01996", "SSL handshake failed: HTTP spoken on HTTPS port; trying to send HTML error page");
     connections.set(conn, { ssl, met, tls: null, certificate, client: null, verified: "NONE" });
     serveConnection(conn, this.socket);
   }
 
   onFailed(error: SocketError | null): void {
-    this.conn.process.wheel.disarm(this);
+    this.conn.process.wheel.drop(this);
     if (error !== null) this.failed(error.message);
   }
 

@@ -32,6 +32,8 @@ import { buildSslServers } from "./server.ts";
 import { sslVariable } from "./vars.ts";
 
 const NO_EFFECT = "accepted, without effect: ";
+const RUNTIME = { noEffect: "sessions and randomness are the runtime's" };
+const ONE_IDENTITY = { differs: "one certificate, whatever authorities the backend names" };
 
 const ssl = defineModule({
   name: "mod_ssl",
@@ -58,15 +60,17 @@ const ssl = defineModule({
     take1("SSLCADNRequestFile", "server", addFile("caNames"), "SSL CA Distinguished Name file (PEM)"),
     take1("SSLCADNRequestPath", "server", addDirectory("caNames"), "SSL CA Distinguished Name path"),
     flag("SSLSessionTickets", "server", "tickets", "Enable or disable TLS session tickets"),
-    take1("SSLSessionCache", "global", setSessionCache, `${NO_EFFECT}sessions are kept by the runtime`),
+    take1("SSLSessionCache", "global", setSessionCache, `${NO_EFFECT}sessions are kept by the runtime`, RUNTIME),
     take1("SSLSessionCacheTimeout", "server", setSessionTimeout, "SSL Session Cache object lifetime (seconds)"),
     flag("SSLStrictSNIVHostCheck", "server", "strictSni", "Strict SNI virtual host checking"),
     take1("SSLVHostSNIPolicy", "global", setSniPolicy, "SSL VirtualHost SNI compatibility policy setting"),
     iterate("SSLOptions", "any", addOption, "Set one or more options to configure the SSL engine"),
     noArgs("SSLRequireSSL", "dir", (cmd) => cmd.set("requireSsl", true), "Require the SSL protocol"),
     take1("SSLUserName", "any", "userName", "Set user name to SSL variable value"),
-    take23("SSLRandomSeed", "global", setRandomSeed, `${NO_EFFECT}the runtime seeds itself`),
-    take1("SSLPassPhraseDialog", "global", setPassPhraseDialog, `${NO_EFFECT}encrypted private keys are refused`),
+    take23("SSLRandomSeed", "global", setRandomSeed, `${NO_EFFECT}the runtime seeds itself`, RUNTIME),
+    take1("SSLPassPhraseDialog", "global", setPassPhraseDialog, `${NO_EFFECT}encrypted private keys are refused`, {
+      noEffect: "encrypted private keys are refused",
+    }),
     take1("SSLCryptoDevice", "global", only("builtin"), "only 'builtin'"),
     take1("SSLFIPS", "global", only("off"), "only 'off'"),
     take1("SSLCompression", "server", only("off"), "only 'off'"),
@@ -86,8 +90,20 @@ const ssl = defineModule({
     flag("SSLProxyCheckPeerName", "proxy", "checkPeerName", "SSL Proxy: check the peer certificate's name"),
     flag("SSLProxyCheckPeerCN", "proxy", "checkPeerCn", "SSL Proxy: check the peer certificate CN"),
     flag("SSLProxyCheckPeerExpire", "proxy", "checkPeerExpire", "SSL Proxy: check the peer certificate's dates"),
-    take1("SSLProxyMachineCertificateFile", "proxy", setMachineFile, "SSL Proxy: client certificate and key (PEM)"),
-    take1("SSLProxyMachineCertificatePath", "proxy", setMachinePath, "SSL Proxy: directory of client certificates"),
+    take1(
+      "SSLProxyMachineCertificateFile",
+      "proxy",
+      setMachineFile,
+      "SSL Proxy: client certificate and key (PEM)",
+      ONE_IDENTITY,
+    ),
+    take1(
+      "SSLProxyMachineCertificatePath",
+      "proxy",
+      setMachinePath,
+      "SSL Proxy: directory of client certificates",
+      ONE_IDENTITY,
+    ),
     take1(
       "SSLProxyMachineCertificateChainFile",
       "proxy",

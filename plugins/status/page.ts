@@ -38,7 +38,7 @@ ${summary(f, options.extended)}</dl>
 
 ${processTable(f)}<pre>${scoreLines(f.scoreboard)}</pre>
 ${SCORE_KEY}` +
-    (options.extended ? details(f, options) : EXTENDED_NOTE) +
+    (options.extended ? details(f, options) : pidKey(f) + EXTENDED_NOTE) +
     (options.balancers === null ? "" : balancerTables(options.balancers)) +
     `${signature(r)}</body></html>\n`
   );
@@ -108,6 +108,14 @@ const SCORE_KEY = `<p>Scoreboard Key:<br />
 "<b><code>.</code></b>" Open slot with no current process<br />
 </p>
 `;
+
+/** Which process each letter of the scoreboard stands for, three a line. */
+function pidKey({ pid, scoreboard }: Figures): string {
+  const states = [...scoreboard].map((letter) => `   ${pid} in state: ${letter} `);
+  const lines: string[] = [];
+  for (let i = 0; i < states.length; i += 3) lines.push(states.slice(i, i + 3).join(","));
+  return `PID Key: <br />\n<pre>\n${lines.join("\n")}\n</pre>\n`;
+}
 
 const EXTENDED_NOTE = "<hr />To obtain a full report with current status information you need ExtendedStatus On.\n";
 

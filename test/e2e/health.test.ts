@@ -6,13 +6,11 @@ import { test } from "node:test";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { freePort, ok, respond, stall, startBackend } from "../support/backend.ts";
 import { connectClient, fetchOnce } from "../support/client.ts";
-import { type Sluice, startSluice } from "../support/sluice.ts";
+import { SLOW, type Sluice, startSluice } from "../support/sluice.ts";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
 const CLIENTS = 8;
 /** These wait for checks, on machines that may be busy. */
-const SLOW = { timeout: 60_000 };
-
 /** Clients that ask one request after the other, half of them over connections that they keep. Counts what they got. */
 class Load {
   readonly statuses = new Map<number, number>();

@@ -6,7 +6,7 @@ import { describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
 import { type Backend, Gate, ok, startBackend } from "../support/backend.ts";
 import { fetchOnce } from "../support/client.ts";
-import { runSluice, startSluice } from "../support/sluice.ts";
+import { runSluice, SLOW, startSluice } from "../support/sluice.ts";
 
 const EXAMPLES = fileURLToPath(new URL("../../examples/lbmethod/", import.meta.url));
 const example = (name: string): string => readFileSync(join(EXAMPLES, name), "utf8");
@@ -41,7 +41,7 @@ ProxyPass "/" "balancer://app/"
 `;
 
 describe("examples/lbmethod", () => {
-  it("roundrobin: each in turn, whatever its loadfactor", async () => {
+  it("roundrobin: each in turn, whatever its loadfactor", SLOW, async () => {
     await using a = await startBackend(ok("a"));
     await using b = await startBackend(ok("b"));
     const files = { "roundrobin.ts": example("roundrobin.ts") };
@@ -51,7 +51,7 @@ describe("examples/lbmethod", () => {
     assert.equal(served, "ababa");
   });
 
-  it("packed: the second member only once the first has PackedLimit requests at hand", async () => {
+  it("packed: the second member only once the first has PackedLimit requests at hand", SLOW, async () => {
     const gates = [new Gate(), new Gate()];
     let held = 0;
     await using a = await startBackend((request) =>
@@ -80,7 +80,7 @@ describe("LoadModule of an lbmethod", () => {
     ["an exception", 'throw new Error("broken");', "broken"],
     ["an import that is not there", 'import "./none.ts";', "none.ts"],
   ] as const) {
-    it(`${what} is an error with file and line`, async () => {
+    it(`${what} is an error with file and line`, SLOW, async () => {
       const sluice = await runSluice(USES_MINE, { args: ["-t"], files: { "mine.ts": text } });
       assert.equal(sluice.exit, 1);
       // ErrorLog is the first line of a test's configuration.
@@ -90,14 +90,14 @@ describe("LoadModule of an lbmethod", () => {
     });
   }
 
-  it("without it the name is unknown, which the line of the balancer is blamed for", async () => {
+  it("without it the name is unknown, which the line of the balancer is blamed for", SLOW, async () => {
     const sluice = await runSluice(USES_MINE.replace(/LoadModule.*/, ""), { args: ["-t"] });
     assert.match(sluice.stderr, /unknown lbmethod lbmethod=mine/);
     assert.match(sluice.stderr, /^AH00526: Syntax error on line \d+ of /);
     await sluice.stop();
   });
 
-  it("-M and -L list it, as they list those that ship", async () => {
+  it("-M and -L list it, as they list those that ship", SLOW, async () => {
     const files = { "mine.ts": MINE };
     const modules = await runSluice(USES_MINE, { args: ["-M"], files });
     assert.match(modules.stdout, / lbmethod_byrequests_module \(static\)\n[\s\S]* lbmethod_mine_module \(shared\)\n/);
@@ -114,7 +114,7 @@ describe("LoadModule of an lbmethod", () => {
   });
 });
 
-it("lbmethod=hash keeps a user on one member, over connections", async () => {
+it("lbmethod=hash keeps a user on one member, over connections", SLOW, async () => {
   await using a = await startBackend(ok("a"));
   await using b = await startBackend(ok("b"));
   await using sluice = await startSluice(`

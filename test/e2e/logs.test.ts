@@ -15,7 +15,7 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { type Backend, ok, startBackend } from "../support/backend.ts";
 import { fetchOnce } from "../support/client.ts";
-import { runSluice, type Sluice, startSluice } from "../support/sluice.ts";
+import { runSluice, SLOW, type Sluice, startSluice } from "../support/sluice.ts";
 
 let backend: Backend;
 before(async () => {
@@ -32,7 +32,7 @@ const conf = (logs: string): string => `
   ProxyPass "/down/" "http://127.0.0.1:1/"`;
 const get = (sluice: Sluice, target: string) => fetchOnce(sluice.port, target, "Host: a");
 
-test("a line is in the file soon after its request, and all are there after SIGTERM", async () => {
+test("a line is in the file soon after its request, and all are there after SIGTERM", SLOW, async () => {
   const dir = mkdtempSync(join(tmpdir(), "sluice-access-"));
   await using sluice = await startSluice(conf(`CustomLog "DIR/access.log" "%>s %U"\nCustomLog "${dir}/kept" "%U"`));
   await get(sluice, "/b/1");
@@ -43,7 +43,7 @@ test("a line is in the file soon after its request, and all are there after SIGT
   rmSync(dir, { recursive: true });
 });
 
-test("SIGUSR1 after a file was renamed: lines go to the new one, and the error log's, too", async () => {
+test("SIGUSR1 after a file was renamed: lines go to the new one, and the error log's, too", SLOW, async () => {
   await using sluice = await startSluice(conf('CustomLog "DIR/access.log" "%U"'));
   await get(sluice, "/b/old");
   await sluice.untilFile("access.log", "/b/old\n");
@@ -55,7 +55,7 @@ test("SIGUSR1 after a file was renamed: lines go to the new one, and the error l
   assert.deepEqual([sluice.file("access.log.1"), sluice.file("access.log")], ["/b/old\n", "/b/new\n"]);
 });
 
-test("a program gets the lines, has an end with the server, and is started anew when it dies", async () => {
+test("a program gets the lines, has an end with the server, and is started anew when it dies", SLOW, async () => {
   const logger = "|$echo $$ >> DIR/pids; cat >> DIR/piped.log; echo ended >> DIR/pids";
   await using sluice = await startSluice(conf(`CustomLog "${logger}" "%U"\nErrorLog "|/bin/sh DIR/errors.sh"`), {
     files: { "errors.sh": "cat > DIR/piped_errors.log" },
@@ -71,7 +71,7 @@ test("a program gets the lines, has an end with the server, and is started anew 
   assert.match(sluice.stderr, /AH00106: piped log program '\|\$echo .*' failed unexpectedly/);
 });
 
-test("syslog: facility, severity and tag", async () => {
+test("syslog: facility, severity and tag", SLOW, async () => {
   const bin = mkdtempSync(join(tmpdir(), "sluice-bin-"));
   mkdirSync(join(bin, "bin"));
   const logger = join(bin, "bin", "logger");
@@ -87,7 +87,7 @@ test("syslog: facility, severity and tag", async () => {
   rmSync(bin, { recursive: true });
 });
 
-test("-t: a log whose folder is not there; no file is made and no program started", async () => {
+test("-t: a log whose folder is not there; no file is made and no program started", SLOW, async () => {
   const bad = await runSluice(conf('CustomLog "DIR/none/access.log" common'), { args: ["-t"] });
   assert.equal(bad.exit, 1);
   assert.match(
@@ -112,7 +112,7 @@ test("-t: a log whose folder is not there; no file is made and no program starte
   await good.stop();
 });
 
-test("-e: the level of the start, and of the server where no LogLevel says otherwise", async () => {
+test("-e: the level of the start, and of the server where no LogLevel says otherwise", SLOW, async () => {
   const tutorial = "Stickysession X";
   const warned = conf(`<Proxy "balancer://x">\nBalancerMember "${backend.url}"\n${tutorial}\n</Proxy>`);
   for (const [args, expected] of [

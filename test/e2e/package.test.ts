@@ -132,6 +132,7 @@ describe("the package", () => {
     pack();
     const code = packed.filter((name) => /\.(m?[jt]s|json)$/.test(name)).map((name) => name.replace(/-\w{8}\./, "."));
     assert.deepEqual(code.sort(), [
+      "dist/client.mjs",
       "dist/core.js",
       "dist/edge.js",
       "dist/heartbeat.mjs",

@@ -9,7 +9,7 @@ import { fileURLToPath } from "node:url";
 import { type Backend, Gate, ok, startBackend } from "../support/backend.ts";
 import { connectClient, fetchOnce } from "../support/client.ts";
 import { type ResponseMessage, within } from "../support/message.ts";
-import { currentRuntime, runSluice, startSluice } from "../support/sluice.ts";
+import { currentRuntime, runSluice, SLOW, startSluice } from "../support/sluice.ts";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
 const conf = (name: string): string => join(root, "test/conf", name);
@@ -94,7 +94,7 @@ virtualHost:
 `;
 
 for (const syntax of ["httpd", "yaml"] as const) {
-  test(`virtual hosts by name and <Location> with ProxyPass, from a file in ${syntax} syntax`, async () => {
+  test(`virtual hosts by name and <Location> with ProxyPass, from a file in ${syntax} syntax`, SLOW, async () => {
     await using sluice = await startSluice(syntax === "yaml" ? SITES_YAML() : SITES_CONF(), { syntax });
     const seen = async (host: string, target: string) => {
       const r = await get(sluice.port, host, target);
@@ -117,78 +117,89 @@ const passTo = (backend: Backend): string => `
   ProxyPass "/" "${backend.url}/"
 `;
 
-test("SIGUSR1 switches backends without failing a request: new connections, keep-alive, one in flight", async () => {
-  await using sluice = await startSluice(passTo(one));
-  const gate = new Gate();
-  one.routes = { ...one.routes, "/slow": [gate.step, ok("slow one")] };
-  await using slow = await connectClient(sluice.port);
-  const inFlight = slow.get("/slow");
-  await gate.reached();
+test(
+  "SIGUSR1 switches backends without failing a request: new connections, keep-alive, one in flight",
+  SLOW,
+  async () => {
+    await using sluice = await startSluice(passTo(one));
+    const gate = new Gate();
+    one.routes = { ...one.routes, "/slow": [gate.step, ok("slow one")] };
+    await using slow = await connectClient(sluice.port);
+    const inFlight = slow.get("/slow");
+    await gate.reached();
 
-  let running = true;
-  const texts = new Set<string>();
-  const note = (response: ResponseMessage): void => {
-    assert.deepEqual([response.status, response.complete], [200, true]);
-    texts.add(response.text.slice(0, 3));
-  };
-  const fresh = async (): Promise<void> => {
-    while (running) note(await fetchOnce(sluice.port, "/x"));
-  };
-  const kept = async (): Promise<void> => {
-    while (running) {
-      await using client = await connectClient(sluice.port);
-      for (let i = 0; running; i++) {
-        let response: ResponseMessage;
-        try {
-          response = await client.get("/x");
-        } catch (error) {
-          // An idle connection may close under a request: HTTP's own race, seen as an end without any answer, and asked again.
-          assert.ok(i > 0 && client.responses.length === i, (error as Error).message);
-          break;
+    let running = true;
+    const texts = new Set<string>();
+    const note = (response: ResponseMessage): void => {
+      assert.deepEqual([response.status, response.complete], [200, true]);
+      texts.add(response.text.slice(0, 3));
+    };
+    const fresh = async (): Promise<void> => {
+      while (running) note(await fetchOnce(sluice.port, "/x"));
+    };
+    const kept = async (): Promise<void> => {
+      while (running) {
+        await using client = await connectClient(sluice.port);
+        for (let i = 0; running; i++) {
+          let response: ResponseMessage;
+          try {
+            response = await client.get("/x");
+          } catch (error) {
+            // An idle connection may close under a request: HTTP's own race, seen as an end without any answer, and asked again.
+            assert.ok(i > 0 && client.responses.length === i, (error as Error).message);
+            break;
+          }
+          note(response);
+          if (response.field("connection") === "close") break;
         }
-        note(response);
-        if (response.field("connection") === "close") break;
       }
+    };
+    const streams = [fresh(), fresh(), kept(), kept()];
+    const failed = Promise.all(streams).then(() => {});
+    const seen = async (text: string, times: number): Promise<void> => {
+      for (let i = 0; i < times || !texts.has(text); i++) await fetchOnce(sluice.port, "/x").then(note);
+    };
+    try {
+      await Promise.race([failed, seen("one", 20)]);
+      sluice.writeConf(passTo(two));
+      sluice.signal("SIGUSR1");
+      await Promise.race([failed, sluice.untilLog(/AH00493[\s\S]*AH00489/)]);
+      await Promise.race([failed, seen("two", 20)]);
+    } finally {
+      running = false;
     }
-  };
-  const streams = [fresh(), fresh(), kept(), kept()];
-  const failed = Promise.all(streams).then(() => {});
-  const seen = async (text: string, times: number): Promise<void> => {
-    for (let i = 0; i < times || !texts.has(text); i++) await fetchOnce(sluice.port, "/x").then(note);
-  };
-  try {
-    await Promise.race([failed, seen("one", 20)]);
-    sluice.writeConf(passTo(two));
+    await failed;
+    assert.deepEqual([...texts].sort(), ["one", "two"]);
+    gate.open();
+    assert.equal((await inFlight).text, "slow one");
+    await slow.untilEnded();
+    one.routes = { "*": one.routes["*"]! };
+    assert.equal(await sluice.stop(), 0);
+  },
+);
+
+test(
+  "SIGUSR1 with a broken file: the reason is in the log, nothing changes; the next good file is taken",
+  SLOW,
+  async () => {
+    await using sluice = await startSluice(passTo(one));
+    sluice.writeConf(`${passTo(two)}\nBogus on`);
     sluice.signal("SIGUSR1");
-    await Promise.race([failed, sluice.untilLog(/AH00493[\s\S]*AH00489/)]);
-    await Promise.race([failed, seen("two", 20)]);
-  } finally {
-    running = false;
-  }
-  await failed;
-  assert.deepEqual([...texts].sort(), ["one", "two"]);
-  gate.open();
-  assert.equal((await inFlight).text, "slow one");
-  await slow.untilEnded();
-  one.routes = { "*": one.routes["*"]! };
-  assert.equal(await sluice.stop(), 0);
-});
+    const line = await sluice.untilLog(/the configuration is broken, nothing was changed: .*/);
+    assert.match(line[0], /AH00526: Syntax error on line 8 of .*httpd\.conf: .*Invalid command 'Bogus'/);
+    assert.equal((await fetchOnce(sluice.port, "/x")).text, "one /x");
+    sluice.writeConf(passTo(two));
+    sluice.signal("SIGHUP");
+    await sluice.untilLog(/AH00494[\s\S]*AH00489/);
+    assert.equal((await fetchOnce(sluice.port, "/x")).text, "two /x");
+    assert.equal(await sluice.stop(), 0);
+  },
+);
 
-test("SIGUSR1 with a broken file: the reason is in the log, nothing changes; the next good file is taken", async () => {
-  await using sluice = await startSluice(passTo(one));
-  sluice.writeConf(`${passTo(two)}\nBogus on`);
-  sluice.signal("SIGUSR1");
-  const line = await sluice.untilLog(/the configuration is broken, nothing was changed: .*/);
-  assert.match(line[0], /AH00526: Syntax error on line 8 of .*httpd\.conf: .*Invalid command 'Bogus'/);
-  assert.equal((await fetchOnce(sluice.port, "/x")).text, "one /x");
-  sluice.writeConf(passTo(two));
-  sluice.signal("SIGHUP");
-  await sluice.untilLog(/AH00494[\s\S]*AH00489/);
-  assert.equal((await fetchOnce(sluice.port, "/x")).text, "two /x");
-  assert.equal(await sluice.stop(), 0);
-});
-
-test("SIGUSR1 leaves no debugger open", { skip: currentRuntime === "bun" && "only Deno opens one" }, async () => {
+test("SIGUSR1 leaves no debugger open", {
+  ...SLOW,
+  skip: currentRuntime === "bun" && "only Deno opens one",
+}, async () => {
   await using sluice = await startSluice(passTo(one));
   // Deno hears the signal from half a second after its start on; before, there would be nothing to see.
   let reloads = 1;
@@ -205,7 +216,7 @@ test("SIGUSR1 leaves no debugger open", { skip: currentRuntime === "bun" && "onl
   assert.equal(await sluice.stop(), 0);
 });
 
-test("SIGTERM and SIGINT: at once, exit code 0, the pid file is removed", async () => {
+test("SIGTERM and SIGINT: at once, exit code 0, the pid file is removed", SLOW, async () => {
   for (const signal of ["SIGTERM", "SIGINT"] as const) {
     const gate = new Gate();
     one.routes = { ...one.routes, "/slow": [gate.step, ok("slow")] };
@@ -225,7 +236,7 @@ test("SIGTERM and SIGINT: at once, exit code 0, the pid file is removed", async 
   one.routes = { "*": one.routes["*"]! };
 });
 
-test("SIGWINCH: takes nothing new, the request in flight is answered, then exit code 0", async () => {
+test("SIGWINCH: takes nothing new, the request in flight is answered, then exit code 0", SLOW, async () => {
   await using sluice = await startSluice(passTo(one));
   const gate = new Gate();
   one.routes = { ...one.routes, "/slow": [gate.step, ok("slow")] };
@@ -247,7 +258,7 @@ test("SIGWINCH: takes nothing new, the request in flight is answered, then exit 
   one.routes = { "*": one.routes["*"]! };
 });
 
-test("a port in use: exit code 1, AH00072", async () => {
+test("a port in use: exit code 1, AH00072", SLOW, async () => {
   const sluice = await runSluice(`Listen ${one.authority}\nServerName localhost`);
   assert.equal(sluice.exit, 1);
   assert.ok(
@@ -282,7 +293,7 @@ const REFUSED: Record<string, [line: number, text: string]> = {
   "6-tls": [6, "SSLCertificateFile: file '/etc/ssl/certs/example.com.crt' does not exist or is empty"],
 };
 
-test("-t: configurations of tutorials that pass", async () => {
+test("-t: configurations of tutorials that pass", SLOW, async () => {
   for (const name of GOOD) {
     const { exit, stderr } = await run("-t", "-f", conf(`${name}.conf`));
     assert.equal(exit, 0, stderr);
@@ -293,7 +304,7 @@ test("-t: configurations of tutorials that pass", async () => {
   assert.match(stderr, /MaxRequestPerChild is no directive .*MaxConnectionsPerChild at server level is meant/);
 });
 
-test("-t: configurations of tutorials that are refused, naming the directive", async () => {
+test("-t: configurations of tutorials that are refused, naming the directive", SLOW, async () => {
   for (const [name, [line, text]] of Object.entries(REFUSED)) {
     const path = conf(`${name}.conf`);
     const { exit, stdout, stderr } = await run("-t", "-f", path);
@@ -302,13 +313,13 @@ test("-t: configurations of tutorials that are refused, naming the directive", a
   }
 });
 
-test("-t: a file that is not there", async () => {
+test("-t: a file that is not there", SLOW, async () => {
   const { exit, stderr } = await run("-t", "-f", join(dir, "none.conf"));
   assert.equal(exit, 1);
   assert.match(stderr, /Could not open configuration file .*none\.conf: No such file or directory/);
 });
 
-test("-v -V -l -L -M -h, unknown options, options without their value", async () => {
+test("-v -V -l -L -M -h, unknown options, options without their value", SLOW, async () => {
   assert.match((await run("-v")).stdout, /^Server version: sluice\/\d+\.\d+\.\d+ /);
   assert.match((await run("-V")).stdout, new RegExp(`Runtime: +${currentRuntime}`, "i"));
   assert.match((await run("-l")).stdout, /^Compiled in modules:\n {2}mod_core\.c\n.* {2}mod_proxy_http\.c\n/s);
@@ -321,7 +332,7 @@ test("-v -V -l -L -M -h, unknown options, options without their value", async ()
   }
 });
 
-test("-S: names, addresses, where they stand", async () => {
+test("-S: names, addresses, where they stand", SLOW, async () => {
   const file = join(root, "examples/virtual-hosts.conf");
   const { exit, stdout } = await run("-S", "-f", file);
   assert.equal(exit, 0);
@@ -341,7 +352,7 @@ test("-S: names, addresses, where they stand", async () => {
   assert.match(stdout, /\nServerRoot: "/);
 });
 
-test("-D -C -c -d: defines, directives before and after the file, where relative names begin", async () => {
+test("-D -C -c -d: defines, directives before and after the file, where relative names begin", SLOW, async () => {
   writeFileSync(join(dir, "part.conf"), "ServerName part.test\n");
   writeFileSync(
     join(dir, "d.conf"),
@@ -357,7 +368,7 @@ test("-D -C -c -d: defines, directives before and after the file, where relative
   assert.match(bad.stderr, /Invalid command 'Bogus'/);
 });
 
-test("-k start, start again, graceful, stop, stop again, over the PidFile", async () => {
+test("-k start, start again, graceful, stop, stop again, over the PidFile", SLOW, async () => {
   const sluice = await startSluice(passTo(one)); // for its ports and its directory
   const { port, confFile } = sluice;
   const k = (action: string) => run("-f", confFile, "-k", action);
@@ -386,7 +397,7 @@ test("-k start, start again, graceful, stop, stop again, over the PidFile", asyn
   await sluice.stop();
 });
 
-test("-k with a broken file sends no signal", async () => {
+test("-k with a broken file sends no signal", SLOW, async () => {
   await using sluice = await startSluice(passTo(one));
   sluice.writeConf("Bogus on");
   const { exit, stderr } = await run("-f", sluice.confFile, "-k", "stop");
@@ -395,7 +406,7 @@ test("-k with a broken file sends no signal", async () => {
   assert.equal((await fetchOnce(sluice.port, "/x")).text, "one /x");
 });
 
-test("schema prints JSON, convert goes there and back", async () => {
+test("schema prints JSON, convert goes there and back", SLOW, async () => {
   const schema = JSON.parse((await run("schema")).stdout) as { $schema: string; $defs: object };
   assert.match(schema.$schema, /json-schema\.org/);
   const source = join(root, "examples/virtual-hosts.conf");

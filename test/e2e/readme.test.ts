@@ -2,13 +2,16 @@
  * What the README files show works as pasted: their configurations are started, with other ports, and asked.
  */
 import assert from "node:assert/strict";
-import { existsSync, readFileSync } from "node:fs";
+import { spawn } from "node:child_process";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { describe, it } from "node:test";
 import { fileURLToPath, pathToFileURL } from "node:url";
+import { heartbeat } from "../../plugins/heartbeat/kit.ts";
 import { ok, startBackend } from "../support/backend.ts";
 import { fetchOnce } from "../support/client.ts";
-import { startSluice } from "../support/sluice.ts";
+import { currentRuntime, SLOW, startSluice } from "../support/sluice.ts";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 const PAGES = [
@@ -48,6 +51,27 @@ async function elections(conf: string, syntax: "httpd" | "yaml", targets: readon
   return served.join("");
 }
 
+/** Runs "bun mod.ts ..." as it is written, on the runtime of the test; FILE is a file with this text. */
+async function command(line: string, text: string) {
+  const dir = mkdtempSync(join(tmpdir(), "sluice-readme-"));
+  try {
+    const file = join(dir, "httpd.conf");
+    writeFileSync(file, text);
+    const words = [...line.matchAll(/"([^"]*)"|(\S+)/g)].map(([, quoted, plain]) => quoted ?? plain!);
+    assert.deepEqual(words.slice(0, 2), ["bun", "mod.ts"]);
+    const args = words.slice(1).map((word) => (word === "FILE" ? file : word));
+    const child = spawn(process.execPath, currentRuntime === "deno" ? ["run", "-A", ...args] : args, { cwd: ROOT });
+    let stdout = "";
+    let stderr = "";
+    child.stdout.on("data", (bytes) => void (stdout += bytes));
+    child.stderr.on("data", (bytes) => void (stderr += bytes));
+    const exit = await new Promise<number | null>((resolve) => child.on("close", resolve));
+    return { exit, stdout, stderr };
+  } finally {
+    rmSync(dir, { recursive: true });
+  }
+}
+
 const FREE = ["/"];
 const TO_B = ["/", "Cookie: SESSIONID=x.b"];
 
@@ -56,7 +80,7 @@ describe("README.md", () => {
     ["apache", "httpd"],
     ["yaml", "yaml"],
   ] as const) {
-    it(`its ${language} configuration balances, and keeps a session on its member`, async () => {
+    it(`its ${language} configuration balances, and keeps a session on its member`, SLOW, async () => {
       const [conf, ...more] = snippets("README.md", language);
       assert.equal(more.length, 0);
       assert.equal(await elections(conf!, syntax, [FREE, FREE, FREE, FREE]), "abab");
@@ -64,8 +88,24 @@ describe("README.md", () => {
     });
   }
 
+  it("its commands answer for its configuration", SLOW, async () => {
+    const conf = snippets("README.md", "apache")[0]!;
+    const answers = [
+      /starts, as in httpd\. 8 honoured\./,
+      /^chosen +http:\/\/127\.0\.0\.1:3002, by the session's route/m,
+      /BalancerMember/,
+    ];
+    const lines = snippets("README.md", "sh").at(-1)!.trim().split("\n");
+    assert.equal(lines.length, answers.length);
+    for (const [i, line] of lines.entries()) {
+      const { exit, stdout, stderr } = await command(line, conf);
+      assert.equal(exit, 0, stderr);
+      assert.match(stdout, answers[i]!);
+    }
+  });
+
   for (const page of PAGES) {
-    it(`${page}: what it links to is there`, () => {
+    it(`${page}: what it links to is there`, SLOW, () => {
       const missing = [...read(page).matchAll(/\]\(([^)#\s]+)(#[^)\s]*)?\)/g)]
         .map(([, target]) => target!)
         .filter((target) => !/^[a-z]+:/.test(target) && !existsSync(join(ROOT, dirname(page), target)));
@@ -74,13 +114,44 @@ describe("README.md", () => {
   }
 });
 
+describe("the maps", () => {
+  for (const [page, folder] of [
+    ["modules/README.md", "modules"],
+    ["plugins/README.md", "plugins"],
+  ] as const) {
+    it(`${page} names every file of ${folder}/`, () => {
+      const linked = new Set([...read(page).matchAll(/\]\(([^)#\s]+)\)/g)].map(([, target]) => target!));
+      const files = (readdirSync(join(ROOT, folder), { recursive: true }) as string[])
+        .map((file) => file.replaceAll("\\", "/"))
+        .filter((file) => /\.(ts|tsx|mjs|js|css|html)$/.test(file));
+      assert.deepEqual(
+        files.filter((file) => !linked.has(file)),
+        [],
+      );
+    });
+  }
+});
+
 describe("plugins/README.md", () => {
-  it("shows examples/lbmethod/roundrobin.ts and examples/lbmethod/roundrobin.conf to the letter", () => {
+  it("shows examples/lbmethod/roundrobin.ts and examples/lbmethod/roundrobin.conf to the letter", SLOW, () => {
     assert.equal(snippets("plugins/README.md", "ts")[0], read("examples/lbmethod/roundrobin.ts"));
     assert.equal(snippets("plugins/README.md", "apache")[0], read("examples/lbmethod/roundrobin.conf"));
   });
 
-  it("its lbmethod takes each member in turn, whatever its loadfactor", async () => {
+  it("its backend has what the snippet takes of the kit", async () => {
+    const [snippet] = snippets("plugins/README.md", "js");
+    assert.match(snippet!, /heartbeat\(\{ to: "udp:\/\/239\.0\.0\.1:27999", capacity: 100 \}\)/);
+    const beat = heartbeat({ to: "udp://127.0.0.1:9", capacity: 100 });
+    try {
+      const served = beat.fetch(() => new Response("hello"));
+      assert.equal(await (await served()).text(), "hello");
+      assert.equal(typeof beat.hono, "function");
+    } finally {
+      await beat.stop();
+    }
+  });
+
+  it("its lbmethod takes each member in turn, whatever its loadfactor", SLOW, async () => {
     const conf = read("examples/lbmethod/roundrobin.conf").replace(
       "./roundrobin.ts",
       pathToFileURL(join(ROOT, "examples/lbmethod/roundrobin.ts")).href,

@@ -11,7 +11,7 @@ import { checkConfiguration } from "../../modules/check.ts";
 import { body, head, ok, respond, startBackend, tunnel } from "../support/backend.ts";
 import { Client, connectClient } from "../support/client.ts";
 import type { ResponseMessage } from "../support/message.ts";
-import { type Sluice, startSluice } from "../support/sluice.ts";
+import { SLOW, type Sluice, startSluice } from "../support/sluice.ts";
 import { CERTS, connectTls, startTlsBackend } from "../support/tls.ts";
 
 const FOLDER = fileURLToPath(new URL("../../examples/recipes/", import.meta.url));
@@ -71,7 +71,7 @@ const telling = (name: string, ...names: string[]) =>
 
 describe("recipes", () => {
   for (const file of readdirSync(FOLDER).filter((name) => name.endsWith(".conf"))) {
-    it(`check of ${file} finds nothing that is unknown or wrong`, async () => {
+    it(`check of ${file} finds nothing that is unknown or wrong`, SLOW, async () => {
       const text = local(file.replace(/\.conf$/, ""), {}).replaceAll(/\bPORT2?\b/g, (port) =>
         port === "PORT" ? "8080" : "8443",
       );
@@ -90,31 +90,35 @@ describe("recipes", () => {
     });
   }
 
-  it("tomcat: sessions by cookie and by path; the manager's pages are shut; the standby serves alone", async () => {
-    await using one = await telling("one", "host", "x-forwarded-proto");
-    await using two = await telling("two");
-    await using spare = await telling("spare");
-    await using sluice = await serve("tomcat", {
-      "192.0.2.11:8080": one.authority,
-      "192.0.2.12:8080": two.authority,
-      "192.0.2.13:8080": spare.authority,
-    });
-    const ask = (target: string, ...fields: string[]) => get(sluice, "shop.example.com", target, ...fields);
-    assert.deepEqual([(await ask("/a")).text, (await ask("/a")).text].sort(), ["one /a", "two /a"]);
-    assert.equal((await ask("/a", "Cookie: JSESSIONID=12.tomcat2")).text, "two /a");
-    assert.equal((await ask("/a;jsessionid=12.tomcat2?x")).text, "two /a;jsessionid=12.tomcat2?x");
-    const first = await ask("/a", "Cookie: JSESSIONID=12.tomcat1");
-    assert.equal(first.field("x-seen"), "shop.example.com | http");
-    for (const shut of ["/manager/html", "/host-manager", "/balancer-manager"]) {
-      assert.equal((await ask(shut)).status, 403, shut);
-    }
-    await one.stop();
-    await two.stop();
-    assert.equal((await ask("/b")).text, "spare /b");
-    await sluice.untilFile("shop-access.log", /"GET \/a HTTP\/1\.1" 200 \d+ \d+ tomcat[12]\n/);
-  });
+  it(
+    "tomcat: sessions by cookie and by path; the manager's pages are shut; the standby serves alone",
+    SLOW,
+    async () => {
+      await using one = await telling("one", "host", "x-forwarded-proto");
+      await using two = await telling("two");
+      await using spare = await telling("spare");
+      await using sluice = await serve("tomcat", {
+        "192.0.2.11:8080": one.authority,
+        "192.0.2.12:8080": two.authority,
+        "192.0.2.13:8080": spare.authority,
+      });
+      const ask = (target: string, ...fields: string[]) => get(sluice, "shop.example.com", target, ...fields);
+      assert.deepEqual([(await ask("/a")).text, (await ask("/a")).text].sort(), ["one /a", "two /a"]);
+      assert.equal((await ask("/a", "Cookie: JSESSIONID=12.tomcat2")).text, "two /a");
+      assert.equal((await ask("/a;jsessionid=12.tomcat2?x")).text, "two /a;jsessionid=12.tomcat2?x");
+      const first = await ask("/a", "Cookie: JSESSIONID=12.tomcat1");
+      assert.equal(first.field("x-seen"), "shop.example.com | http");
+      for (const shut of ["/manager/html", "/host-manager", "/balancer-manager"]) {
+        assert.equal((await ask(shut)).status, 403, shut);
+      }
+      await one.stop();
+      await two.stop();
+      assert.equal((await ask("/b")).text, "spare /b");
+      await sluice.untilFile("shop-access.log", /"GET \/a HTTP\/1\.1" 200 \d+ \d+ tomcat[12]\n/);
+    },
+  );
 
-  it("jenkins: TLS, encoded slashes untouched, its redirects, agents by WebSocket", async () => {
+  it("jenkins: TLS, encoded slashes untouched, its redirects, agents by WebSocket", SLOW, async () => {
     await using backend = await startBackend({
       "/login": respond(302, "", "Location: http://ci.example.com/securityRealm"),
       "/wsagents/": SWITCHED,
@@ -132,7 +136,7 @@ describe("recipes", () => {
     await echoes(agent, "ci.example.com", "/wsagents/");
   });
 
-  it("gitlab: all of it by [P] over TLS, with %2F; a page of its own while Workhorse is down", async () => {
+  it("gitlab: all of it by [P] over TLS, with %2F; a page of its own while Workhorse is down", SLOW, async () => {
     await using backend = await startBackend({
       "/sign_in": respond(302, "", "Location: http://git.example.com/users"),
       "*": (request) => ok(request.target, `X-Seen: ${request.field("x-forwarded-ssl")}`),
@@ -149,7 +153,7 @@ describe("recipes", () => {
     assert.deepEqual([down.status, down.text], [503, "GitLab is being deployed"]);
   });
 
-  it("nextcloud: .well-known, a large upload, raw paths, push by WebSocket and by HTTP", async () => {
+  it("nextcloud: .well-known, a large upload, raw paths, push by WebSocket and by HTTP", SLOW, async () => {
     await using app = await startBackend({ "/f/large": [body, ok("stored")] });
     await using push = await startBackend({ "/ws": SWITCHED, "*": ok("push") });
     await using sluice = await serve("nextcloud", {
@@ -171,7 +175,7 @@ describe("recipes", () => {
     await echoes(socket, "cloud.example.com", "/push/ws");
   });
 
-  it("grafana: below its path, with the user of Basic authentication, live panels by WebSocket", async () => {
+  it("grafana: below its path, with the user of Basic authentication, live panels by WebSocket", SLOW, async () => {
     await using backend = await startBackend({
       "/grafana/api/live/ws": SWITCHED,
       "/grafana/moved": (request) => respond(302, "", `Location: http://${request.field("host")}/grafana/login`),
@@ -190,7 +194,7 @@ describe("recipes", () => {
     await echoes(client, "stats.example.com", "/grafana/api/live/ws", joe);
   });
 
-  it("keycloak: TLS to its nodes, sessions by route, the administration from the own network alone", async () => {
+  it("keycloak: TLS to its nodes, sessions by route, the administration from the own network alone", SLOW, async () => {
     await using one = await startTlsBackend({}, undefined, "localhost");
     await using two = await startTlsBackend({}, undefined, "localhost");
     await using sluice = await startSluice(
@@ -213,7 +217,7 @@ describe("recipes", () => {
     assert.equal((await ask("/other")).status, 404);
   });
 
-  it("wordpress: visitors by X-Forwarded-For, shut doors, one name, fields for browsers", async () => {
+  it("wordpress: visitors by X-Forwarded-For, shut doors, one name, fields for browsers", SLOW, async () => {
     await using backend = await startBackend((request) =>
       ok(request.target, "X-Powered-By: PHP/8", `X-Seen: ${request.field("x-forwarded-for")}`),
     );
@@ -235,7 +239,7 @@ describe("recipes", () => {
     assert.equal((await ask("/wp-admin/admin-ajax.php", "X-Forwarded-For: 198.51.100.7")).status, 200);
   });
 
-  it("sonarqube: below its path, keys with encoded characters, redirects of two names", async () => {
+  it("sonarqube: below its path, keys with encoded characters, redirects of two names", SLOW, async () => {
     await using backend = await startBackend({
       "/sonar/old": respond(302, "", "Location: http://quality.example.com/sonar/new"),
       "*": (request) => ok(request.target),
@@ -253,7 +257,7 @@ describe("recipes", () => {
     await sluice.untilFile("sonar-access.log", /"GET \/sonar\/old HTTP\/1\.1" 302 /);
   });
 
-  it("mattermost: HTTP and WebSocket on one path, cookies of its own name", async () => {
+  it("mattermost: HTTP and WebSocket on one path, cookies of its own name", SLOW, async () => {
     await using backend = await startBackend({
       "/api/v4/websocket": (request) => (request.field("upgrade") === undefined ? ok("no socket") : SWITCHED),
       "*": (request) => ok(request.target, "Set-Cookie: MMAUTHTOKEN=1; Domain=127.0.0.1; Path=/"),
@@ -269,26 +273,30 @@ describe("recipes", () => {
     await echoes(client, "chat.example.com", "/api/v4/websocket");
   });
 
-  it("plone: the virtual host monster's URLs, editors on a client of their own, a page while all are down", async () => {
-    await using one = await telling("one");
-    await using two = await telling("two");
-    await using sluice = await serve("plone", {
-      "192.0.2.31:8080": one.authority,
-      "192.0.2.32:8080": two.authority,
-    });
-    const ask = (target: string, ...fields: string[]) => get(sluice, "www.example.org", target, ...fields);
-    const base = "/VirtualHostBase/http/www.example.org:80/Plone/VirtualHostRoot";
-    const page = await ask("/news?b=1");
-    assert.match(page.text, /^(one|two) /);
-    assert.equal(page.text.slice(4), `${base}/news?b=1`);
-    assert.match(page.field("vary")!, /Accept-Language/);
-    for (let i = 0; i < 3; i++) assert.equal((await ask("/edit", "Cookie: __ac=abc")).text, `two ${base}/edit`);
-    assert.equal((await ask("/manage_main")).status, 403);
-    assert.equal((await get(sluice, "example.org", "/a")).field("location"), "http://www.example.org/a");
-    await two.stop();
-    assert.equal((await ask("/edit", "Cookie: __ac=abc")).text, `one ${base}/edit`);
-    await one.stop();
-    const down = await ask("/");
-    assert.deepEqual([down.status, down.text], [503, "The site is being updated. Please try again in a minute."]);
-  });
+  it(
+    "plone: the virtual host monster's URLs, editors on a client of their own, a page while all are down",
+    SLOW,
+    async () => {
+      await using one = await telling("one");
+      await using two = await telling("two");
+      await using sluice = await serve("plone", {
+        "192.0.2.31:8080": one.authority,
+        "192.0.2.32:8080": two.authority,
+      });
+      const ask = (target: string, ...fields: string[]) => get(sluice, "www.example.org", target, ...fields);
+      const base = "/VirtualHostBase/http/www.example.org:80/Plone/VirtualHostRoot";
+      const page = await ask("/news?b=1");
+      assert.match(page.text, /^(one|two) /);
+      assert.equal(page.text.slice(4), `${base}/news?b=1`);
+      assert.match(page.field("vary")!, /Accept-Language/);
+      for (let i = 0; i < 3; i++) assert.equal((await ask("/edit", "Cookie: __ac=abc")).text, `two ${base}/edit`);
+      assert.equal((await ask("/manage_main")).status, 403);
+      assert.equal((await get(sluice, "example.org", "/a")).field("location"), "http://www.example.org/a");
+      await two.stop();
+      assert.equal((await ask("/edit", "Cookie: __ac=abc")).text, `one ${base}/edit`);
+      await one.stop();
+      const down = await ask("/");
+      assert.deepEqual([down.status, down.text], [503, "The site is being updated. Please try again in a minute."]);
+    },
+  );
 });

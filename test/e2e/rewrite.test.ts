@@ -4,15 +4,18 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { type BackendRequest, body, ok, startBackend } from "../support/backend.ts";
 import { connectClient, fetchOnce } from "../support/client.ts";
-import { startSluice } from "../support/sluice.ts";
+import { SLOW, startSluice } from "../support/sluice.ts";
 
 const echo = (name: string) => ({
   "*": (request: BackendRequest) => [body, () => undefined, ok(`${name} ${request.method} ${request.target}`)],
 });
 
-test("a section's rule asks for another path, with body, environment and END kept; then the proxy serves it", async () => {
-  await using backend = await startBackend(echo("one"));
-  await using sluice = await startSluice(`
+test(
+  "a section's rule asks for another path, with body, environment and END kept; then the proxy serves it",
+  SLOW,
+  async () => {
+    await using backend = await startBackend(echo("one"));
+    await using sluice = await startSluice(`
     Listen 127.0.0.1:PORT
     ServerName localhost
     RewriteEngine On
@@ -32,17 +35,18 @@ test("a section's rule asks for another path, with body, environment and END kep
       RewriteRule loop/(.*) /loop/$1x
     </Location>
   `);
-  await using client = await connectClient(sluice.port);
-  const answer = await client.request("POST", "/in/a?q", [], "body");
-  assert.equal(answer.text, "one POST /a/x/200?added&q");
-  assert.equal(backend.requests.at(-1)!.text, "body");
-  assert.equal((await fetchOnce(sluice.port, "/again/a")).text, "one GET /ended/x");
-  assert.equal((await fetchOnce(sluice.port, "/end/x")).status, 403);
-  assert.equal((await fetchOnce(sluice.port, "/loop/a")).status, 500);
-  assert.match(sluice.errorLog, /AH00124: Request exceeded the limit of 10 internal redirects/);
-});
+    await using client = await connectClient(sluice.port);
+    const answer = await client.request("POST", "/in/a?q", [], "body");
+    assert.equal(answer.text, "one POST /a/x/200?added&q");
+    assert.equal(backend.requests.at(-1)!.text, "body");
+    assert.equal((await fetchOnce(sluice.port, "/again/a")).text, "one GET /ended/x");
+    assert.equal((await fetchOnce(sluice.port, "/end/x")).status, 403);
+    assert.equal((await fetchOnce(sluice.port, "/loop/a")).status, 500);
+    assert.match(sluice.errorLog, /AH00124: Request exceeded the limit of 10 internal redirects/);
+  },
+);
 
-test("FallbackResource: what nobody serves is asked for there, with query and body", async () => {
+test("FallbackResource: what nobody serves is asked for there, with query and body", SLOW, async () => {
   await using backend = await startBackend(echo("one"));
   await using sluice = await startSluice(`
     Listen 127.0.0.1:PORT
@@ -64,7 +68,7 @@ test("FallbackResource: what nobody serves is asked for there, with query and bo
   assert.equal((await client.get("/nowhere/x")).status, 404);
 });
 
-test("[P] to a socket that no worker has, and to a balancer; trace lines", async () => {
+test("[P] to a socket that no worker has, and to a balancer; trace lines", SLOW, async () => {
   await using backend = await startBackend(echo("tcp"));
   await using sluice = await startSluice(`
     Listen 127.0.0.1:PORT

@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { type Backend, ok, startBackend } from "../support/backend.ts";
 import { connectClient, fetchOnce } from "../support/client.ts";
-import { type Sluice, startSluice } from "../support/sluice.ts";
+import { SLOW, type Sluice, startSluice } from "../support/sluice.ts";
 import { askTls, CERTS, startTlsBackend } from "../support/tls.ts";
 
 const FOLDER = fileURLToPath(new URL("../conf/", import.meta.url));
@@ -36,32 +36,36 @@ async function three(): Promise<AsyncDisposable & { at: readonly Backend[] }> {
   return { at, [Symbol.asyncDispose]: async () => void (await Promise.all(at.map((backend) => backend.stop()))) };
 }
 
-test("1-basic: three members, round robin by requests", async () => {
+test("1-basic: three members, round robin by requests", SLOW, async () => {
   await using backends = await three();
   const map = backends.at.map(({ url }, i) => [`http://backend${i + 1}.example.com`, url] as const);
   await using sluice = await start("1-basic", map);
   assert.equal(await served(sluice, 6), "abcabc");
 });
 
-test("2-sticky-failover-health: sticky by cookie, a hot standby, both are checked, the manager is for its network", async () => {
-  await using a = await named("a");
-  await using b = await named("b");
-  await using sluice = await start("2-sticky-failover-health", [
-    ["http://backend1.example.com:8080", a.url],
-    ["http://backend2.example.com:8080", b.url],
-    ["hcuri=/healthcheck", "hcuri=/healthcheck hcinterval=1 hcfails=1"],
-  ]);
-  assert.equal(await served(sluice, 3, "/app"), "aaa");
-  assert.equal(await served(sluice, 2, "/app", "Cookie: JSESSIONID=x.2"), "bb");
-  for (const backend of [a, b]) {
-    await backend.until(() => backend.requests.some(({ path }) => path === "/healthcheck"), "a health check");
-  }
-  assert.equal((await fetchOnce(sluice.port, "/balancer-manager")).status, 403);
-  await a.stop();
-  assert.equal(await served(sluice, 2, "/app"), "bb");
-});
+test(
+  "2-sticky-failover-health: sticky by cookie, a hot standby, both are checked, the manager is for its network",
+  SLOW,
+  async () => {
+    await using a = await named("a");
+    await using b = await named("b");
+    await using sluice = await start("2-sticky-failover-health", [
+      ["http://backend1.example.com:8080", a.url],
+      ["http://backend2.example.com:8080", b.url],
+      ["hcuri=/healthcheck", "hcuri=/healthcheck hcinterval=1 hcfails=1"],
+    ]);
+    assert.equal(await served(sluice, 3, "/app"), "aaa");
+    assert.equal(await served(sluice, 2, "/app", "Cookie: JSESSIONID=x.2"), "bb");
+    for (const backend of [a, b]) {
+      await backend.until(() => backend.requests.some(({ path }) => path === "/healthcheck"), "a health check");
+    }
+    assert.equal((await fetchOnce(sluice.port, "/balancer-manager")).status, 403);
+    await a.stop();
+    assert.equal(await served(sluice, 2, "/app"), "bb");
+  },
+);
 
-test("3-sticky-two-names: the session id comes in a cookie or in a path parameter", async () => {
+test("3-sticky-two-names: the session id comes in a cookie or in a path parameter", SLOW, async () => {
   await using a = await named("a");
   await using b = await named("b");
   await using sluice = await start("3-sticky-two-names", [
@@ -73,24 +77,28 @@ test("3-sticky-two-names: the session id comes in a cookie or in a path paramete
   assert.equal((await served(sluice, 4, "/app/x")).split("").sort().join(""), "aabb");
 });
 
-test("4-hardened: by busyness, cookies become HttpOnly and Secure, TRACE is off, the manager for the own network", async () => {
-  await using a = await named("a", "Set-Cookie: s=1; Path=/");
-  await using b = await named("b", "Set-Cookie: s=1; Path=/");
-  await using sluice = await start("4-hardened", [
-    ["http://10.0.0.11:8080", a.url],
-    ["http://10.0.0.12:8080", b.url],
-  ]);
-  const page = await fetchOnce(sluice.port, "/x");
-  assert.equal(page.field("set-cookie"), "s=1; Path=/;HttpOnly;Secure");
-  await using trace = await connectClient(sluice.port);
-  assert.equal((await trace.request("TRACE", "/x")).status, 405);
+test(
+  "4-hardened: by busyness, cookies become HttpOnly and Secure, TRACE is off, the manager for the own network",
+  SLOW,
+  async () => {
+    await using a = await named("a", "Set-Cookie: s=1; Path=/");
+    await using b = await named("b", "Set-Cookie: s=1; Path=/");
+    await using sluice = await start("4-hardened", [
+      ["http://10.0.0.11:8080", a.url],
+      ["http://10.0.0.12:8080", b.url],
+    ]);
+    const page = await fetchOnce(sluice.port, "/x");
+    assert.equal(page.field("set-cookie"), "s=1; Path=/;HttpOnly;Secure");
+    await using trace = await connectClient(sluice.port);
+    assert.equal((await trace.request("TRACE", "/x")).status, 405);
 
-  const manager = await fetchOnce(sluice.port, "/balancer-manager");
-  assert.deepEqual([manager.status, /balancer:\/\/mycluster/.test(manager.text)], [200, true]);
-  await sluice.untilLog(/AH01143: Running scheme http handler/);
-});
+    const manager = await fetchOnce(sluice.port, "/balancer-manager");
+    assert.deepEqual([manager.status, /balancer:\/\/mycluster/.test(manager.text)], [200, true]);
+    await sluice.untilLog(/AH01143: Running scheme http handler/);
+  },
+);
 
-test("5-virtual-host-status: by traffic, sticky, the status for one domain alone", async () => {
+test("5-virtual-host-status: by traffic, sticky, the status for one domain alone", SLOW, async () => {
   await using backends = await three();
   const map = backends.at.map(({ url }, i) => [`http://192.168.1.${i + 2}:8080`, url] as const);
   await using sluice = await start("5-virtual-host-status", [...map, ["*:80>", "*:PORT>"]]);
@@ -99,7 +107,7 @@ test("5-virtual-host-status: by traffic, sticky, the status for one domain alone
   assert.equal((await fetchOnce(sluice.port, "/server-status")).status, 403);
 });
 
-test("6-tls: TLS to the client and to the members", async () => {
+test("6-tls: TLS to the client and to the members", SLOW, async () => {
   const members = await Promise.all(["a", "b", "c"].map(() => startTlsBackend({}, undefined, "127.0.0.1")));
   try {
     await using sluice = await start(
@@ -129,7 +137,7 @@ test("6-tls: TLS to the client and to the members", async () => {
   }
 });
 
-test("7-mistakes: it starts, warns, and keeps sessions as was meant", async () => {
+test("7-mistakes: it starts, warns, and keeps sessions as was meant", SLOW, async () => {
   await using a = await named("a");
   await using b = await named("b");
   await using sluice = await start("7-mistakes", [

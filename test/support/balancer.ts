@@ -21,6 +21,7 @@ import {
   type WorkerSettings,
 } from "../../modules/proxy/params.ts";
 import { setProxyServerState } from "../../modules/proxy/server_state.ts";
+import { splitProxyUrl } from "../../modules/proxy/url.ts";
 import { genericWorker, ProxyWorker } from "../../modules/proxy/worker.ts";
 import { parseWorkerUrl } from "../../modules/proxy/worker_url.ts";
 import { checkConfig, postConfig } from "../../modules/server/hooks.ts";
@@ -134,7 +135,7 @@ export class BalancerFixture {
   }
 
   attempt(rest = "/"): ProxyAttempt {
-    return new ProxyAttempt(`balancer://app${rest}`);
+    return new ProxyAttempt(splitProxyUrl(`balancer://app${rest}`));
   }
 
   indexOf(worker: ProxyWorker | null): string {

@@ -14,6 +14,7 @@ import {
 import { HeaderTable } from "../../modules/core/table.ts";
 import { nodeSockets } from "../../modules/net/node.ts";
 import { ProxyAttempt } from "../../modules/proxy/attempt.ts";
+import { splitProxyUrl } from "../../modules/proxy/url.ts";
 import { ProxyWorker, type WorkerParams } from "../../modules/proxy/worker.ts";
 import { parseWorkerUrl } from "../../modules/proxy/worker_url.ts";
 import core from "../../modules/server/mod_core.ts";
@@ -161,9 +162,8 @@ export function exchange(s: Setup, worker: ProxyWorker, ask: Ask = {}, target = 
   const body = new FakeBody(ask.body ?? null, ask.chunked ?? false);
   r.out = out as unknown as RequestRec["out"];
   r.body = body;
-  const attempt = new ProxyAttempt("");
-  const run = async () =>
-    await new Exchange(r, worker, { scheme: "http", host: worker.host, port: worker.port, target }, attempt).run();
+  const attempt = new ProxyAttempt(splitProxyUrl(""));
+  const run = async () => await new Exchange(r, worker, splitProxyUrl(`${worker.origin.text}${target}`), attempt).run();
   return { r, out, body, attempt, run };
 }
 

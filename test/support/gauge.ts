@@ -48,8 +48,9 @@ export const GAUGE_CONF = `
   ProxyPass "/gauge" "!"
 `;
 
-export async function readGauge(port: number): Promise<Gauge> {
-  const response = await fetchOnce(port, "/gauge");
+/** @param gc garbage is collected before */
+export async function readGauge(port: number, gc = false): Promise<Gauge> {
+  const response = await fetchOnce(port, gc ? "/gauge?gc" : "/gauge");
   if (response.status !== 200) throw new Error(`the gauge says ${response.status}`);
   return JSON.parse(response.text) as Gauge;
 }
@@ -92,6 +93,7 @@ function measure(r: RequestRec): Gauge {
     for (const balancer of state.balancers.values()) for (const member of balancer.members) workers.add(member);
   }
   const sum = (of: (worker: ProxyWorker) => number): number => [...workers].reduce((n, worker) => n + of(worker), 0);
+  if (r.args === "gc") collect();
   const memory = process.memoryUsage();
   return {
     connections: connectionCount(),
@@ -104,6 +106,13 @@ function measure(r: RequestRec): Gauge {
     heapMb: Math.round(memory.heapUsed / 1e5) / 10,
     fds: openDescriptors(),
   };
+}
+
+/** On Deno with DENO_V8_FLAGS=--expose-gc only. */
+function collect(): void {
+  const { Bun, gc } = globalThis as { Bun?: { gc(now: boolean): void }; gc?: () => void };
+  Bun?.gc(true);
+  gc?.();
 }
 
 function openDescriptors(): number {

@@ -18,6 +18,9 @@ import { fileURLToPath } from "node:url";
 import { freePort } from "./backend.ts";
 import { within } from "./message.ts";
 
+/** Options of tests that start the program: a busy machine takes its time, and Bun gives a test 5 s. */
+export const SLOW = { timeout: 60_000 };
+
 export type Runtime = "bun" | "deno";
 /** The runtime the test itself runs on. */
 export const currentRuntime: Runtime = "Deno" in globalThis ? "deno" : "bun";

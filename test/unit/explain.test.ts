@@ -173,6 +173,19 @@ test("explain speaks the PROXY protocol where it is expected", async () => {
   assert.ok(told.toBackend.includes("X-Forwarded-For: 192.0.2.7"));
 });
 
+test("explain runs no handler of this server: it might change something", async () => {
+  const conf = `
+    Listen 8080
+    ServerName a.test
+    <Location "/m">
+        SetHandler balancer-manager
+        Require all granted
+    </Location>`;
+  const told = await ask(conf, "http://a.test:8080/m");
+  assert.deepEqual([told.status, told.requests[0]!.handler], [200, "balancer-manager"]);
+  assert.deepEqual(told.notAsked, ["the handler balancer-manager: taken to answer 200"]);
+});
+
 test("explain of a request that is no request tells the refusal", async () => {
   const told = await ask(SHOP, "/a b");
   assert.equal(told.status, 400);

@@ -29,8 +29,10 @@ before(async () => {
     Listen 127.0.0.1:PORT2
     Listen 127.0.0.1:PORT3
     Listen 127.0.0.1:PORT4
+    Listen 127.0.0.1:PORT5
     ServerName front.test
     MaxKeepAliveRequests 0
+    Header always set X-Uri "expr=%{REQUEST_URI}" "expr=%{REQUEST_STATUS} == 404"
     ProxyPass "/b/" "${backend.url}/"
     <VirtualHost *:PORT2>
       RequestReadTimeout header=1 body=1
@@ -46,6 +48,13 @@ before(async () => {
         Header append X-Location "regex"
       </LocationMatch>
       ProxyPass "/b/" "${backend.url}/"
+    </VirtualHost>
+    <VirtualHost *:PORT5>
+      ProxyErrorOverride On
+      ErrorDocument 404 "/b/page"
+      ErrorDocument 500 "/b/page"
+      ProxyPass "/b/" "${backend.url}/"
+      ProxyPass "/glued/" "${backend.url}"
     </VirtualHost>
     <VirtualHost *:PORT4>
       ServerName https://tls-in-front.test
@@ -389,6 +398,45 @@ test("MergeSlashes Off: a plain <Location> takes runs of slashes as one, an expr
   }
 });
 
+test("ProxyErrorOverride: an ErrorDocument from a backend keeps the status of the error", async () => {
+  backend.routes = {
+    "/gone": respond(404, "theirs"),
+    "/broken": respond(500, "theirs"),
+    "/page": ok("our page"),
+    "/odd": respond(600, "odd"),
+    "/unknown": respond(425, "theirs"),
+    "/method": respond(405, "theirs"),
+  };
+  const at = sluice.ports[4]!;
+  for (const [path, status, text] of [
+    ["/b/gone", 404, "our page"],
+    ["/b/broken", 500, "our page"],
+    ["/b/odd", 600, "odd"],
+  ] as const) {
+    const response = await fetchOnce(at, path);
+    assert.deepEqual([response.status, response.text], [status, text]);
+  }
+  // A status that httpd does not know is an ErrorDocument's of 500, without one it keeps its number and words.
+  assert.equal((await fetchOnce(at, "/b/unknown")).status, 500);
+  assert.equal((await fetchOnce(at, "/b/method")).field("allow"), "TRACE");
+  backend.routes = {};
+});
+
+test("a path that a rule without its slash glues to the port: 500, and the page says which name that made", async () => {
+  const response = await fetchOnce(sluice.ports[4]!, "/glued/app");
+  assert.equal(response.status, 500);
+  assert.match(sluice.errorLog, /AH00898: DNS lookup failure for: 127\.0\.0\.1:\d+app/);
+});
+
+test("%2F and %00 that are 404: logs and fields show the path decoded", async () => {
+  for (const [path, uri] of [
+    ["/a%2Fb%20c", "/a/b c"],
+    ["/a%00b", "/a"],
+  ] as const) {
+    assert.equal((await fetchOnce(port(), path)).field("x-uri"), uri);
+  }
+});
+
 test("an ErrorDocument from a backend: the error, not its own status, ends the connection", async () => {
   backend.routes = { "/sorry": ok("sorry") };
   await using client = await connectClient(sluice.ports[3]!);
@@ -419,6 +467,28 @@ test("HTTP/1.0: no Host, no chunks, the connection ends unless keep-alive is ask
   void client.send("GET /b/c HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
   assert.deepEqual([(await client.response()).text, await client.untilEnded()], ["abcd", undefined]);
   backend.routes = {};
+});
+
+test("a chunked answer: announced to HEAD, too; an empty one gets its length", async () => {
+  backend.routes = { "/head": head(200, "Transfer-Encoding: chunked"), "/empty": chunked([]) };
+  await using client = await connectClient(port());
+  const answers = [await client.request("HEAD", "/b/head"), await client.get("/b/empty"), await client.get("/b/next")];
+  backend.routes = {};
+  assert.deepEqual(
+    answers.map((r) => [r.status, r.field("transfer-encoding"), r.field("content-length")]),
+    [
+      [200, "chunked", undefined],
+      [200, undefined, "0"],
+      [200, undefined, "9"],
+    ],
+  );
+});
+
+test("two Content-Types of a backend: the first counts", async () => {
+  backend.routes = { "/x": ok("x", "Content-Type: text/a", "Content-Type: text/b") };
+  const response = await fetchOnce(port(), "/b/x");
+  backend.routes = {};
+  assert.deepEqual(response.fieldAll("content-type"), ["text/a"]);
 });
 
 test("HEAD, 204 and 304: no body and no framing that promises one", async () => {

@@ -355,6 +355,27 @@ describe("NodeSocket", () => {
     assert.deepEqual(server.events, ["data"]);
   });
 
+  test("pause() in onConnect holds back what a server says first", async () => {
+    const listener = await listen((peer) => {
+      peer.socket.write("hello");
+      peer.socket.end();
+    });
+    const client = new Peer();
+    const { promise, resolve } = Promise.withResolvers<void>();
+    client.onConnect = () => {
+      client.socket.pause();
+      resolve();
+    };
+    client.socket = nodeSockets.connect({ address: host, port: listener.port, unix: false }, client);
+    await promise;
+    await new Promise((resolve) => setTimeout(resolve, 30));
+    assert.deepEqual(client.events, []);
+    client.socket.resume();
+    await client.event("end");
+    assert.equal(client.text, "hello");
+    client.socket.destroy();
+  });
+
   test("onEnd and onClose come to a socket that was paused when the peer ended", async () => {
     for (const side of [0, 1]) {
       const both = await pair();

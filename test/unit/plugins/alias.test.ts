@@ -75,6 +75,11 @@ describe("Redirect", () => {
     ["Redirect 301 /a", "URL to redirect to is missing"],
     ["Redirect 404 /a http://x/", "Redirect URL not valid for this status"],
     ["RedirectMatch ( /x", "Regular expression could not be compiled."],
+    [
+      "<Location /x>\n<Limit GET>\nAlias /a\n</Limit>\n</Location>",
+      "Alias cannot occur within <Limit> or <LimitExcept> section",
+    ],
+    ["<If true>\nScriptAlias /a\n</If>", "ScriptAlias cannot occur within <If> section"],
     ["Alias /a", "Alias must have two arguments when used globally"],
     ["<Location /x>\nAlias /a /b\n</Location>", "Alias cannot occur within directory context"],
   ] as const) {

@@ -3,7 +3,6 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { RequestRec } from "../../../modules/core/records.ts";
 import type { ProxyAttempt } from "../../../modules/proxy/attempt.ts";
-import { releaseElected } from "../../../modules/proxy/balancer.ts";
 import { lbmethod } from "../../../modules/proxy/lbmethod.ts";
 import { DISABLED, DRAIN, HC_FAIL, STOPPED } from "../../../modules/proxy/worker.ts";
 import { elect } from "../../../modules/proxy_balancer/elect.ts";
@@ -40,7 +39,7 @@ class Trial extends BalancerFixture {
       attempt.worker!.s.transferred += BYTES;
       attempt.worker!.s.read += BYTES;
     }
-    releaseElected(attempt);
+    attempt.release();
     return member;
   }
 
@@ -146,7 +145,7 @@ for (const method of METHODS) {
         else member.clearStatus(DISABLED | STOPPED | HC_FAIL);
         const { attempt } = trial.begin();
         if (attempt.worker !== null) assert.ok(attempt.worker.isUsable);
-        releaseElected(attempt);
+        attempt.release();
         trial.clock.advance(random(400));
       }
     });
@@ -157,14 +156,14 @@ for (const method of METHODS) {
       for (let i = 0; i < 600; i++) {
         const { attempt } = trial.begin();
         open.push(attempt);
-        if (i % 3 !== 0) releaseElected(open.splice((i * 7) % open.length, 1)[0]!);
+        if (i % 3 !== 0) open.splice((i * 7) % open.length, 1)[0]!.release();
       }
       assert.equal(
         trial.balancer.members.reduce((sum, m) => sum + m.s.busy, 0),
         open.length,
       );
-      for (const attempt of open) releaseElected(attempt);
-      for (const attempt of open) releaseElected(attempt);
+      for (const attempt of open) attempt.release();
+      for (const attempt of open) attempt.release();
       assert.deepEqual(
         trial.balancer.members.map((m) => m.s.busy),
         [0, 0, 0],

@@ -1,7 +1,6 @@
 /** What each method promises beyond the contract. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { releaseElected } from "../../../modules/proxy/balancer.ts";
 import { loadTable } from "../../../modules/proxy/load_table.ts";
 import { DISABLED } from "../../../modules/proxy/worker.ts";
 import { elect } from "../../../modules/proxy_balancer/elect.ts";
@@ -24,7 +23,7 @@ function serve(f: BalancerFixture, field?: readonly [string, string], latencyMs 
   elect(r, attempt);
   f.clock.advance(latencyMs);
   attempt.answered(f.clock.now());
-  releaseElected(attempt);
+  attempt.release();
   return f.indexOf(attempt.worker);
 }
 
@@ -116,7 +115,7 @@ describe("ewma", () => {
       elect(f.request(), attempt);
       f.clock.advance(latencies[f.balancer.members.indexOf(attempt.worker!)]!);
       attempt.answered(f.clock.now());
-      releaseElected(attempt);
+      attempt.release();
       return f.indexOf(attempt.worker);
     });
 
@@ -216,7 +215,7 @@ describe("hash", () => {
       r.uri = path;
       const attempt = f.attempt();
       elect(r, attempt);
-      releaseElected(attempt);
+      attempt.release();
       return f.indexOf(attempt.worker);
     };
     assert.equal(byPath("/a"), byPath("/a"));

@@ -19,7 +19,7 @@ const ESCAPED: [name: string, format: string, request: string, line: string][] =
   ["a backslash in the request line", "%r", get("/a\\b"), "GET /a\\\\b HTTP/1.1"],
   ["bytes beyond ASCII", "%r %U", get("/\xe9\x80"), "GET /\\xe9\\x80 HTTP/1.1 /\\xe9\\x80"],
   ["an encoded line break in the path", "%U", get("/a%0d%0ab%1b%7f"), "/a\\r\\nb\\x1b\\x7f"],
-  ["an encoded NUL is no path", "%U %>s", get("/a%00"), "/a%00 404"],
+  ["an encoded NUL ends the path", "%U %>s", get("/a%00b"), "/a 404"],
   ["a quote in the query", "%q", get('/a?"'), '?\\"'],
   ["a tab and a quote in a field", "%{X}i", get("/", 'X: a\tb"c\\'), 'a\\tb\\"c\\\\'],
   [

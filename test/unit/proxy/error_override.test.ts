@@ -84,7 +84,7 @@ test("HEAD: no body is waited for, none is sent", async () => {
   assert.equal(backend.closed, false);
 });
 
-test("an ErrorDocument of this server is fetched by GET, with REDIRECT_ variables, and its own status counts", async () => {
+test("an ErrorDocument of this server is fetched by GET, with REDIRECT_ variables, and the error's status stays", async () => {
   const server = makeServer(`
     ProxyErrorOverride On
     ErrorDocument 404 /sorry?from=there
@@ -99,7 +99,7 @@ test("an ErrorDocument of this server is fetched by GET, with REDIRECT_ variable
   assert.match(backend.written, /GET \/sorry\?from=there HTTP\/1\.1\r\n(?!.*abc)/s);
   backend.feed(answer("200 OK", "sorry"));
   await settle();
-  assert.match(client.written, /^HTTP\/1\.1 200 OK\r\n.*\r\n\r\nsorry$/s);
+  assert.match(client.written, /^HTTP\/1\.1 404 Not Found\r\n.*\r\n\r\nsorry$/s);
   server.end();
-  assert.equal(server.logs.access, "200 404 GET /x 404 /x q=1 POST\n");
+  assert.equal(server.logs.access, "404 404 GET /x 404 /x q=1 POST\n");
 });

@@ -4,9 +4,10 @@ import { DONE, OK } from "../../../modules/core/status.ts";
 import { HeaderTable } from "../../../modules/core/table.ts";
 import { type ProxyConfig, proxyConfigSchema } from "../../../modules/proxy/config.ts";
 import { checkForwards, requestHead, responseHeaders, rfc1123 } from "../../../modules/proxy/headers.ts";
+import { splitProxyUrl } from "../../../modules/proxy/url.ts";
 import { exchange, setup, workerFor } from "../../support/exchange.ts";
 
-const URL_ = { scheme: "http", host: "b", port: 8080, target: "/t?q" };
+const URL_ = splitProxyUrl("http://b:8080/t?q");
 const KEEP = { length: "", expect: false, keepAlive: true, http10: false, upgrade: "" };
 
 function conf(values: Partial<ProxyConfig> = {}): ProxyConfig {
@@ -44,7 +45,7 @@ test("requestHead() drops what Connection names, adds X-Forwarded-For anew, and 
     ["Foo", "1"],
     ["Expect", "100-continue"],
   ]);
-  const head = requestHead(r, conf({ via: "on" }), { ...URL_, host: "::1", port: 0 }, KEEP);
+  const head = requestHead(r, conf({ via: "on" }), splitProxyUrl("http://[::1]/t?q"), KEEP);
   assert.match(head, /Host: \[::1\]\r\nVia: 1\.1 proxy\.test:99\r\nX-Forwarded-For: 127\.0\.0\.1\r\n/);
   assert.doesNotMatch(head, /Foo|Expect|evil/);
   assert.match(requestHead(r, conf(), URL_, { ...KEEP, expect: true }), /Expect: 100-continue\r\n/);

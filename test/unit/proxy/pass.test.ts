@@ -42,7 +42,7 @@ function send(rules: ProxyPassRule[], target: string, merge = true, env: Record<
   }
   if (found === null) return "none";
   if (found === "declined") return found;
-  const rest = found.url.slice(found.pathStart);
+  const rest = found.path;
   if (found.raw) return rest;
   const sent = found.encoded ? rest : canonicalizePath(rest, false);
   return (sent === "" ? "/" : sent) + (query === null ? "" : `?${query}`);
@@ -78,7 +78,7 @@ test("prefix rules: the table of section 3", () => {
   assert.equal(aliasMatch("/a", ""), 0);
   const found = matchPass(rule("/q", "http://h/Q?fixed=1"), { path: "/q/a", rawTarget: "/q/a?x=1", env: null });
   assert.ok(found !== null && found !== "declined");
-  assert.equal(canonicalizePath(found.url.slice(found.pathStart), false), "/Q%3Ffixed=1/a");
+  assert.equal(canonicalizePath(found.path, false), "/Q%3Ffixed=1/a");
 });
 
 test("order, decline, mapping first, section's rule first", () => {

@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { releaseElected } from "../../../modules/proxy/balancer.ts";
 import { DISABLED, DRAIN, HOT_STANDBY, IN_ERROR, ProxyWorker, workerStruct } from "../../../modules/proxy/worker.ts";
 import { parseWorkerUrl, type WorkerUrl } from "../../../modules/proxy/worker_url.ts";
 import { elect } from "../../../modules/proxy_balancer/elect.ts";
@@ -12,7 +11,7 @@ function serve(f: BalancerFixture, count: number, cookie?: string): string {
     const attempt = f.attempt();
     elect(f.request(cookie), attempt);
     text += f.indexOf(attempt.worker);
-    releaseElected(attempt);
+    attempt.release();
   }
   return text;
 }

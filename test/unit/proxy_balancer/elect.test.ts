@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { ProxyAttempt } from "../../../modules/proxy/attempt.ts";
-import { releaseElected } from "../../../modules/proxy/balancer.ts";
+import { splitProxyUrl } from "../../../modules/proxy/url.ts";
 import { DISABLED, DRAIN, HC_FAIL, IN_ERROR, STOPPED } from "../../../modules/proxy/worker.ts";
 import { elect } from "../../../modules/proxy_balancer/elect.ts";
 import { judge } from "../../../modules/proxy_balancer/verdict.ts";
@@ -14,7 +14,7 @@ function sequence(f: BalancerFixture, count: number, rest = "/", cookie?: string
     const attempt = f.attempt(rest);
     elect(f.request(cookie), attempt);
     text += f.indexOf(attempt.worker);
-    releaseElected(attempt);
+    attempt.release();
   }
   return text;
 }
@@ -276,7 +276,7 @@ describe("judge()", () => {
       [2, 200, true],
     ] as const) {
       const r = f.request();
-      const attempt = new ProxyAttempt("");
+      const attempt = new ProxyAttempt(splitProxyUrl(""));
       attempt.balancer = f.balancer;
       attempt.worker = f.member(i);
       r.status = status;
@@ -339,10 +339,10 @@ describe("balancer timeout, and the client leaves", () => {
 describe("log", () => {
   it("an empty balancer: AH01171; names are case-blind; other URLs are declined", () => {
     const f = new BalancerFixture([]);
-    assert.equal(elect(f.request(), new ProxyAttempt("balancer://APP/x")), 503);
+    assert.equal(elect(f.request(), new ProxyAttempt(splitProxyUrl("balancer://APP/x"))), 503);
     assert.match(f.lines.join(""), /\[proxy_balancer:error\].*AH01171: balancer:\/\/app: No workers in balancer/);
-    assert.equal(elect(f.request(), new ProxyAttempt("http://app/")), -1);
-    assert.equal(elect(f.request(), new ProxyAttempt("balancer://other/")), -1);
+    assert.equal(elect(f.request(), new ProxyAttempt(splitProxyUrl("http://app/"))), -1);
+    assert.equal(elect(f.request(), new ProxyAttempt(splitProxyUrl("balancer://other/"))), -1);
   });
 
   it("one line of each kind for each attempt, in httpd's order and with its numbers", () => {

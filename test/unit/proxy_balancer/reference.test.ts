@@ -5,7 +5,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { ProxyAttempt } from "../../../modules/proxy/attempt.ts";
-import { releaseElected } from "../../../modules/proxy/balancer.ts";
 import { DISABLED, DRAIN, HC_FAIL, IN_ERROR } from "../../../modules/proxy/worker.ts";
 import { elect } from "../../../modules/proxy_balancer/elect.ts";
 import { BalancerFixture } from "../../support/balancer.ts";
@@ -204,7 +203,7 @@ describe(`${ELECTIONS} elections as httpd's formulas have them (SLUICE_SEED=${SE
         expected.read += back;
         while (running.length > random(20)) {
           const [ended] = running.splice(random(running.length), 1);
-          releaseElected(ended!.attempt);
+          ended!.attempt.release();
           ended!.model.busy--;
         }
       }

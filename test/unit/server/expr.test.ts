@@ -520,6 +520,15 @@ test("what nests too deep is an error", () => {
   assert.equal(long.expr.evaluate(requestSubject(request())), false);
 });
 
+test("REQUEST_LOG_ID and CONN_LOG_ID are what the error log calls them, once it has", () => {
+  const r = request();
+  r.logId = "request-1";
+  r.conn.logId = "conn-1";
+  const parsed = parseStringExpr("%{REQUEST_LOG_ID} %{CONN_LOG_ID}");
+  assert.ok("expr" in parsed);
+  assert.equal(parsed.expr.evaluate(requestSubject(r)), "request-1 conn-1");
+});
+
 function request(): RequestRec {
   const server = new ServerRec(false, "test", 1, []);
   const vector: unknown[] = [];

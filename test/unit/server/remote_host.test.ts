@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { RequestRec } from "../../../modules/core/records.ts";
-import { getRemoteHost, inDomain } from "../../../modules/server/remote_host.ts";
+import { findRemoteName, getRemoteHost, inDomain, remoteName } from "../../../modules/server/remote_host.ts";
 
 /** A request of a client whose resolver knows these names and addresses. */
 function request(ip: string, reverse: Record<string, string>, lookup: Record<string, string[]>) {
@@ -38,6 +38,26 @@ test("getRemoteHost(): the name of an address counts if it has that address, too
 test("getRemoteHost(): asks once for a request, however many rules want to know", async () => {
   const { r, asked } = request("192.0.2.1", {}, {});
   assert.deepEqual([await getRemoteHost(r), await getRemoteHost(r), asked], [null, null, ["reverse 192.0.2.1"]]);
+});
+
+test("HostnameLookups: the name of the address, asked for once for a connection; Double proves it", async () => {
+  const conn = {} as RequestRec["conn"];
+  const names = { "192.0.2.1": "WWW.Example.COM" };
+  const { r, asked } = request("192.0.2.1", names, { "www.example.com": ["203.0.113.1"] });
+  Object.assign(r, { conn });
+  assert.equal(remoteName(r), "192.0.2.1");
+  await findRemoteName(r, "on");
+  await findRemoteName(r, "on");
+  assert.deepEqual([remoteName(r), asked], ["www.example.com", ["reverse 192.0.2.1"]]);
+
+  const liar = request("192.0.2.1", names, { "www.example.com": ["203.0.113.1"] });
+  Object.assign(liar.r, { conn: {} });
+  await findRemoteName(liar.r, "double");
+  assert.equal(remoteName(liar.r), "192.0.2.1");
+  const nameless = request("192.0.2.2", {}, {});
+  Object.assign(nameless.r, { conn: {} });
+  await findRemoteName(nameless.r, "on");
+  assert.equal(remoteName(nameless.r), "192.0.2.2");
 });
 
 test("inDomain(): whole labels, whatever the case", () => {

@@ -57,6 +57,19 @@ const REFUSED: readonly [conf: string, error: string][] = [
     "<Location />\n<Limit GET>\n<If true>\n</If>\n</Limit>\n</Location>",
     "<If> cannot occur within <Limit> or <LimitExcept> section",
   ],
+  [
+    "<Location />\n<Limit GET>\nProxyPass http://127.0.0.1/\n</Limit>\n</Location>",
+    "ProxyPass cannot occur within <Limit> or <LimitExcept> section",
+  ],
+  [
+    "<Location />\n<LimitExcept GET>\nProxyPassReverse http://127.0.0.1/\n</LimitExcept>\n</Location>",
+    "ProxyPassReverse cannot occur within <Limit> or <LimitExcept> section",
+  ],
+  [
+    "<Location />\n<If true>\nProxyPassReverse http://127.0.0.1/\n</If>\n</Location>",
+    "ProxyPassReverse cannot occur within <If> section",
+  ],
+  ["<Location />\n<Limit GET>\nListen 81\n</Limit>\n</Location>", "Listen not allowed in <Limit> context"],
   ["<Location />\n<Files x>\n</Files>\n</Location>", "<Files> cannot occur within <Location> section"],
   ["<Location a b>\n</Location>", "Multiple <Location> arguments not (yet) supported."],
   ["<Files ~ (>\n</Files>", "Regex could not be compiled"],
