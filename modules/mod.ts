@@ -26,17 +26,8 @@ export * from "./core/human_size.ts";
 export * from "./core/ipsubnet.ts";
 export * from "./core/method.ts";
 export * from "./core/module.ts";
-
-<<<<<<< HEAD
-
 export * from "./core/only_child.ts";
-
-=======
-
 export * from "./core/pending.ts";
-
->>>>>>> main
-
 export * from "./core/providers.ts";
 export * from "./core/records.ts";
 export * from "./core/siblings.ts";

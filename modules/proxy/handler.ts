@@ -117,13 +117,8 @@ function ask(r: RequestRec, attempt: ProxyAttempt, elected: Status): Status | Pr
   const worker = attempt.worker!;
   if (attempt.balancer !== null) r.filenameSource = attempt;
   const generation = r.server.process;
-<<<<<<< HEAD
   worker.pool ??= new ConnPool(worker, generation.sockets, worker.home ?? generation);
-  const url = splitProxyUrl(attempt.url);
-=======
-  worker.pool ??= new ConnPool(worker, generation.sockets, generation);
   const url = new ProxyUrl(attempt.origin, attempt.target || "/");
->>>>>>> main
   const log = r.log;
   if (log.enabled("proxy", 7)) {
     const scheme = r.filename.slice(6, r.filename.indexOf(":", 6));
