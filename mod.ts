@@ -8,10 +8,12 @@ import { isMainThread } from "node:worker_threads";
 import type { SluiceConfig } from "./modules/embed/define_config.ts";
 import { type Handler, type HandlerOptions, makeHandler } from "./modules/embed/handler.ts";
 import http from "./modules/http/mod_http.ts";
-import { main } from "./modules/main.ts";
+import { main, nameOurselves } from "./modules/main.ts";
 import type { Module } from "./modules/mod.ts";
 import { loadConfig, nodeMachine } from "./modules/mpm/load.ts";
 import unixd from "./modules/mpm/mod_unixd.ts";
+import mpm from "./modules/mpm/mpm.ts";
+import { isChildThread, runChildThread } from "./modules/mpm/thread.ts";
 import proxy from "./modules/proxy/mod_proxy.ts";
 import proxyBalancer from "./modules/proxy_balancer/mod_proxy_balancer.ts";
 import authnCore from "./modules/server/mod_authn_core.ts";
@@ -28,6 +30,7 @@ export * from "./modules/mod.ts";
 export const standardModules: readonly Module[] = [
   core,
   http,
+  mpm,
   unixd,
   watchdog,
   authnCore,
@@ -53,6 +56,9 @@ export function createHandler(config: string | SluiceConfig, options: HandlerOpt
 
 // In a worker of Deno 2.9.6 import.meta.main is true, too. Nothing is awaited here: a plug-in that imports this file must not
 // wait for the program's end.
-if (import.meta.main && isMainThread) {
-  main(process.argv.slice(2), standardModules).then((code) => process.exit(code));
+if (isChildThread()) {
+  nameOurselves();
+  void runChildThread(standardModules);
+} else if (import.meta.main && isMainThread) {
+  main(process.argv.slice(2), standardModules, import.meta.url).then((code) => process.exit(code));
 }

@@ -46,7 +46,8 @@ Options:
   -t -D DUMP_CONFIG  : show the directives that were read
   -t                 : run syntax check for config files
   -T                 : start without DocumentRoot(s) check
-  -X                 : debug mode (only one worker, do not detach)`;
+  -X                 : debug mode (only one worker, do not detach)
+  --watch            : read the configuration anew whenever a file of it changes`;
 
 /** What a command line says. */
 export interface CommandLine {
@@ -100,6 +101,10 @@ export function parseCommandLine(args: readonly string[], own: LongOptions | nul
     }
     if (own !== null && !arg.startsWith("-")) {
       line.words.push(arg);
+      continue;
+    }
+    if (arg === "--watch") {
+      line.flags.add("watch");
       continue;
     }
     if (!/^-./.test(arg)) return null;

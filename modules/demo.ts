@@ -5,8 +5,7 @@ import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { resolve } from "node:path";
 import type { Module } from "./core/module.ts";
-import { loadConfig } from "./mpm/load.ts";
-import { SingleChild } from "./mpm/single.ts";
+import { loadFirst, Parent } from "./mpm/parent.ts";
 
 const FIRST_PORT = 8080;
 const LAST_PORT = 8180;
@@ -38,8 +37,8 @@ export async function demo(modules: readonly Module[]): Promise<number> {
     after: [],
     modules,
   };
-  const child = new SingleChild(await loadConfig(options, 0), options, "sluice");
-  if (!(await child.start())) return 1;
+  const parent = new Parent(await loadFirst(options), options, "sluice");
+  if (!(await parent.start())) return 1;
   console.log(
     [
       `sluice serves http://127.0.0.1:${port}/ from three small backends inside this process.`,
@@ -51,7 +50,7 @@ export async function demo(modules: readonly Module[]): Promise<number> {
       "Ctrl-C ends it.",
     ].join("\n"),
   );
-  const code = await child.ended;
+  const code = await parent.ended;
   for (const { server } of backends) server.closeAllConnections();
   for (const { server } of backends) server.close();
   return code;

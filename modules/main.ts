@@ -15,9 +15,8 @@ import { describeModules, describeVhosts, dumpConfig, listDirectives, listInclud
 import { configCommand } from "./effective.ts";
 import { explainCommand } from "./explain.ts";
 import * as sluice from "./mod.ts";
-import { type LoadOptions, loadConfig } from "./mpm/load.ts";
 import { describeUser } from "./mpm/mod_unixd.ts";
-import { pidFileOf, readPid, SingleChild } from "./mpm/single.ts";
+import { loadFirst, Parent, pidFileOf, readPid, type StartOptions } from "./mpm/parent.ts";
 import type { Loaded } from "./server/load.ts";
 import core from "./server/mod_core.ts";
 import { convertFile, printSchema } from "./tools.ts";
@@ -26,8 +25,14 @@ import { convertFile, printSchema } from "./tools.ts";
 type Tool = (args: readonly string[], modules: readonly Module[]) => Promise<number | null>;
 const TOOLS: Readonly<Record<string, Tool>> = { check, config: configCommand, explain: explainCommand };
 
-/** Runs the program on a command line; resolves with its exit code. */
-export async function main(args: readonly string[], modules: readonly Module[]): Promise<number> {
+/** A configuration that may serve. */
+type Start = Awaited<ReturnType<typeof loadFirst>>;
+
+/**
+ * Runs the program on a command line; resolves with its exit code.
+ * @param program what a thread runs to become a child of it; without it there is one child
+ */
+export async function main(args: readonly string[], modules: readonly Module[], program?: string): Promise<number> {
   if (args[0] === "schema" && args.length === 1) return printSchema(modules);
   if (args[0] !== undefined && Object.hasOwn(TOOLS, args[0])) {
     nameOurselves();
@@ -51,24 +56,28 @@ export async function main(args: readonly string[], modules: readonly Module[]):
     console.error(`${PROGRAM}: -f FILE is needed: there is no configuration at a fixed place`);
     return 1;
   }
-  const options = optionsOf(line, line.file, modules);
+  const options = {
+    ...optionsOf(line, line.file, modules),
+    program: line.flags.has("X") ? undefined : program,
+    reloadOnChange: line.flags.has("watch"),
+  };
   nameOurselves();
-  let loaded: Loaded;
+  let first: Start;
   try {
-    loaded = await loadConfig(options, 0);
+    first = await loadFirst(options);
   } catch (error) {
     return configFailure(error);
   }
-  if (dumps(line, loaded, options)) return 0;
+  if (dumps(line, first.loaded, options)) return 0;
   if (line.flags.has("t")) {
     console.error("Syntax OK");
     return 0;
   }
-  return line.signal === null ? serve(loaded, options, args) : control(line.signal, loaded, options, args, line);
+  return line.signal === null ? serve(first, options, args) : control(line.signal, first, options, args, line);
 }
 
 /** Plug-ins import "sluice", wherever they are: Deno finds it by the import map in deno.json, Bun so. */
-function nameOurselves(): void {
+export function nameOurselves(): void {
   if (!("Bun" in globalThis)) return;
   Bun.plugin({
     name: "sluice",
@@ -77,10 +86,10 @@ function nameOurselves(): void {
 }
 
 /** Serves until it is told to end. */
-async function serve(loaded: Loaded, options: LoadOptions, args: readonly string[]): Promise<number> {
-  const child = new SingleChild(loaded, options, [PROGRAM, ...args].join(" "));
-  if (!(await child.start())) return 1;
-  return child.ended;
+async function serve(first: Start, options: StartOptions, args: readonly string[]): Promise<number> {
+  const parent = new Parent(first, options, [PROGRAM, ...args].join(" "));
+  if (!(await parent.start())) return 1;
+  return parent.ended;
 }
 
 function configFailure(error: unknown): number {
@@ -96,7 +105,7 @@ function configFailure(error: unknown): number {
 }
 
 /** -L, -S, -M, -t -D DUMP_...: prints what was asked for; false if nothing was. */
-function dumps(line: CommandLine, loaded: Loaded, options: LoadOptions): boolean {
+function dumps(line: CommandLine, loaded: Loaded, options: StartOptions): boolean {
   const asked = (name: string, flag: string) => line.flags.has(flag) || line.defines.includes(name);
   const texts: string[] = [];
   if (line.flags.has("L")) texts.push(listDirectives(loaded.process.modules));
@@ -127,12 +136,12 @@ function describeRun(loaded: Loaded, line: CommandLine): string {
 /** -k: speaks to a running server through its pid file. The configuration was read, so a broken one sends no signal. */
 async function control(
   action: string,
-  loaded: Loaded,
-  options: LoadOptions,
+  first: Start,
+  options: StartOptions,
   args: readonly string[],
   line: CommandLine,
 ): Promise<number> {
-  const path = pidFileOf(loaded.process);
+  const path = pidFileOf(first.loaded.process);
   if (path === null) {
     console.error(`${PROGRAM}: -k needs a PidFile or a ServerRoot in the configuration`);
     return 1;
@@ -141,14 +150,14 @@ async function control(
   const running = pid !== null && isAlive(pid);
   if (action === "start") {
     if (running) return print(`${PROGRAM} (pid ${pid}) already running`);
-    return start(loaded, options, args, line);
+    return start(first, options, args, line);
   }
   if (!running) {
     if (action === "stop" || action === "graceful-stop") {
       return print(pid === null ? `${PROGRAM} (no pid file) not running` : `${PROGRAM} (pid ${pid}?) not running`);
     }
     console.log(`${PROGRAM} not running, trying to start`);
-    return start(loaded, options, args, line);
+    return start(first, options, args, line);
   }
   const signals = { stop: "SIGTERM", restart: "SIGHUP", graceful: "SIGUSR1", "graceful-stop": "SIGWINCH" } as const;
   process.kill(pid, signals[action as keyof typeof signals]);
@@ -156,15 +165,10 @@ async function control(
 }
 
 /** -k start goes to the background, unless -X or -D FOREGROUND. */
-async function start(
-  loaded: Loaded,
-  options: LoadOptions,
-  args: readonly string[],
-  line: CommandLine,
-): Promise<number> {
+async function start(first: Start, options: StartOptions, args: readonly string[], line: CommandLine): Promise<number> {
   const foreground =
     line.flags.has("X") || ["FOREGROUND", "NO_DETACH", "ONE_PROCESS", "DEBUG"].some((d) => line.defines.includes(d));
-  if (foreground) return serve(loaded, options, args);
+  if (foreground) return serve(first, options, args);
   const sink = openSync("/dev/null", "r+");
   const runtime = "Deno" in globalThis ? ["run", "-A", "--quiet", process.argv[1]!] : [process.argv[1]!];
   const child = spawn(process.execPath, [...runtime, ...args, "-D", "FOREGROUND"], {
@@ -173,7 +177,7 @@ async function start(
   });
   // What keeps it from starting is shown here; later it must not hold the terminal, or the pipe, that we were given.
   child.stderr!.pipe(process.stderr, { end: false });
-  const path = pidFileOf(loaded.process)!;
+  const path = pidFileOf(first.loaded.process)!;
   return new Promise((done) => {
     const look = setInterval(() => {
       if (readPid(path) !== child.pid) return;

@@ -15,8 +15,6 @@ const NOT_YET: Readonly<Record<string, string>> = {
     "AddOutputFilterByType FilterDeclare FilterProvider FilterChain FilterProtocol FilterTrace SetOutputFilter SetInputFilter",
   mod_deflate: "Deflate*",
   mod_dir: "DirectoryIndexRedirect",
-  "the children":
-    "StartServers ServerLimit ThreadsPerChild ThreadLimit MinSpareThreads MaxSpareThreads MaxRequestWorkers MaxConnectionsPerChild GracefulShutdownTimeout ListenBacklog ScoreBoardFile",
   "mod_proxy as a forward proxy": "ProxyRemote ProxyRemoteMatch ProxyBlock NoProxy ProxyDomain ProxySourceAddress",
 };
 

@@ -13,6 +13,7 @@ import type { Hooks } from "./hooks.ts";
 import type { Host } from "./host.ts";
 import type { ConfigVector, Module, RawConfig } from "./module.ts";
 import type { Providers } from "./providers.ts";
+import type { Siblings } from "./siblings.ts";
 import type { Status } from "./status.ts";
 import { HeaderTable } from "./table.ts";
 import type { WebSocketOffer } from "./web_socket.ts";
@@ -44,6 +45,9 @@ export interface ProcessRec {
   readonly runtimeDir: string;
   /** The rank of the least severe messages where no LogLevel says it: -e; undefined: warn. */
   readonly startRank?: number | undefined;
+  readonly siblings: Siblings;
+  /** How long requests of what stops, or was taken out of the configuration, may go on, ms; 0: as long as they take. */
+  readonly drainLimitMs: number;
   /** Counts reloads, from 0. */
   readonly generation: number;
   /** Set once this generation must end its connections after the request at hand. */

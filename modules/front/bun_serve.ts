@@ -44,5 +44,5 @@ export function serveBun(options: FetchServerOptions): Listener {
 }
 
 function listener(server: BunServer): Listener {
-  return { port: server.port ?? 0, close: () => void server.stop() };
+  return { port: server.port ?? 0, close: () => server.stop() };
 }

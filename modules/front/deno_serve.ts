@@ -14,7 +14,7 @@ export function serveDeno(options: FetchServerOptions): Listener {
     const server = Deno.serve({ ...common, path: unix }, (request) =>
       handle(request, { peer: NO_PEER, webSocket: denoWebSocketHost }),
     );
-    return { port: 0, close: () => void server.shutdown() };
+    return { port: 0, close: () => server.shutdown() };
   }
   const serve = (hostname: string) =>
     Deno.serve({ ...common, hostname, port: options.port }, (request, info) => {
@@ -22,7 +22,7 @@ export function serveDeno(options: FetchServerOptions): Listener {
       return handle(request, { peer: { ip: plainAddress(ip), port }, webSocket: denoWebSocketHost });
     });
   const server = options.address === "" ? serveAll(serve) : serve(options.address);
-  return { port: server.addr.port, close: () => void server.shutdown() };
+  return { port: server.addr.port, close: () => server.shutdown() };
 }
 
 function serveAll<S>(serve: (hostname: string) => S): S {

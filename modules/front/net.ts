@@ -6,8 +6,8 @@
 import { getModuleConfig } from "../core/module.ts";
 import type { ProcessRec } from "../core/records.ts";
 import type { Listener, Socket, SocketError, SocketHost } from "../net/socket.ts";
-import { acceptConnection } from "../server/connection.ts";
 import core, { frontOf, type ListenSpec } from "../server/mod_core.ts";
+import { Gate } from "./gate.ts";
 import { listenFetch } from "./listen_fetch.ts";
 
 const SHED_LOG_MS = 1000;
@@ -20,16 +20,23 @@ export interface ListenFailure {
 
 /** The listening sockets of a program. They outlive a generation whose successor wants them, too. */
 export class NetFront {
+  readonly gate: Gate;
   private readonly sockets: SocketHost;
   private readonly current: () => ProcessRec;
+  private readonly reusePort: boolean;
   private readonly listeners = new Map<string, Listener>();
   private shedCount = 0;
   private shedToldMs = Number.NEGATIVE_INFINITY;
 
-  /** @param current the generation that new connections belong to */
-  constructor(sockets: SocketHost, current: () => ProcessRec) {
+  /**
+   * @param current the generation that new connections belong to
+   * @param reusePort others listen on the same ports
+   */
+  constructor(sockets: SocketHost, current: () => ProcessRec, reusePort = false) {
     this.sockets = sockets;
     this.current = current;
+    this.gate = new Gate(current);
+    this.reusePort = reusePort;
   }
 
   /** Opens what a generation wants and is not open. What fails is answered; what succeeded stays open. */
@@ -41,8 +48,14 @@ export class NetFront {
       const key = listenKey(spec, front);
       if (this.listeners.has(key)) continue;
       try {
-        const options = { address: spec.address, port: spec.port, ...(spec.unix === "" ? {} : { unix: spec.unix }) };
-        const accept = (socket: Socket): void => acceptConnection(this.current(), socket);
+        const options = {
+          address: spec.address,
+          port: spec.port,
+          backlog: this.gate.backlog,
+          reusePort: this.reusePort,
+          ...(spec.unix === "" ? {} : { unix: spec.unix }),
+        };
+        const accept = (socket: Socket): void => this.gate.accept(socket);
         const listener =
           front === "fetch"
             ? listenFetch(options, this.current)
@@ -75,7 +88,7 @@ export class NetFront {
     const wanted = new Set(conf?.listen.map((spec) => listenKey(spec, frontOf(conf, spec))));
     for (const [key, listener] of this.listeners) {
       if (wanted.has(key)) continue;
-      listener.close();
+      void listener.close();
       this.listeners.delete(key);
     }
   }

@@ -46,6 +46,8 @@ export interface ServedConnection {
   belongsTo(process: ProcessRec): boolean;
   /** Its generation stops, and it has no request at hand. */
   closeIfIdle(): void;
+  /** Whether it was kept alive and idle: it ends. */
+  giveWay?(): boolean;
   destroy(): void;
 }
 
@@ -57,6 +59,7 @@ export function connectionOpened(connection: ServedConnection): void {
 
 export function connectionClosed(connection: ServedConnection, process: ProcessRec): void {
   open.delete(connection);
+  if (room.wanted > 0) room.freed?.();
   checkDrained(process);
 }
 
@@ -64,6 +67,17 @@ export function connectionClosed(connection: ServedConnection, process: ProcessR
 export function connectionCount(): number {
   return open.size;
 }
+
+/** Where connections are limited: how many wait for one of those that are open to end. */
+export const room = {
+  wanted: 0,
+  /** Called when one has ended, while one is wanted. */
+  freed: null as (() => void) | null,
+  /** Ends the idle connection that is open longest, if there is one. */
+  make(): void {
+    for (const connection of open) if (connection.giveWay?.()) return;
+  },
+};
 
 /** A connection as status pages show it. */
 export interface ConnectionView {
@@ -164,6 +178,12 @@ export class HttpConnection implements ServedConnection, SocketOwner, Timeout, B
     if (this.conn.keepalives > 0) this.linger();
     // A client that has just connected is about to ask, and takes an end without an answer for a failure.
     else this.conn.process.wheel.arm(this, LINGER_MS);
+  }
+
+  giveWay(): boolean {
+    if (this.phase !== "waiting" || this.conn.keepalives === 0) return false;
+    this.linger();
+    return true;
   }
 
   destroy(): void {
@@ -373,7 +393,7 @@ export class HttpConnection implements ServedConnection, SocketOwner, Timeout, B
       this.parseInbox();
       if (this.phase !== "waiting" && this.phase !== "head") return true;
     }
-    if (this.inputEnded) {
+    if (this.inputEnded || room.wanted > 0) {
       this.linger();
       return false;
     }

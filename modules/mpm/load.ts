@@ -6,14 +6,16 @@ import { hostname } from "node:os";
 import { pathToFileURL } from "node:url";
 import { ConfigError, type Position } from "../config/directive.ts";
 import { systemClock, TimerWheel } from "../core/clock.ts";
+import type { LogSink } from "../core/error_log.ts";
 import { parseIp } from "../core/ipsubnet.ts";
 import type { Module } from "../core/module.ts";
 import type { ServerRec, VhostAddr } from "../core/records.ts";
+import type { Siblings } from "../core/siblings.ts";
 import { nodeSockets } from "../net/node.ts";
 import { type Loaded, type LoadSource, type Machine, readSource } from "../server/load.ts";
 import { configFiles } from "./files.ts";
 import { nodeHost } from "./host.ts";
-import { LogSet } from "./logs.ts";
+import { LogSet, type ProgramLog } from "./logs.ts";
 
 /** What the command line says of the configuration. */
 export interface LoadOptions extends LoadSource {
@@ -24,8 +26,10 @@ export interface LoadOptions extends LoadSource {
 /** One wheel for the program: time-outs of connections outlive a generation. */
 export const wheel = new TimerWheel(systemClock);
 
-/** Loaded by LoadModule, by path. */
+/** Loaded by LoadModule, by path; each anew once its file has changed. */
 const plugins = new Map<string, Module>();
+const versions = new Map<string, string>();
+let reloads = 0;
 
 /**
  * Reads and checks a configuration.
@@ -36,6 +40,7 @@ export async function loadConfig(
   generation: number,
   machine: Machine = nodeMachine(options.startLog),
 ): Promise<Loaded> {
+  for (const path of plugins.keys()) if (versions.get(path) !== versionOf(path)) plugins.delete(path);
   const broken = new Map<string, ConfigError>();
   for (;;) {
     const reading = readSource(options, machine, generation, plugins, broken);
@@ -55,8 +60,17 @@ export async function loadConfig(
   }
 }
 
+/** What a child in a thread has of who started it. */
+export interface ChildSeams {
+  readonly siblings: Siblings;
+  /** What takes the lines for "|program" and syslog. */
+  readonly makeProgram?: (target: string) => ProgramLog;
+  /** For a log that is silent while others say the same. */
+  readonly wrapErrorLog?: (sink: LogSink) => LogSink;
+}
+
 /** This machine. @param startLog where messages go that no ErrorLog is for */
-export function nodeMachine(startLog = ""): Machine {
+export function nodeMachine(startLog = "", seams?: ChildSeams): Machine {
   return {
     files: configFiles,
     clock: systemClock,
@@ -65,10 +79,14 @@ export function nodeMachine(startLog = ""): Machine {
     host: nodeHost,
     pid: process.pid,
     hostname,
+    ...(seams === undefined ? {} : { siblings: seams.siblings }),
     openLogs(absolute) {
-      const logs = new LogSet(absolute);
+      const logs = new LogSet(absolute, seams?.makeProgram);
       return {
-        openErrorLog: (target) => logs.openErrorLog(target || startLog),
+        openErrorLog(target) {
+          const sink = logs.openErrorLog(target || startLog);
+          return seams?.wrapErrorLog?.(sink) ?? sink;
+        },
         openLog: (target) => logs.openLog(target),
         missingLogFolder: (target) => logs.missingFolder(target),
         release: () => logs.release(),
@@ -95,7 +113,11 @@ async function resolveAddresses(server: ServerRec): Promise<void> {
 }
 
 async function importPlugin(name: string, path: string, at: Position): Promise<Module | ConfigError> {
-  const specifier = /^[a-z]+:/i.test(path) ? path : pathToFileURL(path).href;
+  const isFile = !/^[a-z]+:/i.test(path);
+  // Another name is what makes both runtimes read a file again; Bun 1.4.4 takes it in a path only, not in a URL.
+  const again = versions.has(path) && isFile ? `?reload=${++reloads}` : "";
+  const specifier = isFile ? ("Bun" in globalThis && again !== "" ? path : pathToFileURL(path).href) + again : path;
+  versions.set(path, versionOf(path));
   try {
     const loaded = (await import(specifier)) as { default?: Module };
     if (isModule(loaded.default)) return loaded.default;
@@ -105,6 +127,15 @@ async function importPlugin(name: string, path: string, at: Position): Promise<M
       position: at,
       hint: `LoadModule ${name}: a plug-in is a TypeScript or JavaScript module`,
     });
+  }
+}
+
+/** Another text once the file has changed; "" of what is no file, and of none. */
+function versionOf(path: string): string {
+  try {
+    return nodeHost.files!.version(path);
+  } catch {
+    return "";
   }
 }
 

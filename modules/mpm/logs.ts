@@ -21,14 +21,28 @@ const open = new Map<string, Open>();
 /** Closed, with lines that are still on their way. */
 const closing = new Set<Promise<void>>();
 
+/** A log that a program takes, or syslog. */
+export interface ProgramLog extends LogSink {
+  /** Starts the program, unless it was. */
+  start(): void;
+}
+
 /** The logs of one generation. */
 export class LogSet {
   private readonly resolvePath: (path: string) => string;
+  private readonly makeProgram: (target: string) => ProgramLog;
   private readonly keys = new Set<string>();
 
-  /** @param resolvePath makes a path absolute */
-  constructor(resolvePath: (path: string) => string) {
+  /**
+   * @param resolvePath makes a path absolute
+   * @param makeProgram what takes the lines for "|program" and syslog. @default the program, started here
+   */
+  constructor(
+    resolvePath: (path: string) => string,
+    makeProgram = (target: string): ProgramLog => new PipedLog(target),
+  ) {
     this.resolvePath = resolvePath;
+    this.makeProgram = makeProgram;
   }
 
   /**
@@ -38,7 +52,7 @@ export class LogSet {
    */
   openErrorLog(target: string): LogSink {
     if (target === "" || target === "/dev/stderr") return stderrSink;
-    if (target.startsWith("|") || isSyslog(target)) return this.once(target, () => new PipedLog(target));
+    if (target.startsWith("|") || isSyslog(target)) return this.once(target, () => this.makeProgram(target));
     const path = this.resolvePath(target);
     return this.once(`ErrorLog ${path}`, () => new ErrorFile(path));
   }
@@ -49,7 +63,7 @@ export class LogSet {
    */
   openLog(target: string): LogSink {
     if (target.startsWith("|")) {
-      const program = this.once(target, () => new PipedLog(target)) as PipedLog;
+      const program = this.once(target, () => this.makeProgram(target)) as ProgramLog;
       program.start();
       return program;
     }

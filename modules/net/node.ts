@@ -420,9 +420,9 @@ function bind(options: net.ListenOptions, take: Take): Promise<Listener> {
       reviver?.unref();
       resolve({
         port: address !== null && typeof address === "object" ? address.port : 0,
-        close: () => {
+        close() {
           clearInterval(reviver);
-          server.close();
+          return new Promise((closed) => server.close(() => closed()));
         },
       });
     });

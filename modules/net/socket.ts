@@ -172,8 +172,8 @@ export interface ListenOptions {
 export interface Listener {
   /** The port that was bound, also if 0 was asked for. */
   readonly port: number;
-  /** Stops accepting; connections go on. */
-  close(): void;
+  /** Stops accepting; connections go on. Resolves when they have ended, too. */
+  close(): Promise<void>;
 }
 
 /** A host that has sockets. */

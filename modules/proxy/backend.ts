@@ -23,8 +23,6 @@ export class Backend implements SocketOwner, Timeout {
   readonly tls: BackendTls | null;
   /** Responses that were read from it. 0: nobody knows yet whether it works. */
   served = 0;
-  /** Nothing can be sent any more. */
-  closed = false;
   /** When it became idle; only kept where a ttl is set. */
   idleSince = 0;
   /** The parser of its response heads. */
@@ -32,6 +30,7 @@ export class Backend implements SocketOwner, Timeout {
   // Timeout, the wheel's.
   deadline = 0;
   slot = 0;
+  private isClosed = false;
   private user: BackendUser | null = null;
   private strayCrlf = false;
 
@@ -41,6 +40,17 @@ export class Backend implements SocketOwner, Timeout {
     this.socket = socket;
     this.tls = tls;
     socket.owner = this;
+    pool.open.add(this);
+  }
+
+  /** Nothing can be sent any more. */
+  get closed(): boolean {
+    return this.isClosed;
+  }
+
+  set closed(closed: boolean) {
+    this.isClosed = closed;
+    if (closed) this.pool.open.delete(this);
   }
 
   /** Hands the events over. */

@@ -89,6 +89,8 @@ export class ProxyBalancer {
   nonce = "";
   /** Attempts after the first. */
   maxAttempts = 0;
+  /** What the configuration says of it, as text; its members apart. */
+  configured = "";
   readonly electorate: Electorate;
   /** Who is told of each election; null: nobody. */
   electionWatchers: Set<ElectionWatcher> | null = null;

@@ -40,7 +40,9 @@ export class PoolWaiter implements Timeout {
 export class ConnPool {
   readonly worker: ProxyWorker;
   readonly host: SocketHost;
-  readonly process: ProcessRec;
+  process: ProcessRec;
+  /** All connections, idle ones included. */
+  readonly open = new Set<Backend>();
   /** Exchanges that have a place. */
   inUse = 0;
   /** Most recently released last. */
@@ -233,6 +235,14 @@ export class ConnPool {
   close(): void {
     this.closing = true;
     for (const backend of this.idle.splice(0)) backend.close();
+  }
+
+  /** Ends all connections, whatever they are at. Answers how many were. */
+  cut(): number {
+    const busy = this.open.size - this.idle.length;
+    this.close();
+    for (const { socket } of this.open) socket.destroy();
+    return busy;
   }
 
   /** Asks anew while what there is still serves; connections to addresses that are gone are closed when they are met. */

@@ -6,13 +6,13 @@ import { type Directive, errorAt } from "../config/directive.ts";
 import type { DirectiveSource } from "../core/command.ts";
 import { getModuleConfig, type Module } from "../core/module.ts";
 import type { ProcessRec, ServerRec } from "../core/records.ts";
-import { slotmem } from "../slotmem/slotmem.ts";
 import { balancerName, ProxyBalancer } from "./balancer.ts";
 import { type ProxyConfig, proxyModuleRef } from "./config.ts";
 import { applyBalancerSettings, applyWorkerSettings, type BalancerSettings, type WorkerSettings } from "./params.ts";
 import { hasGroupInAuthority } from "./pass.ts";
 import { getProxyServerState, matchWorker, setProxyServerState } from "./server_state.ts";
-import { genericWorker, ProxyWorker, shareWorkers } from "./worker.ts";
+import { serverKey, shareSlots } from "./slots.ts";
+import { genericWorker, ProxyWorker } from "./worker.ts";
 import { parseWorkerUrl } from "./worker_url.ts";
 
 /** What one line says of a worker or balancer; plain data. */
@@ -53,13 +53,15 @@ interface ServerDraft {
 /** check_config: builds the records of every server. Opens nothing. @throws ConfigError */
 export function buildStates(process: ProcessRec): void {
   const module = proxyModuleRef.module!;
-  const built: ProxyWorker[] = [];
+  const built = new Map<ProxyWorker, string>();
   const main = process.servers[0]!;
   const drafts = new Map<ServerRec, ServerDraft>();
-  for (const server of process.servers) drafts.set(server, draft(process, definitionsOf(server, module), built));
+  for (const server of process.servers) {
+    drafts.set(server, draft(process, definitionsOf(server, module), serverKey(server), built));
+  }
   const ownOfMain = drafts.get(main)!;
   const reverse = genericWorker();
-  built.push(reverse);
+  built.set(reverse, "reverse");
   const records = new Map<Draft, ProxyBalancer>();
   const all = new Set<ProxyBalancer>();
   for (const server of process.servers) {
@@ -74,22 +76,17 @@ export function buildStates(process: ProcessRec): void {
       all.add(balancer);
     }
     const workers = inherits ? [...ownOfMain.workers, ...own.workers] : own.workers;
-    setProxyServerState(server, { workers, balancers, reverse });
+    setProxyServerState(server, { place: serverKey(server), workers, balancers, reverse });
   }
   shareSlots(process, built, [...all]);
 }
 
-/** The members of a balancer side by side, then all other workers, then the room that `growth` asks for. */
-function shareSlots(process: ProcessRec, built: readonly ProxyWorker[], balancers: readonly ProxyBalancer[]): void {
-  const provider = process.providers.lookup(slotmem, "shm");
-  if (provider === undefined) return;
-  const workers = new Set([...balancers.flatMap((balancer) => balancer.members), ...built]);
-  const growth = balancers.reduce((sum, balancer) => sum + balancer.params.growth, 0);
-  const { spare } = shareWorkers("proxy", [...workers], provider, growth);
-  for (const balancer of balancers) balancer.spareSlots = spare.splice(0, balancer.params.growth);
-}
-
-function draft(process: ProcessRec, definitions: readonly Definition[], built: ProxyWorker[]): ServerDraft {
+function draft(
+  process: ProcessRec,
+  definitions: readonly Definition[],
+  origin: string,
+  built: Map<ProxyWorker, string>,
+): ServerDraft {
   const workers: ProxyWorker[] = [];
   const balancers = new Map<string, Draft>();
   for (const definition of definitions) {
@@ -98,10 +95,16 @@ function draft(process: ProcessRec, definitions: readonly Definition[], built: P
         addSettings(balancerDraft(balancers, definition.url, definition), definition);
         break;
       case "member":
-        addMember(process, balancerDraft(balancers, definition.balancer, definition).members, definition, built);
+        addMember(
+          process,
+          balancerDraft(balancers, definition.balancer, definition).members,
+          definition,
+          `${origin} ${balancerName(definition.balancer)}`,
+          built,
+        );
         break;
       case "worker":
-        addWorker(process, workers, definition, built);
+        addWorker(process, workers, definition, origin, built);
         break;
       case "set":
         setExisting(workers, balancers, definition);
@@ -132,7 +135,13 @@ function addSettings(draft: Draft, { whole, directive }: Definition): void {
 const MAX_BALANCER_NAME = "balancer://".length + 84;
 
 /** A worker whose name is a prefix serves this URL, too, and its parameters stay as they are. */
-function addWorker(process: ProcessRec, workers: ProxyWorker[], definition: Definition, built: ProxyWorker[]): void {
+function addWorker(
+  process: ProcessRec,
+  workers: ProxyWorker[],
+  definition: Definition,
+  origin: string,
+  built: Map<ProxyWorker, string>,
+): void {
   const url = parsed(process, definition);
   const shared = matchWorker(workers, url.name);
   const isSection = /^(ProxySet|Proxy)$/i.test(definition.directive.name);
@@ -152,10 +161,16 @@ function addWorker(process: ProcessRec, workers: ProxyWorker[], definition: Defi
   }
   worker.initialize();
   workers.push(worker);
-  built.push(worker);
+  built.set(worker, origin);
 }
 
-function addMember(process: ProcessRec, members: ProxyWorker[], definition: Definition, built: ProxyWorker[]): void {
+function addMember(
+  process: ProcessRec,
+  members: ProxyWorker[],
+  definition: Definition,
+  origin: string,
+  built: Map<ProxyWorker, string>,
+): void {
   const url = parsed(process, definition);
   const shared = matchWorker(members, url.name);
   if (shared !== undefined) {
@@ -165,7 +180,7 @@ function addMember(process: ProcessRec, members: ProxyWorker[], definition: Defi
   const worker = new ProxyWorker(url, "member");
   applyWorkerSettings(worker, definition.worker);
   members.push(worker);
-  built.push(worker);
+  built.set(worker, origin);
 }
 
 function warnShared(process: ProcessRec, shared: ProxyWorker, name: string, { worker }: Definition): void {
@@ -246,7 +261,8 @@ export function closePools(process: ProcessRec): void {
       ...[...state.balancers.values()].flatMap((b) => b.members),
       state.reverse,
     ]) {
-      worker.pool?.close();
+      // One that the next generation has, too, goes on.
+      if (worker.home === process) worker.pool?.close();
     }
   }
 }

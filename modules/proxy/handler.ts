@@ -117,7 +117,7 @@ function ask(r: RequestRec, attempt: ProxyAttempt, elected: Status): Status | Pr
   const worker = attempt.worker!;
   if (attempt.balancer !== null) r.filenameSource = attempt;
   const generation = r.server.process;
-  worker.pool ??= new ConnPool(worker, generation.sockets, generation);
+  worker.pool ??= new ConnPool(worker, generation.sockets, worker.home ?? generation);
   const url = new ProxyUrl(attempt.origin, attempt.target || "/");
   const log = r.log;
   if (log.enabled("proxy", 7)) {

@@ -13,8 +13,10 @@ import { proxyConfigSchema, proxyModuleRef } from "./config.ts";
 import { buildStates, closePools, type Definition, definitionsOf } from "./definitions.ts";
 import { proxyFixups, proxyHandler } from "./handler.ts";
 import { healthContext } from "./health_check.ts";
+import { inheritWorkers } from "./inherit.ts";
 import { type BalancerSettings, parseBalancerParam, parseWorkerParam, type WorkerSettings } from "./params.ts";
 import type { ProxyPassRule } from "./pass.ts";
+import { forgetChild } from "./slots.ts";
 import { preTranslate, translate, walkProxySections } from "./translate.ts";
 import { parseWorkerUrl } from "./worker_url.ts";
 
@@ -109,7 +111,10 @@ const proxy = defineModule({
   ],
   registerHooks({ hook }) {
     hook(server.checkConfig, buildStates, { rank: "middle" });
+    // Before others look at workers and balancers.
+    hook(server.postConfig, inheritWorkers, { rank: "first" });
     hook(server.childExit, closePools);
+    hook(server.childDied, forgetChild);
     hook(server.preTranslateName, preTranslate, { rank: "first" });
     hook(server.translateName, translate, { rank: "first" });
     hook(server.mapToStorage, walkProxySections, { rank: "first" });

@@ -2,7 +2,7 @@
  * What mod_proxy builds for a server: its workers and balancers, and the ways to find them.
  * Source: httpd modules/proxy/proxy_util.c ap_proxy_get_worker_ex, ap_proxy_get_balancer, ap_proxy_pre_request
  */
-import type { RequestRec, ServerRec } from "../core/records.ts";
+import type { ProcessRec, RequestRec, ServerRec } from "../core/records.ts";
 import { OK, type Status } from "../core/status.ts";
 import type { ProxyAttempt } from "./attempt.ts";
 import type { ProxyBalancer } from "./balancer.ts";
@@ -11,6 +11,8 @@ import { type Origin, originLength } from "./url.ts";
 import { genericWorker, type ProxyWorker } from "./worker.ts";
 
 export interface ProxyServerState {
+  /** Names the server, the same in the next configuration. */
+  readonly place: string;
   /** Outside of balancers, the inherited ones included. */
   readonly workers: readonly ProxyWorker[];
   /** By their `name`. */
@@ -139,4 +141,27 @@ function lowerOrigin(url: string): string {
     if (c >= 65 && c <= 90) return url.slice(0, length).toLowerCase() + url.slice(length);
   }
   return url;
+}
+
+/** "place name" → the balancer. The place is that of the server. */
+export function balancersByPlace(process: ProcessRec): Map<string, ProxyBalancer> {
+  const found = new Map<string, ProxyBalancer>();
+  for (const server of process.servers) {
+    const state = getProxyServerState(server);
+    for (const [name, balancer] of state?.balancers ?? []) found.set(`${state!.place} ${name}`, balancer);
+  }
+  return found;
+}
+
+/** Each once. */
+export function workersOf(process: ProcessRec): Set<ProxyWorker> {
+  const found = new Set<ProxyWorker>();
+  for (const server of process.servers) {
+    const state = getProxyServerState(server);
+    if (state === undefined) continue;
+    for (const { members } of state.balancers.values()) for (const member of members) found.add(member);
+    for (const worker of state.workers) found.add(worker);
+    found.add(state.reverse);
+  }
+  return found;
 }

@@ -3,7 +3,7 @@
  * Source: httpd modules/proxy/mod_proxy.h, struct proxy_worker; proxy_util.c ap_proxy_define_worker, ap_proxy_retry_worker
  */
 import type { ErrorLog } from "../core/error_log.ts";
-import type { SlotmemProvider } from "../slotmem/slotmem.ts";
+import type { ProcessRec } from "../core/records.ts";
 import { type Slot, Struct } from "../slotmem/struct.ts";
 import type { ConnPool } from "./conn_pool.ts";
 import type { HealthCheck } from "./health_check.ts";
@@ -133,11 +133,14 @@ export const workerStruct = new Struct({
   busy: "i32",
   /** Of a balancer's first member: counts what changed who may be elected. */
   changes: "i32",
+  /** Of a balancer's first member: the child that elects, counted from 1; 0: none. */
+  election: "i32",
 });
 export type WorkerSlot = typeof workerStruct extends Struct<infer L> ? Slot<L> : never;
 const STATUS = workerStruct.index("status");
 const BUSY = workerStruct.index("busy");
 const CHANGES = workerStruct.index("changes");
+export const ELECTION = workerStruct.index("election");
 /** In `backSinceMs`. */
 export const NOT_YET = -1;
 
@@ -180,6 +183,16 @@ export class ProxyWorker {
   configuredStatus = 0;
   /** Why traffic put it in error, last; as this child saw it. */
   errorReason = "";
+  /** What the configuration says of the slot's lbset and lbfactor. */
+  configuredShare = { lbset: 0, lbfactor: 100 };
+  /** Another one for each worker of a configuration, and for each change of its settings; "": made while running. */
+  key = "";
+  /** The generation that it serves, the newest of those that have it; null: made for one request. */
+  home: ProcessRec | null = null;
+  /** What of `s.busy` is of which child; null: there is one only. */
+  shares: Int32Array | null = null;
+  /** The place of this child in `shares`. */
+  child = 0;
 
   constructor(url: WorkerUrl, kind: "plain" | "member" | "match" | "generic" = "plain") {
     this.name = url.name;
@@ -295,17 +308,31 @@ export class ProxyWorker {
   }
 
   incrementBusy(): void {
+    if (this.shares !== null) Atomics.add(this.shares, this.child, 1);
     Atomics.add(this.s.i32, BUSY, 1);
   }
 
   /** Never below 0: a reset may have come in between. Source: httpd ap_proxy_decrement_busy_count */
   decrementBusy(): void {
-    const i32 = this.s.i32;
+    this.lowerBusy(1);
+    if (this.shares !== null) Atomics.sub(this.shares, this.child, 1);
+  }
+
+  private lowerBusy(by: number): void {
+    const { i32 } = this.s;
     for (let busy = Atomics.load(i32, BUSY); busy > 0; ) {
-      const found = Atomics.compareExchange(i32, BUSY, busy, busy - 1);
+      const found = Atomics.compareExchange(i32, BUSY, busy, Math.max(0, busy - by));
       if (found === busy) return;
       busy = found;
     }
+  }
+
+  /** A child died: its requests at hand are over, and its election. Answers how many requests. */
+  forgetChild(child: number): number {
+    Atomics.compareExchange(this.s.i32, ELECTION, child + 1, 0);
+    const lost = this.shares === null ? 0 : Atomics.exchange(this.shares, child, 0);
+    this.lowerBusy(lost);
+    return lost;
   }
 
   /** "Init Ok ", "Init Err "... with the trailing blank of httpd. */
@@ -361,21 +388,6 @@ export function disableWorker(worker: ProxyWorker, nowMs: number, log: ErrorLog,
   if (!worker.setError(nowMs, cause)) return;
   const seconds = Math.round(worker.params.retryMs / 1000);
   log.error("proxy", "AH00959", `ap_proxy_connect_backend disabling worker for (${worker.hostPort}) for ${seconds}s`);
-}
-
-/**
- * Puts the slots of workers into one piece of memory that children share, in this order.
- * @param spare slots for workers that come while the server runs
- */
-export function shareWorkers(
-  name: string,
-  workers: readonly ProxyWorker[],
-  provider: SlotmemProvider,
-  spare = 0,
-): { readonly buffer: ArrayBufferLike; readonly spare: WorkerSlot[] } {
-  const { buffer, slots } = provider.create(name, workerStruct, workers.length + spare);
-  for (let i = 0; i < workers.length; i++) workers[i]!.moveTo(slots[i]!);
-  return { buffer, spare: slots.slice(workers.length) };
 }
 
 /** The letters of status bits, "ND". */

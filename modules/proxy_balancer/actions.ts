@@ -2,9 +2,9 @@
  * What an operator does to balancers and members while the server runs. Each action is plain data, is checked, done, logged
  * and noted with the action that takes it back; manager and API do nothing else.
  */
-import type { ServerRec } from "../core/records.ts";
+import type { ProcessRec, ServerRec } from "../core/records.ts";
 import type { ProxyBalancer } from "../proxy/balancer.ts";
-import { findBalancer, matchWorker } from "../proxy/server_state.ts";
+import { findBalancer, getProxyServerState, matchWorker } from "../proxy/server_state.ts";
 import { DISABLED, IN_ERROR, ProxyWorker, STOPPED } from "../proxy/worker.ts";
 import { parseWorkerUrl } from "../proxy/worker_url.ts";
 import { type Actor, type AuditEntry, auditLog, type Change } from "./audit.ts";
@@ -58,6 +58,33 @@ export function onAction(server: ServerRec, listener: Listener): () => void {
 }
 
 export function perform(server: ServerRec, actor: Actor, action: Action): Outcome {
+  const outcome = performHere(server, actor, action);
+  if ("refusal" in outcome) return outcome;
+  server.log.notice("proxy_balancer", "", describe(outcome.entry));
+  const told: ToldAction = { place: getProxyServerState(server)!.place, actor, action };
+  server.process.siblings.tell(ACTIONS, told, true);
+  return outcome;
+}
+
+/** What a child did, and all others must do. */
+interface ToldAction {
+  readonly place: string;
+  readonly actor: Actor;
+  readonly action: Action;
+}
+
+const ACTIONS = "proxy_balancer actions";
+
+/** child_init: does what operators ask of other children. */
+export function hearActions(process: ProcessRec, _main: ServerRec): void {
+  process.siblings.hear(ACTIONS, (message) => {
+    const { place, actor, action } = message as ToldAction;
+    const server = process.servers.find((one) => getProxyServerState(one)?.place === place);
+    if (server !== undefined) performHere(server, actor, action);
+  });
+}
+
+function performHere(server: ServerRec, actor: Actor, action: Action): Outcome {
   const balancer = findBalancer(server, action.balancer);
   if (balancer === undefined) return refuse(404, `there is no ${action.balancer}`);
   const done = act(server, balancer, action);
@@ -68,7 +95,6 @@ export function perform(server: ServerRec, actor: Actor, action: Action): Outcom
     action,
     ...done,
   });
-  server.log.notice("proxy_balancer", "", describe(entry));
   for (const listener of listeners.get(server) ?? []) listener(server);
   return { entry };
 }

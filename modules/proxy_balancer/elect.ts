@@ -14,6 +14,7 @@ import type { SessionRoute } from "../proxy/sticky.ts";
 import { figuresOf, tellWatchers } from "../proxy/watch.ts";
 import { HOT_STANDBY, type ProxyWorker, retryWorker } from "../proxy/worker.ts";
 import { afterSlowStart, findCandidates, lookAtMembers, whyNot } from "./candidates.ts";
+import { beginElection, endElection } from "./turn.ts";
 
 const SERVICE_UNAVAILABLE: Status = 503;
 const NONE: readonly ProxyWorker[] = [];
@@ -88,7 +89,10 @@ function electAmong(
   }
   if (elected === null) return electFreely(balancer, r, tried, again);
 
+  const { siblings } = r.conn.process;
+  const lead = siblings.count === 1 ? null : beginElection(balancer, siblings.index);
   accountForRoute(balancer, elected);
+  if (lead !== null) endElection(lead);
   if (elected.route !== session!.route) {
     r.setEnv("BALANCER_ROUTE_CHANGED", "1");
     r.log.debug(LOG, "AH01162", `Route changed from ${session!.route} to ${elected.route}`);
@@ -112,10 +116,17 @@ function electFreely(
   if (log.enabled(LOG, TRACE5) || log.enabled("proxy", TRACE5)) tellElection(balancer, r, found, tried);
   if (found.length === 0 || lbmethod === null) return null;
   const figures = balancer.electionWatchers === null ? null : figuresOf(balancer, found, r);
-  const elected = lbmethod.finder(found as unknown as Candidates, r) ?? null;
+  const { siblings } = r.conn.process;
+  const lead = siblings.count === 1 ? null : beginElection(balancer, siblings.index);
+  let elected: ProxyWorker | null = null;
+  try {
+    elected = lbmethod.finder(found as unknown as Candidates, r) ?? null;
+    if (elected !== null) elected.s.elected++;
+  } finally {
+    if (lead !== null) endElection(lead);
+  }
   if (figures !== null) tellWatchers(balancer, elected, figures, r);
   if (elected === null) return null;
-  elected.s.elected++;
   if (debug) {
     const { busy, lbstatus } = elected.s;
     log.debug(

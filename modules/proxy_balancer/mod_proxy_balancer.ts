@@ -5,7 +5,8 @@
 import { z } from "zod";
 import { defineModule } from "../core/module.ts";
 import { postRequest, preRequest } from "../proxy/hooks.ts";
-import { postConfig } from "../server/hooks.ts";
+import { childInit, postConfig } from "../server/hooks.ts";
+import { hearActions } from "./actions.ts";
 import { inheritAuditLog } from "./audit.ts";
 import { elect } from "./elect.ts";
 import { judge } from "./verdict.ts";
@@ -15,6 +16,7 @@ export default defineModule({
   config: z.object({}),
   registerHooks(hooks) {
     hooks.hook(postConfig, inheritAuditLog);
+    hooks.hook(childInit, hearActions);
     hooks.hook(preRequest, elect, { rank: "first" });
     hooks.hook(postRequest, judge, { rank: "first" });
   },

@@ -17,6 +17,9 @@ export const childInit = runVoid<[generation: ProcessRec, main: ServerRec]>("chi
 /** This configuration serves nothing any more; let go of what it holds. */
 export const childExit = runVoid<[generation: ProcessRec]>("child_exit");
 
+/** A child ended without its leave: put right what it left behind. Where children are started, not in a child. */
+export const childDied = runVoid<[generation: ProcessRec, child: number]>("child_died");
+
 // Once for each connection
 
 /** A layer below the connection's protocol, such as TLS: OK takes the socket; `serveConnection` is called when it is ready. */

@@ -10,8 +10,10 @@ import { ErrorLog, type LogSink } from "../core/error_log.ts";
 import { Hooks } from "../core/hooks.ts";
 import type { Host } from "../core/host.ts";
 import { type Capability, getModuleConfig, type Module, Registrar } from "../core/module.ts";
+import { OnlyChild } from "../core/only_child.ts";
 import { Providers } from "../core/providers.ts";
 import type { ProcessRec, RequestRec, ServerRec } from "../core/records.ts";
+import type { Siblings } from "../core/siblings.ts";
 import type { SocketHost } from "../net/socket.ts";
 import { compileErrorLogFormats } from "./error_log_format.ts";
 import { checkConfig, childExit, childInit, postConfig } from "./hooks.ts";
@@ -27,6 +29,8 @@ export interface GenerationInput {
   readonly wheel: TimerWheel;
   readonly sockets: SocketHost;
   readonly host: Host;
+  /** @default none: it is alone, and no generation was before it */
+  readonly siblings?: Siblings;
   /** Modules that need more take no part; their directives are still known. @default everything */
   readonly gives?: ReadonlySet<Capability>;
   readonly generation: number;
@@ -73,8 +77,10 @@ export function makeGeneration(input: GenerationInput): ProcessRec {
     pid: input.pid,
     takesTimes: false,
     startRank: input.startRank,
+    drainLimitMs: conf.gracefulShutdownTimeoutMs,
     serverRoot: input.resolvePath("."),
     runtimeDir: input.resolvePath(conf.runtimeDir || "."),
+    siblings: input.siblings ?? new OnlyChild(input.host.randomBytes(32)),
     generation: input.generation,
     stopping: false,
   };

@@ -30,10 +30,19 @@ export interface LoadSource {
   readonly startRank?: number | undefined;
   /** The text of `file`, if it is no file. */
   readonly text?: string;
+  /** What was read before, by who starts this child: nothing is read again, and nothing warned of. */
+  readonly read?: ReadConfig | undefined;
   /** Is told what becomes of each directive; the reading goes on after an error. */
   readonly watch?: ConfigWatch;
   /** What is not to be the machine's. */
   readonly seams?: Partial<Pick<GenerationInput, "sockets" | "host" | "openErrorLog" | "openLog" | "missingLogFolder">>;
+}
+
+/** A configuration as plain data, for a thread. */
+export interface ReadConfig {
+  readonly tree: readonly Directive[];
+  /** What LoadModule lines named, in their order. */
+  readonly loads: readonly { readonly name: string; readonly path: string }[];
 }
 
 /** The logs of one generation. */
@@ -43,7 +52,8 @@ export interface Logs extends Pick<GenerationInput, "openErrorLog" | "openLog" |
 }
 
 /** What a generation lives on. */
-export interface Machine extends Pick<GenerationInput, "clock" | "wheel" | "sockets" | "host" | "gives" | "pid"> {
+export interface Machine
+  extends Pick<GenerationInput, "clock" | "wheel" | "sockets" | "host" | "gives" | "pid" | "siblings"> {
   readonly files: Pick<ConfigHost, "readFile" | "readDir" | "kind">;
   hostname(): string;
   /** @param absolute makes a path relative to ServerRoot absolute */
@@ -51,14 +61,13 @@ export interface Machine extends Pick<GenerationInput, "clock" | "wheel" | "sock
 }
 
 /** A generation, and what is told about how it was read. */
-export interface Loaded {
+export interface Loaded extends ReadConfig {
   readonly process: ProcessRec;
   readonly logs: Logs;
   /** The files that were read, with the line of the Include that led to each. */
   readonly files: readonly { readonly path: string; readonly from: Position | undefined }[];
   /** By -D and Define: "NAME" or "NAME=value". */
   readonly defined: readonly string[];
-  readonly tree: readonly Directive[];
 }
 
 /** A configuration that was read. */
@@ -88,8 +97,14 @@ export function readSource(
   const files: { path: string; from: Position | undefined }[] = [];
   const defined: string[] = [];
   const warnings: [ah: string, text: string][] = [];
+  const loads: { name: string; path: string }[] = [];
   const names = new Set(modules.map((module) => module.name));
-  const hasModule = (name: string) => names.has(moduleName(name)) || BUILT_IN.has(moduleName(name));
+  let mpm = "event";
+  const hasModule = (name: string) => {
+    const known = moduleName(name);
+    const asked = MPM.exec(known);
+    return asked === null ? names.has(known) || BUILT_IN.has(known) : asked[1] === mpm;
+  };
   let commands = commandsByName(modules);
   const { watch } = source;
   const warn = (ah: string, message: string, at: Position) => {
@@ -118,6 +133,8 @@ export function readSource(
       const known = ofHttpd
         ? source.modules.find((module) => module.onDemand && module.name === moduleName(name))
         : plugins.get(path);
+      loads.push({ name, path });
+      mpm = MPM.exec(moduleName(name))?.[1] ?? mpm;
       if (known === undefined) {
         if (!ofHttpd) wanted.set(path, { name, at });
         else if (!hasModule(name)) watch?.remark(at, { noEffect: `sluice has no ${moduleName(name)}` });
@@ -130,12 +147,16 @@ export function readSource(
     },
   };
   const { defines, before, after, serverRoot } = source;
-  const tree = readConfig(source.file, host, {
-    defines: [...defines],
-    before: [...before],
-    after: [...after],
-    serverRoot,
-  });
+  const start: Position = { file: source.file, line: 1, column: 1 };
+  for (const { name, path } of source.read?.loads ?? []) host.loadModule(name, path, start);
+  const tree =
+    source.read?.tree ??
+    readConfig(source.file, host, {
+      defines: [...defines],
+      before: [...before],
+      after: [...after],
+      serverRoot,
+    });
   const build = (): Loaded => {
     const root = serverRootOf(tree, serverRoot);
     const absolute = (path: string) => resolve(root, path);
@@ -149,11 +170,12 @@ export function readSource(
       logs.release();
       throw error;
     }
-    if ((startRank ?? WARN) >= WARN) for (const [ah, text] of warnings) made.log.warn("core", ah, text);
+    if (source.read === undefined && (startRank ?? WARN) >= WARN)
+      for (const [ah, text] of warnings) made.log.warn("core", ah, text);
     const main = made.servers[0]!;
     if (main.hostname === "") main.hostname = machine.hostname();
     for (const server of made.servers) if (server.hostname === "") server.hostname = main.hostname;
-    return { process: made, logs, files, defined, tree };
+    return { process: made, logs, files, defined, tree, loads };
   };
   return { tree, wanted, build };
 }
@@ -162,6 +184,9 @@ function serverRootOf(tree: readonly Directive[], fallback: string): string {
   const set = tree.findLast((directive) => directive.name.toLowerCase() === "serverroot");
   return set === undefined ? fallback : resolve(fallback, set.args.replace(/^"(.*)"$/, "$1"));
 }
+
+/** httpd has one of them. Here all are the same, but <IfModule> asks which; their files have no mpm_ in their names. */
+const MPM = /^mod_(?:mpm_)?(prefork|worker|event)$/;
 
 /** Of httpd's modules those whose work is in the core here. */
 const BUILT_IN = new Set([

@@ -4,6 +4,7 @@
  */
 import { z } from "zod";
 import { ConfigError, splitWords } from "../config/directive.ts";
+import { parseInterval } from "../config/units.ts";
 import type { CommandContext } from "../core/command.ts";
 import { LEVELS, levelRank } from "../core/error_log.ts";
 import { defineModule, getModuleConfig } from "../core/module.ts";
@@ -70,6 +71,8 @@ const schema = z.object({
   serverAdmin: z.string().default("[no address given]"),
   documentRoot: z.string().default(""),
   errorDocuments: z.array(z.custom<ErrorDocument>()).default([]),
+  /** GracefulShutdownTimeout; 0: no limit. */
+  gracefulShutdownTimeoutMs: z.number().default(0),
   /** LimitRequestBody, bytes; 0: no limit. Of proxied requests the backend is the judge, as in httpd 2.4. */
   limitRequestBody: z.number().default(1_073_741_824),
   /** LimitInternalRecursion: how many redirects inside of the server a request may go through. */
@@ -132,6 +135,12 @@ const core = defineModule({
     ),
     iterate("LogLevel", "any", addLogLevel, "Level of verbosity in error logging"),
     take1("Timeout", "server", setTimeoutSeconds, "Timeout duration (sec)"),
+    take1(
+      "GracefulShutdownTimeout",
+      "global",
+      setGracefulTimeout,
+      "Seconds that requests of a server that stops, or of members taken out, may go on; 0: as long as they take",
+    ),
     take1("AllowEncodedSlashes", "server", setEncodedSlashes, "Allow URLs containing '/' encoded as '%2F'"),
     flag("MergeSlashes", "server", "mergeSlashes", "Controls whether consecutive slashes in the URI path are merged"),
     take1("TraceEnable", "server", setTraceEnable, "'on' (default), 'off' or 'extended' to trace request body content"),
@@ -347,6 +356,11 @@ function setTimeoutSeconds(cmd: CommandContext, arg: string): string | undefined
   cmd.set("timeoutMs", Number(match[1]) * factor);
   if (match[2] !== undefined) cmd.remark({ differs: "the unit counts; httpd drops it and takes seconds" });
   return undefined;
+}
+
+/** Seconds; what is no number is 0, as in httpd. */
+function setGracefulTimeout(cmd: CommandContext, arg: string): void {
+  cmd.set("gracefulShutdownTimeoutMs", Math.max(0, parseInterval(arg, "s") ?? 0));
 }
 
 function setEncodedSlashes(cmd: CommandContext, arg: string): string | undefined {

@@ -3,28 +3,35 @@
  * Source: httpd include/ap_slotmem.h
  */
 import { providerGroup } from "../core/providers.ts";
+import type { ProcessRec } from "../core/records.ts";
+import type { Place, Places } from "../core/siblings.ts";
 import type { Layout, Slot, Struct } from "./struct.ts";
 
-/** Slots of one structure, and the buffer to give to a child. */
-export interface Slots<L extends Layout> {
-  readonly name: string;
-  readonly buffer: ArrayBufferLike;
-  readonly slots: readonly Slot<L>[];
+/** A slot, and whether somebody has it already: another child, or the generation before. */
+export interface Attached<L extends Layout> {
+  readonly slot: Slot<L>;
+  /** It is zeroed, and ours to fill. */
+  readonly fresh: boolean;
 }
 
 export interface SlotmemProvider {
-  /** Zeroed slots. */
-  create<L extends Layout>(name: string, struct: Struct<L>, count: number): Slots<L>;
+  /** Slots in one buffer, one for each key, in this order. @throws Error if there is no room */
+  attach<L extends Layout>(
+    process: ProcessRec,
+    name: string,
+    struct: Struct<L>,
+    keys: readonly string[],
+  ): readonly Attached<L>[];
 }
 
 /** @default "shm" where a configuration names none */
 export const slotmem = providerGroup<SlotmemProvider>("slotmem");
 
-/** The slots of a buffer that `create` made, here or in the parent. */
-export function attachSlots<L extends Layout>(name: string, struct: Struct<L>, buffer: ArrayBufferLike): Slots<L> {
-  const slots: Slot<L>[] = [];
-  for (let at = 0; at + struct.sizeBytes <= buffer.byteLength; at += struct.sizeBytes) {
-    slots.push(struct.slotAt(buffer, at));
-  }
-  return { name, buffer, slots };
+/** The slots at these places. */
+export function attachSlots<L extends Layout>(
+  struct: Struct<L>,
+  { buffer }: Pick<Places, "buffer">,
+  places: readonly Place[],
+): Attached<L>[] {
+  return places.map(({ at, fresh }) => ({ slot: struct.slotAt(buffer, at), fresh }));
 }

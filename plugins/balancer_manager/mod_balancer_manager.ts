@@ -10,6 +10,7 @@ import {
   DONE,
   defineModule,
   getModuleConfig,
+  getProxyServerState,
   handler,
   INSIDE_FIELDS,
   mayChangeServer,
@@ -46,6 +47,8 @@ const manager = defineModule({
   ],
   registerHooks({ hook }) {
     hook(postConfig, makeNonces);
+    // While its members are as operators left them.
+    hook(postConfig, (_process, previous) => previous !== null && saveAll(previous), { rank: "reallyFirst" });
     hook(postConfig, takeOver);
     hook(childExit, saveAll);
     hook(handler, manage, { rank: "first" });
@@ -62,14 +65,14 @@ const serving = new WeakSet<ProcessRec>();
 function makeNonces(process: ProcessRec, _previous: ProcessRec | null): void {
   for (const server of process.servers) {
     for (const balancer of balancersOfServer(server)) {
-      if (balancer.params.nonce === undefined && balancer.nonce === "") balancer.nonce = uuid(process);
+      if (balancer.params.nonce !== undefined || balancer.nonce !== "") continue;
+      balancer.nonce = uuid(process, `${getProxyServerState(server)?.place} ${balancer.name}`);
     }
   }
 }
 
 /** post_config: what was changed before the restart, or by the generation that still serves. */
-function takeOver(process: ProcessRec, previous: ProcessRec | null): void {
-  if (previous !== null) saveAll(previous);
+function takeOver(process: ProcessRec, _previous: ProcessRec | null): void {
   serving.add(process);
   for (const server of process.servers) {
     if (!getModuleConfig(server.config, manager).persist) continue;
@@ -84,8 +87,10 @@ function saveAll(process: ProcessRec): void {
   for (const server of process.servers) if (getModuleConfig(server.config, manager).persist) save(server);
 }
 
-function uuid({ host }: ProcessRec): string {
-  const hex = [...host.randomBytes(16)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+/** The same in each child. */
+function uuid({ host, siblings }: ProcessRec, balancer: string): string {
+  const bytes = host.hmacSha256(String.fromCharCode(...siblings.secret), `nonce ${balancer}`).subarray(0, 16);
+  const hex = [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
   return hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
 }
 

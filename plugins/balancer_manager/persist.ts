@@ -122,13 +122,15 @@ function restoreBalancer(server: ServerRec, balancer: ProxyBalancer, saved: Save
     const member = known.get(url);
     if (member !== undefined) changeMember(balancer, member, settings, server);
   }
+  balancer.resetPending = false;
+  // What children share is put back by the first.
+  if (server.process.siblings.index > 0) return;
   for (const { url, inError, settings: _, added: __, ...counters } of saved.members) {
     const member = known.get(url);
     if (member === undefined) continue;
     Object.assign(member.s, counters);
     if (inError) member.setStatus(IN_ERROR);
   }
-  balancer.resetPending = false;
 }
 
 function addAgain(server: ServerRec, balancer: ProxyBalancer, { url }: SavedMember): void {

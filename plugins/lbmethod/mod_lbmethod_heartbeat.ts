@@ -15,6 +15,7 @@ import {
   lbmethod,
   loadTable,
   type Module,
+  type ProcessRec,
   type ProxyBalancer,
   type ProxyWorker,
   type RequestRec,
@@ -45,6 +46,8 @@ function setStorage(cmd: CommandContext, path: string): string | undefined {
 class Heartbeat implements LbMethod {
   readonly wholeBalancer = true;
   private readonly balancer: ProxyBalancer;
+  /** The generation that it knows the tables of. */
+  private generation: ProcessRec | null = null;
   /** A heart monitor here; its table changes in place. */
   private monitor: LoadTable | null = null;
   private storage: LoadTable | null = null;
@@ -107,7 +110,12 @@ class Heartbeat implements LbMethod {
   }
 
   private tableOf(r: RequestRec): LoadTable {
-    const { providers, host } = r.server.process;
+    const generation = r.server.process;
+    const { providers, host } = generation;
+    if (generation !== this.generation) {
+      this.generation = generation;
+      this.monitor = this.storage = null;
+    }
     this.monitor ??= providers.lookup(loadTable, "slotmem") ?? null;
     return this.monitor ?? (this.storage ??= new HeartbeatStorage(storagePath(r), host.files));
   }

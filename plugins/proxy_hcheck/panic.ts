@@ -36,7 +36,8 @@ export class Panic {
   }
 
   watch(balancer: ProxyBalancer): void {
-    const before = this.panicking.has(balancer);
+    // Before a reload, or by the child that led before.
+    const before = this.panicking.has(balancer) || balancer.members.some((member) => member.has(HC_IGNORED));
     const now = balancer.params.panic && allFail(balancer);
     if (now) {
       this.panicking.add(balancer);

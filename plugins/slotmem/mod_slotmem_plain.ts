@@ -1,5 +1,5 @@
 /**
- * mod_slotmem_plain: slots in memory that only this child sees.
+ * mod_slotmem_plain: slots in memory that only this child sees, for as long as its configuration serves.
  * Source: httpd modules/slotmem/mod_slotmem_plain.c
  */
 import { z } from "zod";
@@ -10,7 +10,14 @@ export default defineModule({
   config: z.object({}),
   registerHooks(hooks) {
     hooks.provider(slotmem, "plain", {
-      create: (name, struct, count) => attachSlots(name, struct, new ArrayBuffer(count * struct.sizeBytes)),
+      attach(_process, _name, struct, keys) {
+        const buffer = new ArrayBuffer(keys.length * struct.sizeBytes);
+        return attachSlots(
+          struct,
+          { buffer },
+          keys.map((_, i) => ({ at: i * struct.sizeBytes, fresh: true })),
+        );
+      },
     });
   },
 });

@@ -1,5 +1,5 @@
 /**
- * mod_slotmem_shm: slots in a SharedArrayBuffer, which every child sees.
+ * mod_slotmem_shm: slots in memory that every child sees. They outlive a reload.
  * Source: httpd modules/slotmem/mod_slotmem_shm.c
  */
 import { z } from "zod";
@@ -10,7 +10,10 @@ export default defineModule({
   config: z.object({}),
   registerHooks(hooks) {
     hooks.provider(slotmem, "shm", {
-      create: (name, struct, count) => attachSlots(name, struct, new SharedArrayBuffer(count * struct.sizeBytes)),
+      attach({ siblings, generation }, name, struct, keys) {
+        const places = siblings.memory(name, struct.sizeBytes);
+        return attachSlots(struct, places, places.take(keys, generation));
+      },
     });
   },
 });

@@ -27,7 +27,6 @@ import {
 
 /** A key with less than this is told from a random one by trying. */
 const SHORT_KEY = 16;
-const RANDOM_KEY_BYTES = 32;
 /** Bytes of the HMAC that are sent: as hard to hit as a random UUID, twice over. */
 const VALUE_BYTES = 24;
 const DIGITS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
@@ -109,6 +108,11 @@ function* cookieBalancers(process: ProcessRec): Generator<ProxyBalancer> {
   }
 }
 
+/** Nobody knows it, but all children do. */
+function ownKey({ host, siblings }: ProcessRec): Uint8Array {
+  return host.hmacSha256(String.fromCharCode(...siblings.secret), "stickycookie");
+}
+
 /** A random key is kept over reloads. */
 function makeKeys(process: ProcessRec, previous: ProcessRec | null): void {
   if (cookieBalancers(process).next().done) return;
@@ -117,7 +121,7 @@ function makeKeys(process: ProcessRec, previous: ProcessRec | null): void {
   const before = previous?.servers[0]?.state[stickyCookie.index] as Keys | undefined;
   let keys: readonly string[] = configured;
   if (configured.length === 0) {
-    keys = before?.isRandom ? before.keys : [String.fromCharCode(...process.host.randomBytes(RANDOM_KEY_BYTES))];
+    keys = before?.isRandom ? before.keys : [String.fromCharCode(...ownKey(process))];
     process.log.warn(
       "sticky_cookie",
       "",

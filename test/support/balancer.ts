@@ -1,9 +1,11 @@
 /** A server of one balancer on a virtual clock, and requests to elect a member for. */
+
 import { TimerWheel } from "../../modules/core/clock.ts";
 import { ErrorLog, levelRank } from "../../modules/core/error_log.ts";
 import { Hooks } from "../../modules/core/hooks.ts";
 import type { HostFiles } from "../../modules/core/host.ts";
 import { Registrar } from "../../modules/core/module.ts";
+import { OnlyChild } from "../../modules/core/only_child.ts";
 import { Providers } from "../../modules/core/providers.ts";
 import { ConnRec, type ProcessRec, RequestRec, ServerRec } from "../../modules/core/records.ts";
 import { HeaderTable } from "../../modules/core/table.ts";
@@ -59,6 +61,8 @@ export class BalancerFixture {
       isAccessible: () => false,
       serverRoot: "/",
       runtimeDir: "/",
+      siblings: new OnlyChild(new Uint8Array(32)),
+      drainLimitMs: 0,
       generation: 0,
       stopping: false,
     };
@@ -88,6 +92,7 @@ export class BalancerFixture {
     const error = this.balancer.initialize(this.process.providers);
     if (error !== null) throw new Error(error);
     setProxyServerState(this.server, {
+      place: "main",
       workers: [],
       balancers: new Map([[this.balancer.name, this.balancer]]),
       reverse: genericWorker(),

@@ -26,7 +26,7 @@ const ORDER: Record<string, readonly string[]> = {
   http: ["core", "config", "server"],
   front: ["core", "net", "server", "http"],
   embed: ["core", "config", "slotmem", "net", "server", "http", "front"],
-  mpm: ["core", "config", "slotmem", "net", "server", "http", "front", "embed"],
+  mpm: ["core", "config", "slotmem", "net", "server", "http", "front", "embed", "watchdog"],
   watchdog: ["core", "config", "slotmem", "server"],
   proxy: ["core", "config", "slotmem", "net", "server", "http"],
   proxy_balancer: ["core", "config", "slotmem", "net", "server", "http", "proxy"],

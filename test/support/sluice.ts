@@ -133,6 +133,11 @@ export class Sluice implements AsyncDisposable {
     );
   }
 
+  /** Replaces a file of DIR; the text is treated as the configuration's. */
+  writeFile(name: string, text: string): void {
+    writeFileSync(join(this.dir, name), substitute(text, this.dir, this.ports));
+  }
+
   signal(name: NodeJS.Signals): void {
     kill(this.child, name);
   }

@@ -19,7 +19,7 @@ describe("findWorker() and matchWorker()", () => {
   const workers = names.map(
     (name) => new ProxyWorker(parseWorkerUrl(name) as WorkerUrl, name.includes("$") ? "match" : "plain"),
   );
-  setProxyServerState(server, { workers, balancers: new Map(), reverse: genericWorker() });
+  setProxyServerState(server, { place: "main", workers, balancers: new Map(), reverse: genericWorker() });
   for (const [url, name] of [
     ["http://h:1/deeper", "http://h:1/deep"],
     ["http://h:1/deep/er/x", "http://h:1/deep/er"],

@@ -1,15 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import {
-  IGNORE_ERRORS,
-  IN_ERROR,
-  ProxyWorker,
-  parseStatus,
-  STOPPED,
-  shareWorkers,
-} from "../../../modules/proxy/worker.ts";
+import { IGNORE_ERRORS, IN_ERROR, ProxyWorker, parseStatus, STOPPED } from "../../../modules/proxy/worker.ts";
 import { parseWorkerUrl, type WorkerUrl } from "../../../modules/proxy/worker_url.ts";
-import { attachSlots } from "../../../modules/slotmem/slotmem.ts";
 
 const member = (url = "http://h") => {
   const worker = new ProxyWorker(parseWorkerUrl(url) as WorkerUrl, "member");
@@ -122,17 +114,18 @@ describe("ProxyWorker", () => {
     assert.equal(worker.s.busy, 0);
   });
 
-  it("shareWorkers() moves the slots into memory that others can attach to", () => {
-    const workers = [member(), member()];
-    workers[1]!.s.lbstatus = -7;
-    const { buffer } = shareWorkers("b", workers, {
-      create: (name, struct, count) => attachSlots(name, struct, new SharedArrayBuffer(count * struct.sizeBytes)),
-    });
-    workers[1]!.incrementBusy();
-    shareWorkers("again", [], { create: (name, struct) => attachSlots(name, struct, buffer) });
-    const seen = { slot: workers[1]!.s };
-    assert.deepEqual([seen.slot.lbstatus, seen.slot.busy, seen.slot.lbfactor], [-7, 1, 100]);
-    assert.equal(workers[0]!.s.busy, 0);
-    assert.equal(workers[0]!.isUsable, true);
+  it("forgetChild() takes back what a child had at hand, and its election, and nothing of others", () => {
+    const first = member();
+    const second = member();
+    second.s = first.s;
+    first.shares = second.shares = new Int32Array(4);
+    second.child = 1;
+    for (const worker of [first, second, second]) worker.incrementBusy();
+    first.s.election = 2;
+    assert.equal(first.forgetChild(0), 1);
+    assert.deepEqual([first.s.busy, first.s.election], [2, 2]);
+    assert.equal(first.forgetChild(1), 2);
+    assert.deepEqual([first.s.busy, first.s.election], [0, 0]);
+    assert.equal(first.forgetChild(1), 0);
   });
 });

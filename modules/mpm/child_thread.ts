@@ -1,0 +1,114 @@
+/**
+ * A thread as who started it sees it: messages to and fro, and its end.
+ */
+import { Worker } from "node:worker_threads";
+import type { ChildStart, FromChild, ToChild } from "./messages.ts";
+
+/** Who was told to stop and does not is ended. */
+const STOP_MS = 5000;
+
+export class ChildThread {
+  readonly seat: number;
+  readonly startedMs = performance.now();
+  /** It was told to serve. */
+  serving = false;
+  /** Another one is in its place, or will be. */
+  retiring = false;
+  leads = false;
+  /** What it counted when it was last looked at, and for how many looks it has not counted. */
+  beat = 0;
+  missed = 0;
+  /** Names of the shared memory that it has. */
+  readonly memories = new Set<string>();
+  /** Its listening sockets, where who started it must know them. */
+  readonly listeners = new Set<string>();
+  /** Generations that it has connections of. */
+  readonly generations = new Set<number>();
+  private readonly worker: Worker;
+  private readonly told: (message: FromChild) => void;
+  private readonly left: (reason: string) => void;
+  private whole = true;
+  private reason = "ended by itself";
+  private ended = false;
+  private onReady: ((failures: readonly string[]) => void) | null = null;
+  private readyBefore: readonly string[] | null = null;
+  private readonly onGone: ((whole: boolean) => void)[] = [];
+
+  /**
+   * @param program a file that becomes a child when it runs in a thread
+   * @param left the thread is over; "" if it was told to
+   */
+  constructor(program: string, start: ChildStart, told: (message: FromChild) => void, left: (reason: string) => void) {
+    this.seat = start.sluiceChild;
+    this.told = told;
+    this.left = left;
+    this.worker = new Worker(new URL(program), { workerData: start });
+    this.worker.on("message", (message: FromChild) => this.hear(message));
+    this.worker.on("error", (error: Error) => {
+      this.reason = `failed: ${error.stack ?? error.message}`;
+    });
+    this.worker.on("exit", () => this.exited());
+  }
+
+  send(message: ToChild): void {
+    if (!this.ended) this.worker.postMessage(message);
+  }
+
+  /** Resolves with why it could not do what it was told to prepare; nothing: it could. */
+  ready(): Promise<readonly string[]> {
+    if (this.ended) return Promise.resolve([`child ${this.seat} ${this.reason}`]);
+    const before = this.readyBefore;
+    this.readyBefore = null;
+    if (before !== null) return Promise.resolve(before);
+    return new Promise((resolve) => {
+      this.onReady = resolve;
+    });
+  }
+
+  /** Resolves once it has ended, with whether all its connections had by themselves. @param soon it must not take long */
+  gone(soon: boolean): Promise<boolean> {
+    if (this.ended) return Promise.resolve(this.whole);
+    const limit = soon ? setTimeout(() => this.kill("did not stop"), STOP_MS) : undefined;
+    return new Promise((resolve) => {
+      this.onGone.push((whole) => {
+        clearTimeout(limit);
+        resolve(whole);
+      });
+    });
+  }
+
+  kill(reason: string): void {
+    this.reason = reason;
+    this.whole = false;
+    void this.worker.terminate();
+  }
+
+  /** It is not needed, and has nothing that could be lost. */
+  end(): void {
+    this.reason = "";
+    void this.worker.terminate();
+  }
+
+  private hear(message: FromChild): void {
+    if (message.kind === "ready") {
+      const { onReady } = this;
+      this.onReady = null;
+      if (onReady === null) this.readyBefore = message.failures;
+      else onReady(message.failures);
+    } else if (message.kind === "gone") {
+      this.whole = message.whole;
+      // What is still open in it, such as a request to a name server, must not keep it.
+      this.end();
+    } else this.told(message);
+  }
+
+  private exited(): void {
+    if (this.ended) return;
+    this.ended = true;
+    if (this.reason !== "") this.whole = false;
+    this.onReady?.([`child ${this.seat} ${this.reason}`]);
+    this.onReady = null;
+    for (const gone of this.onGone) gone(this.whole);
+    this.left(this.reason);
+  }
+}

@@ -1,0 +1,59 @@
+/**
+ * What the threads of children and who started them tell each other: plain data.
+ */
+import type { ReadConfig } from "../server/load.ts";
+import type { LoadOptions } from "./load.ts";
+
+/** A configuration for a child, with the memory that it shares. */
+export interface ChildConfig {
+  readonly generation: number;
+  readonly read: ReadConfig;
+  readonly memory: readonly SharedMemory[];
+}
+
+export interface SharedMemory {
+  readonly name: string;
+  /** Sent to each child once: Deno 2.9.5 holds something for each time. undefined: it has it. */
+  readonly buffer: SharedArrayBuffer | undefined;
+  /** Key → bytes from the beginning. */
+  readonly places: ReadonlyMap<string, number>;
+}
+
+/** What a thread is started with. */
+export interface ChildStart {
+  readonly sluiceChild: number;
+  readonly options: Omit<LoadOptions, "modules" | "read" | "watch" | "seams">;
+  readonly config: ChildConfig;
+  readonly secret: Uint8Array;
+  /** One number a child, which counts as long as it lives. */
+  readonly beats: Int32Array;
+}
+
+export type ToChild =
+  /** Build this; the answer is "ready". */
+  | { readonly kind: "prepare"; readonly config: ChildConfig }
+  /** Open the listeners of what was prepared; the answer is "ready". */
+  | { readonly kind: "listen" }
+  /** Serve what was prepared. @param first of all children: its log is not silent */
+  | { readonly kind: "commit"; readonly first: boolean }
+  | { readonly kind: "abandon" }
+  /** Singletons are yours. */
+  | { readonly kind: "lead" }
+  | { readonly kind: "drain" }
+  | { readonly kind: "stop" }
+  | { readonly kind: "told"; readonly topic: string; readonly message: unknown };
+
+export type FromChild =
+  /** It is done; or why it could not be. */
+  | { readonly kind: "ready"; readonly failures: readonly string[] }
+  | { readonly kind: "committed" }
+  /** A generation has ended here. */
+  | { readonly kind: "ended"; readonly generation: number }
+  /** It accepted as many connections as one child may. */
+  | { readonly kind: "full" }
+  /** Its last word. */
+  | { readonly kind: "gone"; readonly whole: boolean }
+  | { readonly kind: "tell"; readonly topic: string; readonly message: unknown; readonly keep: boolean }
+  | { readonly kind: "log"; readonly target: string; readonly error: boolean; readonly lines: readonly LogLine[] };
+
+export type LogLine = readonly [line: string, rank: number | undefined];

@@ -1,0 +1,255 @@
+/**
+ * The program while it serves: start, reload, stop, by signals; whoever serves is its children.
+ * Source: httpd server/mpm_unix.c, server/mpm/event/event.c event_run
+ */
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { ConfigError, formatConfigError } from "../config/directive.ts";
+import { getModuleConfig } from "../core/module.ts";
+import { OnlyChild } from "../core/only_child.ts";
+import type { ProcessRec } from "../core/records.ts";
+import type { Loaded } from "../server/load.ts";
+import core, { serverToken } from "../server/mod_core.ts";
+import { treeChanges } from "./changes.ts";
+import { makeFolderOf } from "./files.ts";
+import { nodeHost } from "./host.ts";
+import { closeInspector, guardInspector } from "./inspector.ts";
+import { type LoadOptions, loadConfig, nodeMachine } from "./load.ts";
+import { dropPrivileges } from "./mod_unixd.ts";
+import { planOf } from "./mpm.ts";
+import { SingleChild } from "./single.ts";
+import { ThreadParent, Threads } from "./threads.ts";
+import { watchFiles } from "./watch.ts";
+
+/** Those who serve: this event loop, or threads. */
+export interface Children {
+  /** Opens the listeners. Answers what could not be. */
+  open(): Promise<readonly string[]>;
+  /** Serves. */
+  begin(): void;
+  /** New requests belong to `next`; or why not, and nothing was changed. */
+  exchange(next: Loaded): Promise<readonly string[]>;
+  /** Ends at once. */
+  stop(): Promise<void>;
+  /** Takes no new connections; answers whether all that were open ended by themselves. */
+  drain(): Promise<boolean>;
+}
+
+/** How the program was started. */
+export interface StartOptions extends LoadOptions {
+  /** What a thread runs to become a child; undefined: there are no threads. */
+  readonly program?: string | undefined;
+  /** Reload when a file of the configuration changes. */
+  readonly reloadOnChange?: boolean;
+}
+
+/** Reads a configuration, and says who is to serve it. @throws as loadConfig */
+export async function loadFirst(options: StartOptions): Promise<{ loaded: Loaded; siblings: OnlyChild }> {
+  const alone = new OnlyChild(nodeHost.randomBytes(32));
+  const loaded = await loadConfig(options, 0, nodeMachine(options.startLog, { siblings: alone }));
+  const plan = planOf(loaded.process);
+  if (options.program === undefined || (plan.children === 1 && plan.lifetime === 0)) return { loaded, siblings: alone };
+  // Read again: what several children share is told from what one has.
+  loaded.logs.release();
+  const siblings = new ThreadParent(alone.secret);
+  return { loaded: await loadConfig(options, 0, nodeMachine(options.startLog, { siblings })), siblings };
+}
+
+export class Parent {
+  private current: ProcessRec;
+  private loaded: Loaded;
+  private readonly siblings: OnlyChild;
+  private readonly children: Children;
+  private readonly options: StartOptions;
+  private readonly commandLine: string;
+  private pidFile: string | null = null;
+  private state: "running" | "draining" | "stopping" = "running";
+  private reloading: Promise<void> = Promise.resolve();
+  private unwatch: () => void = () => {};
+  private done!: (code: number) => void;
+  /** Resolves with the exit code. */
+  readonly ended: Promise<number> = new Promise((resolve) => {
+    this.done = resolve;
+  });
+
+  constructor(first: { loaded: Loaded; siblings: OnlyChild }, options: StartOptions, commandLine: string) {
+    this.loaded = first.loaded;
+    this.current = first.loaded.process;
+    this.siblings = first.siblings;
+    this.options = options;
+    this.commandLine = commandLine;
+    this.children =
+      first.siblings instanceof ThreadParent
+        ? new Threads(first.loaded, first.siblings, options, (code) => this.failed(code))
+        : new SingleChild(first.loaded, first.siblings);
+  }
+
+  /** Opens the listeners and serves. False: it cannot; the reason was written to standard error. */
+  start(): Promise<boolean> {
+    // Before the first connection is accepted: who sees that the port answers may send a signal.
+    this.listenToSignals();
+    const started = this.open();
+    this.reloading = started.then(() => {});
+    return started;
+  }
+
+  private async open(): Promise<boolean> {
+    const none = coreOf(this.current).listen.length === 0;
+    const failures = none ? [] : await this.children.open();
+    for (const failure of failures) console.error(failure);
+    if (none || failures.length > 0) {
+      console.error("no listening sockets available, shutting down");
+      console.error("AH00015: Unable to open logs");
+      await this.children.stop();
+      return false;
+    }
+    if (this.state !== "running") return true;
+    this.writePid();
+    dropPrivileges(this.current);
+    this.children.begin();
+    this.announce();
+    if (this.options.reloadOnChange) this.watch();
+    return true;
+  }
+
+  /** Reads the configuration anew; a broken one changes nothing. */
+  reload(message: string, ah: string): Promise<void> {
+    this.reloading = this.reloading.then(() => this.exchange(message, ah));
+    return this.reloading;
+  }
+
+  /** Ends at once, as httpd does on SIGTERM. */
+  stop(message: string): void {
+    if (this.state === "stopping") return;
+    this.state = "stopping";
+    this.current.log.notice("mpm_event", "AH00491", message);
+    void this.children.stop().then(() => this.finish(0));
+  }
+
+  /** Takes no new connections; ends when those that are left have ended: with 0, or with 1 if some had to be cut. */
+  stopGracefully(): void {
+    if (this.state !== "running") return;
+    this.state = "draining";
+    this.current.log.notice("mpm_event", "AH00492", "caught SIGWINCH, shutting down gracefully");
+    void this.children.drain().then((whole) => {
+      if (this.state === "draining") this.finish(whole ? 0 : 1);
+    });
+  }
+
+  private async exchange(message: string, ah: string): Promise<void> {
+    if (this.state !== "running") return;
+    const previous = this.loaded;
+    const { log } = previous.process;
+    log.notice("mpm_event", ah, message);
+    const generation = previous.process.generation + 1;
+    let loaded: Loaded;
+    try {
+      loaded = await loadConfig(
+        this.options,
+        generation,
+        nodeMachine(this.options.startLog, { siblings: this.siblings }),
+      );
+    } catch (error) {
+      this.siblings.release(generation);
+      const text = error instanceof ConfigError ? formatConfigError(error, "sluice") : String((error as Error).message);
+      log.error("core", "", `the configuration is broken, nothing was changed: ${text.replaceAll("\n", " | ")}`);
+      return;
+    }
+    const failures =
+      coreOf(loaded.process).listen.length === 0
+        ? ["no Listen is left: nothing was changed"]
+        : await this.children.exchange(loaded);
+    if (failures.length > 0) {
+      for (const failure of failures) log.error("core", "", failure);
+      loaded.logs.release();
+      this.siblings.release(generation);
+      return;
+    }
+    this.loaded = loaded;
+    this.current = loaded.process;
+    for (const change of treeChanges(previous.tree, loaded.tree)) {
+      this.current.log.notice("core", "", change);
+    }
+    this.announce();
+    this.unwatch();
+    if (this.options.reloadOnChange) this.watch();
+  }
+
+  /** Reloads when a file that was read changes, plug-ins included. */
+  private watch(): void {
+    const { files, loads } = this.loaded;
+    this.unwatch = watchFiles([...files.map(({ path }) => path), ...loads.map(({ path }) => path)], (path) => {
+      void this.reload(`${path} has changed.  Doing graceful restart`, "");
+    });
+  }
+
+  private announce(): void {
+    const { log } = this.current;
+    const { why } = planOf(this.current);
+    if (why !== "") log.notice("mpm_event", "", `one child serves, although StartServers names more: ${why}`);
+    log.notice("mpm_event", "AH00489", `${serverToken(coreOf(this.current))} configured -- resuming normal operations`);
+    log.notice("core", "AH00094", `Command line: '${this.commandLine}'`);
+  }
+
+  /** Nobody is left who serves. */
+  private failed(code: number): void {
+    if (this.state === "running") this.finish(code);
+  }
+
+  private finish(code: number): void {
+    this.unwatch();
+    this.removePid();
+    this.done(code);
+  }
+
+  private writePid(): void {
+    const path = pidFileOf(this.current);
+    if (path === null) return;
+    makeFolderOf(path);
+    writeFileSync(path, `${process.pid}\n`);
+    this.pidFile = path;
+  }
+
+  private removePid(): void {
+    if (this.pidFile === null) return;
+    try {
+      rmSync(this.pidFile, { force: true });
+    } catch (error) {
+      // User may not write where root may. A pid that is nobody's counts as none.
+      this.current.log.warn("core", "", `cannot remove the pid file: ${(error as Error).message}`);
+    }
+  }
+
+  private listenToSignals(): void {
+    void guardInspector();
+    process.on("SIGTERM", () => this.stop("caught SIGTERM, shutting down"));
+    process.on("SIGINT", () => this.stop("caught SIGINT, shutting down"));
+    process.on("SIGWINCH", () => this.stopGracefully());
+    process.on("SIGUSR1", () => {
+      closeInspector();
+      void this.reload("SIGUSR1 received.  Doing graceful restart", "AH00493");
+    });
+    process.on("SIGHUP", () => void this.reload("SIGHUP received.  Attempting to restart", "AH00494"));
+  }
+}
+
+function coreOf(generation: ProcessRec) {
+  return getModuleConfig(generation.servers[0]!.config, core);
+}
+
+/** Where the pid file is; null: the configuration names neither PidFile nor ServerRoot, and there is none. */
+export function pidFileOf(generation: ProcessRec): string | null {
+  const conf = coreOf(generation);
+  if (conf.pidFile === "" && conf.serverRoot === "") return null;
+  const name = conf.pidFile === "" ? "logs/httpd.pid" : conf.pidFile;
+  return name.startsWith("/") ? name : `${generation.serverRoot}/${name}`;
+}
+
+/** The pid in a pid file, or null. */
+export function readPid(path: string): number | null {
+  try {
+    const pid = Number(readFileSync(path, "utf8").trim());
+    return Number.isInteger(pid) && pid > 0 ? pid : null;
+  } catch {
+    return null;
+  }
+}

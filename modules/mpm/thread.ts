@@ -1,0 +1,244 @@
+/**
+ * A child in a thread: does what it is told, and says how it went. Its memory, its number and its logs to programs it has from
+ * who started it.
+ */
+import { isMainThread, parentPort, workerData } from "node:worker_threads";
+import type { LogSink } from "../core/error_log.ts";
+import type { Module } from "../core/module.ts";
+import { KnownPlaces } from "../core/places.ts";
+import { MOST_CHILDREN, type Places, type Siblings } from "../core/siblings.ts";
+import type { Loaded } from "../server/load.ts";
+import { leadership } from "../watchdog/hooks.ts";
+import { Child } from "./child.ts";
+import { loadConfig, nodeMachine } from "./load.ts";
+import type { ProgramLog } from "./logs.ts";
+import type { ChildConfig, ChildStart, FromChild, LogLine, SharedMemory, ToChild } from "./messages.ts";
+
+export const BEAT_MS = 1000;
+/** Lines for a program are sent together. */
+const LOG_MS = 50;
+
+/** Whether this is a thread that was started to become a child. */
+export function isChildThread(): boolean {
+  return !isMainThread && (workerData as Partial<ChildStart> | null)?.sluiceChild !== undefined;
+}
+
+/** Becomes the child. Resolves when it is told to end, and has. */
+export async function runChildThread(modules: readonly Module[]): Promise<void> {
+  await new ThreadChild(workerData as ChildStart, modules).run();
+}
+
+function send(message: FromChild): void {
+  parentPort!.postMessage(message);
+}
+
+/** The others, as a child in a thread sees them. */
+class ThreadSiblings implements Siblings {
+  readonly index: number;
+  /** Others may come with a reload: it never counts as alone. */
+  readonly count = MOST_CHILDREN;
+  readonly secret: Uint8Array;
+  private readonly buffers = new Map<string, SharedArrayBuffer>();
+  private memories = new Map<string, SharedMemory>();
+  private readonly listeners = new Map<string, (message: unknown) => void>();
+
+  constructor(index: number, secret: Uint8Array) {
+    this.index = index;
+    this.secret = secret;
+  }
+
+  give(memories: readonly SharedMemory[]): void {
+    this.memories = new Map(memories.map((memory) => [memory.name, memory]));
+    for (const { name, buffer } of memories) if (buffer !== undefined) this.buffers.set(name, buffer);
+  }
+
+  memory(name: string): Places {
+    return new KnownPlaces(this.buffers.get(name)!, this.memories.get(name)!.places);
+  }
+
+  tell(topic: string, message: unknown, keep = false): void {
+    send({ kind: "tell", topic, message, keep });
+  }
+
+  hear(topic: string, listener: (message: unknown) => void): void {
+    this.listeners.set(topic, listener);
+  }
+
+  told(topic: string, message: unknown): void {
+    this.listeners.get(topic)?.(message);
+  }
+}
+
+class ThreadChild {
+  private readonly start: ChildStart;
+  private readonly modules: readonly Module[];
+  private readonly siblings: ThreadSiblings;
+  private child: Child | null = null;
+  private begun = false;
+  private ending = false;
+  private next: Loaded | null = null;
+  /** What this child logs another one logs, too: while all of them build the same. */
+  private silent = true;
+  private leads = false;
+  private readonly campaigns = new Set<() => void>();
+  private readonly programs = new Map<string, SentLog>();
+  private queue: Promise<void> = Promise.resolve();
+  private done!: () => void;
+
+  constructor(start: ChildStart, modules: readonly Module[]) {
+    this.start = start;
+    this.modules = modules;
+    this.siblings = new ThreadSiblings(start.sluiceChild, start.secret);
+  }
+
+  async run(): Promise<void> {
+    const ended = new Promise<void>((resolve) => {
+      this.done = resolve;
+    });
+    const { beats, sluiceChild } = this.start;
+    const beat = setInterval(() => Atomics.add(beats, sluiceChild, 1), BEAT_MS);
+    parentPort!.on("message", (message: ToChild) => {
+      this.queue = this.queue.then(() => this.obey(message));
+    });
+    await this.prepare(this.start.config);
+    await ended;
+    clearInterval(beat);
+  }
+
+  private async obey(message: ToChild): Promise<void> {
+    switch (message.kind) {
+      case "prepare":
+        await this.prepare(message.config);
+        break;
+      case "listen":
+        send({ kind: "ready", failures: await this.child!.open(this.next!) });
+        break;
+      case "commit":
+        this.commit(message.first);
+        break;
+      case "abandon":
+        if (this.next !== null) this.child?.abandon(this.next);
+        this.next = null;
+        break;
+      case "lead":
+        this.leads = true;
+        for (const lead of this.campaigns) lead();
+        this.campaigns.clear();
+        break;
+      case "told":
+        this.siblings.told(message.topic, message.message);
+        break;
+      case "stop":
+        this.child?.stop();
+        await this.end(true);
+        break;
+      case "drain":
+        // A stop may come meanwhile.
+        void this.child!.drain().then((whole) => this.end(whole));
+    }
+  }
+
+  private async prepare(config: ChildConfig): Promise<void> {
+    this.siblings.give(config.memory);
+    this.silent = true;
+    try {
+      const { options } = this.start;
+      const machine = nodeMachine(options.startLog, {
+        siblings: this.siblings,
+        makeProgram: (target) => this.program(target),
+        wrapErrorLog: (sink) => this.silenced(sink),
+      });
+      const loaded = await loadConfig(
+        { ...options, modules: this.modules, read: config.read },
+        config.generation,
+        machine,
+      );
+      loaded.process.providers.register(leadership, "children", {
+        campaign: (_process, _name, lead) => this.campaign(lead),
+      });
+      this.next = loaded;
+      if (this.child === null) {
+        const ended = (generation: number) => send({ kind: "ended", generation });
+        this.child = new Child(loaded, true, ended, () => send({ kind: "full" }));
+      }
+      send({ kind: "ready", failures: [] });
+    } catch (error) {
+      send({ kind: "ready", failures: [String((error as Error).stack ?? error)] });
+    }
+    this.silent = false;
+  }
+
+  private commit(first: boolean): void {
+    this.silent = !first;
+    const { next } = this;
+    this.next = null;
+    if (this.begun) this.child!.exchange(next!);
+    else this.child!.begin();
+    this.begun = true;
+    this.silent = false;
+    send({ kind: "committed" });
+  }
+
+  private async end(whole: boolean): Promise<void> {
+    if (this.ending) return;
+    this.ending = true;
+    await this.child?.end();
+    for (const program of this.programs.values()) program.flush();
+    send({ kind: "gone", whole });
+    this.done();
+  }
+
+  private campaign(lead: () => void): () => void {
+    if (this.leads) lead();
+    else this.campaigns.add(lead);
+    return () => void this.campaigns.delete(lead);
+  }
+
+  private silenced(sink: LogSink): LogSink {
+    return {
+      stamps: sink.stamps ?? false,
+      write: (line, rank) => {
+        if (!this.silent) sink.write(line, rank);
+      },
+    };
+  }
+
+  private program(target: string): ProgramLog {
+    let log = this.programs.get(target);
+    if (log === undefined) this.programs.set(target, (log = new SentLog(target)));
+    return log;
+  }
+}
+
+/** A log whose program is the parent's: all children write to one. */
+class SentLog implements ProgramLog {
+  readonly stamps: boolean;
+  private readonly target: string;
+  private lines: LogLine[] = [];
+  private timer: ReturnType<typeof setTimeout> | null = null;
+
+  constructor(target: string) {
+    this.target = target;
+    this.stamps = !target.startsWith("|");
+  }
+
+  start(): void {
+    send({ kind: "log", target: this.target, error: this.stamps, lines: [] });
+  }
+
+  write(line: string, rank?: number): void {
+    this.lines.push([line, rank]);
+    this.timer ??= setTimeout(() => this.flush(), LOG_MS);
+  }
+
+  flush(): void {
+    if (this.timer !== null) clearTimeout(this.timer);
+    this.timer = null;
+    if (this.lines.length > 0) send({ kind: "log", target: this.target, error: this.stamps, lines: this.lines });
+    this.lines = [];
+  }
+
+  close(): void {
+    this.flush();
+  }
+}

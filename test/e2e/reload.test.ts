@@ -1,0 +1,230 @@
+/** Reloads: nothing is lost, nothing grows, and what did not change goes on. */
+import assert from "node:assert/strict";
+import { readdirSync } from "node:fs";
+import { after, before, test } from "node:test";
+import { type Backend, Gate, ok, startBackend } from "../support/backend.ts";
+import { type Client, connectClient, fetchOnce } from "../support/client.ts";
+import { within } from "../support/message.ts";
+import { type Sluice, startSluice } from "../support/sluice.ts";
+
+/** By hand: RELOADS=1000. With threads fewer: on two cores each waits for its turn. */
+const RELOADS = { 1: Number(process.env.RELOADS ?? 200), 2: Number(process.env.RELOADS ?? 60) };
+const CLIENTS = 2;
+const WARM = 20;
+const RELOAD_MS = 300_000;
+const SPARE_HANDLES = 12;
+/** The wheel of time-outs holds a connection that has closed until its last time-out would have come. */
+const SHORT = "Timeout 1\nKeepAliveTimeout 1\nRequestReadTimeout header=1 body=1";
+const FORGET_MS = 20_000;
+/** Of a child: the one that serves, and what the runtime still holds of the last ones. */
+const MOST_ALIVE = 10;
+
+/** X-Alive of a response: how many generations of the child that serves it are still in memory, after a collection. */
+const COUNT = `
+import { childInit, defineModule, insertFilter } from "sluice";
+globalThis.generations ??= [];
+const collect = globalThis.gc ?? (() => Bun.gc(true));
+export default defineModule({
+  name: "mod_count",
+  registerHooks({ hook }) {
+    hook(childInit, (process) => void globalThis.generations.push(new WeakRef(process)));
+    hook(insertFilter, (r) => {
+      if (!r.headersIn.has("x-count")) return;
+      collect();
+      const alive = globalThis.generations.filter((ref) => ref.deref() !== undefined).length;
+      r.headersOut.set("X-Alive", alive + " of " + globalThis.generations.length);
+    });
+  },
+});
+`;
+
+let a: Backend;
+let b: Backend;
+let gate: Gate;
+
+before(async () => {
+  a = await startBackend((request) => (request.target === "/hold" ? [gate.step, ok("a")] : ok("a")));
+  b = await startBackend((request) => (request.target === "/hold" ? [gate.step, ok("b")] : ok("b")));
+});
+
+after(async () => {
+  await a.stop();
+  await b.stop();
+});
+
+const conf = (more = "", members = `BalancerMember "${a.url}"\nBalancerMember "${b.url}"`) => `
+Listen 127.0.0.1:PORT
+ServerName localhost
+${more}
+<Proxy "balancer://app">
+${members}
+</Proxy>
+ProxyPass "/" "balancer://app/"
+`;
+
+async function reload(sluice: Sluice, count = 1): Promise<void> {
+  const told = () => sluice.errorLog.split("AH00489").length;
+  for (let i = 0; i < count; i++) {
+    const before = told();
+    sluice.signal("SIGUSR1");
+    const until = async () => {
+      while (told() === before) await new Promise((resolve) => setTimeout(resolve, 2));
+    };
+    await within(until(), () => `reload ${i}`, RELOAD_MS);
+  }
+}
+
+function handlesOf(pid: number): number {
+  return readdirSync(`/proc/${pid}/fd`).length;
+}
+
+for (const children of [1, 2] as const) {
+  const reloads = RELOADS[children];
+  test(`${reloads} reloads under load, ${children} children: no request fails, nothing grows`, async () => {
+    const texts = [0, 1].map((n) =>
+      conf(`StartServers ${children}\n${SHORT}\nLoadModule count_module DIR/count.ts\nHeader set X-Conf ${n}`),
+    );
+    await using sluice = await startSluice(texts[0]!, {
+      files: { "count.ts": COUNT },
+      env: { DENO_V8_FLAGS: "--expose-gc" },
+    });
+    await sluice.untilLog("AH00489");
+    let stop = false;
+    let served = 0;
+    const failed: string[] = [];
+    const load = Array.from({ length: CLIENTS }, async () => {
+      while (!stop) {
+        try {
+          const response = await fetchOnce(sluice.port, "/");
+          served++;
+          if (response.status !== 200 || !response.complete) failed.push(`status ${response.status}`);
+        } catch (error) {
+          failed.push((error as Error).message);
+        }
+      }
+    });
+    await reload(sluice, WARM);
+    const early = handlesOf(sluice.pid);
+    for (let i = WARM; i < reloads; i++) {
+      sluice.writeConf(texts[i % 2]!);
+      await reload(sluice);
+    }
+    const late = handlesOf(sluice.pid);
+    stop = true;
+    await Promise.all(load);
+    // Several times, so that each child is asked.
+    for (let i = 0; i < 4 * children; i++) {
+      const until = async () => {
+        for (;;) {
+          const told = (await fetchOnce(sluice.port, "/", "X-Count: yes")).field("x-alive")!;
+          const [alive, all] = told.split(" of ").map(Number) as [number, number];
+          assert.equal(all, reloads + 1);
+          if (alive <= MOST_ALIVE) return;
+          await new Promise((resolve) => setTimeout(resolve, 100));
+        }
+      };
+      await within(until(), () => "old generations to be forgotten", FORGET_MS);
+    }
+    assert.deepEqual(failed, []);
+    assert.ok(served > reloads, `${served} requests`);
+    assert.ok(late <= early + SPARE_HANDLES, `${early} handles, then ${late}`);
+  });
+}
+
+test("members that did not change go on: in error, in turn, with their connections; the log tells what changed", async () => {
+  gate = new Gate();
+  const dead = "http://127.0.0.1:1";
+  const members = (more: string) => `BalancerMember "${a.url}"\nBalancerMember "${dead}" retry=600\n${more}`;
+  await using sluice = await startSluice(conf("LogLevel info", members(`BalancerMember "${b.url}"`)));
+  for (let i = 0; i < 6; i++) assert.equal((await fetchOnce(sluice.port, "/")).status, 200);
+  await sluice.untilLog(/AH00957[\s\S]*127\.0\.0\.1:1/);
+  const tries = () => sluice.errorLog.split("AH00957").length;
+  const [tried, connections] = [tries(), a.connections.length];
+  await using client = await connectClient(sluice.port);
+  void client.send("GET /hold HTTP/1.1\r\nHost: x\r\n\r\n");
+  await gate.reached();
+  sluice.writeConf(conf("LogLevel info", members(`BalancerMember "${b.url}" loadfactor=3`)));
+  await reload(sluice);
+  await sluice.untilLog(/balancer:\/\/app: http:\/\/127\.0\.0\.1:\d+ changed, begins afresh; [01] requests? at hand/);
+  for (let i = 0; i < 8; i++) assert.equal((await fetchOnce(sluice.port, "/")).status, 200);
+  assert.equal(tries(), tried, "a member in error was tried again");
+  gate.open();
+  assert.equal((await client.response()).status, 200);
+  assert.ok(a.connections.length <= connections + 1, `${connections} connections, then ${a.connections.length}`);
+
+  sluice.writeConf(conf("LogLevel info", `BalancerMember "${a.url}"`));
+  await reload(sluice);
+  await sluice.untilLog(/127\.0\.0\.1:1 removed, 0 requests at hand/);
+  assert.equal((await fetchOnce(sluice.port, "/")).text, "a");
+});
+
+test("what a removed member serves may go on for GracefulShutdownTimeout; on one that stays, for ever", async () => {
+  gate = new Gate();
+  const more = "GracefulShutdownTimeout 1";
+  await using sluice = await startSluice(conf(more));
+  const held: Client[] = [];
+  const before = [a.requests.length, b.requests.length];
+  for (let i = 0; i < 2; i++) {
+    const client = await connectClient(sluice.port);
+    void client.send("GET /hold HTTP/1.1\r\nHost: x\r\n\r\n");
+    held.push(client);
+    const backend = i === 0 ? a : b;
+    await backend.until(() => backend.requests.length > before[i]!, "a request that is held");
+  }
+  sluice.writeConf(conf(more, `BalancerMember "${a.url}"`));
+  await reload(sluice);
+  await sluice.untilLog(/1 connections cut, GracefulShutdownTimeout has passed/);
+  await held[1]!.untilEnded();
+  assert.equal(held[0]!.ended, false);
+  gate.open();
+  assert.equal((await held[0]!.response()).status, 200);
+  for (const client of held) client.destroy();
+});
+
+test("SIGWINCH: 1 when GracefulShutdownTimeout cut a request, 0 when all ended; a SIGTERM meanwhile ends at once", async () => {
+  for (const [limit, signal, exit] of [
+    ["GracefulShutdownTimeout 1", null, 1],
+    ["", "SIGTERM", 0],
+    ["StartServers 2\nGracefulShutdownTimeout 1", null, 1],
+    ["StartServers 2", "SIGTERM", 0],
+  ] as const) {
+    gate = new Gate();
+    const sluice = await startSluice(conf(limit));
+    await sluice.untilLog("AH00489");
+    await using client = await connectClient(sluice.port);
+    void client.send("GET /hold HTTP/1.1\r\nHost: x\r\n\r\n");
+    await gate.reached();
+    sluice.signal("SIGWINCH");
+    await sluice.untilLog("AH00492");
+    assert.equal(await (signal === null ? sluice.exited : sluice.stop(signal)), exit, limit);
+    gate.open();
+    client.destroy();
+    await sluice.stop();
+  }
+});
+
+test("MaxRequestWorkers: connections beyond it wait; idle ones make room", async () => {
+  gate = new Gate();
+  await using sluice = await startSluice(conf("MaxRequestWorkers 2"));
+  await using busy = await connectClient(sluice.port);
+  void busy.send("GET /hold HTTP/1.1\r\nHost: x\r\n\r\n");
+  await gate.reached();
+  await using idle = await connectClient(sluice.port);
+  assert.equal((await idle.get("/")).status, 200);
+  await using third = await connectClient(sluice.port);
+  const answer = third.get("/");
+  await idle.untilEnded();
+  idle.end();
+  assert.equal((await answer).status, 200);
+  assert.match(sluice.errorLog, /AH00484: server reached MaxRequestWorkers setting/);
+  gate.open();
+  assert.equal((await busy.response()).status, 200);
+});
+
+test("--watch: a file that changes is read anew", async () => {
+  await using sluice = await startSluice(conf(), { args: ["--watch"] });
+  await sluice.untilLog("AH00489");
+  sluice.writeConf(conf("Header set X-Watched yes"));
+  await sluice.untilLog(/has changed[\s\S]*added: Header[\s\S]*AH00489/);
+  assert.equal((await fetchOnce(sluice.port, "/")).field("x-watched"), "yes");
+});

@@ -1,0 +1,207 @@
+/** Several children: one truth for elections; replaced when they die, hang, or have served their time. */
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { type Backend, Gate, ok, startBackend } from "../support/backend.ts";
+import { connectClient, fetchOnce } from "../support/client.ts";
+import { type Sluice, startSluice } from "../support/sluice.ts";
+
+let a: Backend;
+let b: Backend;
+let held: Gate;
+
+before(async () => {
+  a = await startBackend((request) => (request.target === "/hold" ? [held.step, ok("a")] : ok("a")));
+  b = await startBackend((request) => (request.target === "/hold" ? [held.step, ok("b")] : ok("b")));
+});
+
+after(async () => {
+  await a.stop();
+  await b.stop();
+});
+
+/** X-Child of a response says who served it; X-Do of a request is an order to the child. */
+const TELL = `
+import { defineModule, postReadRequest, insertFilter, DECLINED } from "sluice";
+export default defineModule({
+  name: "mod_tell",
+  registerHooks({ hook }) {
+    hook(insertFilter, (r) => void r.headersOut.set("X-Child", String(r.conn.process.siblings.index)));
+    hook(postReadRequest, (r) => {
+      const order = r.headersIn.get("x-do");
+      if (order === "die") setTimeout(() => { throw new Error("as it was told"); }, 50);
+      if (order === "hang") setTimeout(() => { for (;;); }, 50);
+      return DECLINED;
+    });
+  },
+});
+`;
+
+const conf = (more: string, balancer = "") => `
+Listen 127.0.0.1:PORT
+ServerName localhost
+LogLevel info
+LoadModule tell_module DIR/tell.ts
+${more}
+<Proxy "balancer://app">
+    BalancerMember "${a.url}" loadfactor=2
+    BalancerMember "${b.url}"
+    ${balancer}
+</Proxy>
+ProxyPass "/" "balancer://app/"
+`;
+
+const start = (more: string, balancer = "") => startSluice(conf(more, balancer), { files: { "tell.ts": TELL } });
+
+/** Requests one after the other, each on a connection of its own; what they got, and which children served. */
+async function ask(sluice: Sluice, count: number): Promise<{ texts: string; children: Set<string> }> {
+  const children = new Set<string>();
+  let texts = "";
+  for (let i = 0; i < count; i++) {
+    const response = await fetchOnce(sluice.port, "/");
+    children.add(response.field("x-child")!);
+    texts += response.text;
+  }
+  return { texts, children };
+}
+
+test("four children elect as one does: in turn, and by the load factors under load", async () => {
+  await using sluice = await start("StartServers 4");
+  await sluice.untilLog("children serve");
+  const { texts, children } = await ask(sluice, 36);
+  assert.equal(texts, "aba".repeat(12));
+  assert.ok(children.size > 1, `served by ${[...children]}`);
+  const before = a.requests.length;
+  await Promise.all(
+    Array.from({ length: 10 }, async () => {
+      for (let i = 0; i < 30; i++) assert.equal((await fetchOnce(sluice.port, "/")).status, 200);
+    }),
+  );
+  assert.equal(a.requests.length - before, 200);
+});
+
+test("a child that dies is replaced, and what it had at hand does not count any more", async () => {
+  held = new Gate();
+  await using sluice = await start("StartServers 2", "ProxySet lbmethod=bybusyness");
+  await sluice.untilLog("children serve");
+  await using client = await connectClient(sluice.port);
+  void client.send("GET /hold HTTP/1.1\r\nHost: x\r\nX-Do: die\r\n\r\n");
+  await held.reached();
+  await sluice.untilLog(/child \d failed: (Error: )?as it was told[\s\S]*another takes its place/);
+  await sluice.untilLog("1 requests ended with child");
+  await client.untilEnded();
+  held.open();
+  // A member that counted for busy would get nothing.
+  assert.match((await ask(sluice, 9)).texts, /a.*b.*a.*b/);
+});
+
+test("a child that does not answer is replaced; the others serve meanwhile", async () => {
+  await using sluice = await start("StartServers 2");
+  await sluice.untilLog("children serve");
+  await using client = await connectClient(sluice.port);
+  const { status } = await client.request("GET", "/", ["X-Do: hang"]);
+  assert.equal(status, 200);
+  await sluice.untilLog(/child \d has not answered for 5 seconds, another takes its place[\s\S]*child \d serves now/);
+  assert.equal((await ask(sluice, 9)).texts.length, 9);
+});
+
+test("MaxConnectionsPerChild: a child is replaced after so many, and no request is lost", async () => {
+  await using sluice = await start("StartServers 1\nMaxConnectionsPerChild 5");
+  assert.equal((await ask(sluice, 30)).texts, "aba".repeat(10));
+  await sluice.untilLog(/child 0 has accepted MaxConnectionsPerChild connections[\s\S]*child 0 has ended/);
+  const { children } = await ask(sluice, 3);
+  assert.ok(!children.has("0"), `served by ${[...children]}`);
+});
+
+test("all children reload, or none; a plug-in that changed is read again", async () => {
+  await using sluice = await start("StartServers 3");
+  await sluice.untilLog("children serve");
+  sluice.writeConf(conf("StartServers 3\nBogus on"));
+  sluice.signal("SIGUSR1");
+  await sluice.untilLog(/nothing was changed: .*Bogus/);
+  assert.equal((await ask(sluice, 6)).texts, "abaaba");
+  sluice.writeFile("tell.ts", TELL.replace("String(r.conn.process.siblings.index)", '"changed"'));
+  sluice.writeConf(conf("StartServers 3\nHeader set X-More yes"));
+  sluice.signal("SIGUSR1");
+  await sluice.untilLog(/added: Header[\s\S]*AH00489/);
+  const { texts, children } = await ask(sluice, 12);
+  assert.equal(texts, "aba".repeat(4));
+  assert.deepEqual([...children], ["changed"]);
+  assert.equal((await fetchOnce(sluice.port, "/")).field("x-more"), "yes");
+});
+
+test("a port that another server has is refused, although children share theirs", async () => {
+  await using first = await start("StartServers 2");
+  await first.untilLog("children serve");
+  await using second = await startSluice(conf("StartServers 2").replaceAll("PORT", String(first.port)), {
+    files: { "tell.ts": TELL },
+    ready: first.port,
+  });
+  assert.equal(await second.exited, 1);
+  assert.match(second.stderr, /\(98\)Address already in use: AH00072: make_sock: could not bind to address 127/);
+});
+
+test("one log program for all children", async () => {
+  await using sluice = await start(
+    'StartServers 2\nCustomLog "|/bin/cat >>DIR/access.log" "%U"'.replace("|/bin", "|$/bin"),
+  );
+  await sluice.untilLog("children serve");
+  await ask(sluice, 10);
+  await sluice.untilFile("access.log", /^(\/\n){10}/);
+});
+
+test("SIGTERM ends all children at once, SIGWINCH when their requests have ended", async () => {
+  held = new Gate();
+  const sluice = await start("StartServers 2");
+  await sluice.untilLog("children serve");
+  await using client = await connectClient(sluice.port);
+  void client.send("GET /hold HTTP/1.1\r\nHost: x\r\n\r\n");
+  await held.reached();
+  sluice.signal("SIGWINCH");
+  await sluice.untilLog("AH00492");
+  assert.equal(sluice.exit, null);
+  held.open();
+  const response = await client.response();
+  assert.deepEqual([response.status, response.field("connection")], [200, "close"]);
+  client.end();
+  assert.equal(await sluice.stop("SIGWINCH"), 0);
+
+  held = new Gate();
+  const other = await start("StartServers 2");
+  await other.untilLog("children serve");
+  await using waiting = await connectClient(other.port);
+  void waiting.send("GET /hold HTTP/1.1\r\nHost: x\r\n\r\n");
+  await held.reached();
+  assert.equal(await other.stop("SIGTERM"), 0);
+  held.open();
+});
+
+test("what the manager does in one child, all do, and those that come later", async () => {
+  await using sluice = await start(
+    'StartServers 3\n<Location "/bm">\nSetHandler balancer-manager\nRequire all granted\n</Location>\nProxyPass "/bm" "!"',
+  );
+  await sluice.untilLog("children serve");
+  const nonces = new Set<string>();
+  for (let i = 0; i < 9; i++) {
+    const { text } = await fetchOnce(sluice.port, "/bm", "Host: localhost");
+    nonces.add(/nonce=([0-9a-f-]{36})/.exec(text)![1]!);
+  }
+  assert.equal(nonces.size, 1);
+  await using client = await connectClient(sluice.port);
+  const form = `b=app&w=${encodeURIComponent(b.url)}&nonce=${[...nonces][0]}&w_wr=elsewhere&w_status_N=1`;
+  const fields = [
+    "Host: localhost",
+    "Referer: http://localhost/bm",
+    "Content-Type: application/x-www-form-urlencoded",
+    "X-Do: die",
+  ];
+  assert.equal((await client.request("POST", "/bm", fields, form)).status, 200);
+  await sluice.untilLog(/another takes its place[\s\S]*child \d serves now/);
+  const children = new Set<string>();
+  for (let i = 0; i < 15; i++) {
+    const response = await fetchOnce(sluice.port, "/bm", "Host: localhost");
+    children.add(response.field("x-child")!);
+    assert.match(response.text, /elsewhere[\s\S]*Init Drn Ok/);
+  }
+  assert.ok(children.size > 1, `served by ${[...children]}`);
+  assert.equal((await ask(sluice, 6)).texts, "aaaaaa");
+});
