@@ -4,6 +4,8 @@
  * Measured here (Bun 1.4.4, Deno 2.9.5, an echo of small messages, CPU of the process):
  * - `write(string, "latin1")` costs what "utf8" costs, and less than a Buffer made first: no check for ASCII pays.
  * - Deno reads into one static buffer (`onread`) 5-7 % cheaper than by 'data' events; Bun gains nothing by it.
+ * - Bun delivers to a 'push' of ours a third cheaper than by 'data' events (a bare proxy, small messages: 1.16 of nginx's CPU
+ *   time became 1.02). The stream below still does all the rest: pauses, what was read meanwhile, the end.
  * - On Deno all sockets may share that buffer: it is filled right before the call, never while another one is handled.
  */
 import { Buffer } from "node:buffer";
@@ -101,6 +103,7 @@ export class NodeSocket implements Socket {
   startReading(): void {
     if (this.reading || this.inHandshake || this.gone) return;
     this.reading = true;
+    if (!onDeno && this.below === null) this.raw.push = pushStraight;
     this.raw.on("data", handleData);
   }
 
@@ -496,6 +499,19 @@ function readStatic(raw: net.Socket): void {
   inner._handle.useUserBuffer(shared);
   inner[onReadSlots.buffer] = shared;
   inner[onReadSlots.callback] = readCallback;
+}
+
+const pushToStream = net.Socket.prototype.push;
+const nothing = Buffer.alloc(0);
+
+/** `Readable.push` of a plain socket on Bun, past the stream's buffer while that is empty and nobody has paused. */
+function pushStraight(this: net.Socket, chunk: unknown, encoding?: BufferEncoding): boolean {
+  if (chunk === null || this.readableFlowing !== true || this.readableLength > 0)
+    return pushToStream.call(this, chunk, encoding);
+  const bytes = chunk as Buffer;
+  (this as RawSocket).ours.received(asBytes(bytes), bytes.length);
+  // Paused meanwhile: the stream must learn that its read was answered, or it would wait for it after `resume`.
+  return this.readableFlowing || pushToStream.call(this, nothing);
 }
 
 function handleData(this: net.Socket, chunk: Buffer): void {
