@@ -89,6 +89,11 @@ function build(process: ProcessRec, previous: ProcessRec | null): void {
   const before = previous === null ? undefined : monitorOf(previous);
   if (before !== undefined) monitor.table.takeOver(before.table);
   monitors.set(process, monitor);
+  process.siblings.hear(BEATS, (message) => {
+    const { ip, beat } = message as ToldBeat;
+    monitor.take(ip, beat);
+    monitor.table.forget();
+  });
   // Without HeartbeatListen another server, or a script, writes the file, and lbmethod=heartbeat reads that.
   if (monitor.active) process.providers.register(loadTable, "slotmem", monitor.table);
 }
@@ -96,6 +101,16 @@ function build(process: ProcessRec, previous: ProcessRec | null): void {
 function absolute(folder: string, path: string): string {
   return path.startsWith("/") ? path : `${folder}/${path}`;
 }
+
+type Beat = NonNullable<ReturnType<typeof parseHeartbeat>>;
+
+/** What one child tells the others. */
+interface ToldBeat {
+  readonly ip: string;
+  readonly beat: Beat;
+}
+
+const BEATS = "mod_heartmonitor";
 
 class Monitor {
   readonly table: HeartbeatTable;
@@ -163,7 +178,13 @@ class Monitor {
     this.process.log.error(LOG, "", `heartbeats: ${error.message}`);
   }
 
-  add(ip: string, beat: NonNullable<ReturnType<typeof parseHeartbeat>>): void {
+  /** One child hears it, and all elect by it. */
+  add(ip: string, beat: Beat): void {
+    this.process.siblings.tell(BEATS, { ip, beat } satisfies ToldBeat);
+    this.take(ip, beat);
+  }
+
+  take(ip: string, beat: Beat): void {
     const room = this.table.add(ip, beat);
     if (!room && !this.full) {
       this.process.log.warn(LOG, "", `no room for ${ip}: HeartbeatMaxServers is ${this.maxServers}`);

@@ -205,3 +205,20 @@ test("what the manager does in one child, all do, and those that come later", as
   assert.ok(children.size > 1, `served by ${[...children]}`);
   assert.equal((await ask(sluice, 6)).texts, "aaaaaa");
 });
+
+test("a heartbeat that one child hears counts in all", async () => {
+  await using sluice = await start(
+    'StartServers 3\nHeartbeatListen 127.0.0.1:PORT2\n<Location "/beat">\nSetHandler heartbeat\n</Location>\nProxyPass "/beat" "!"',
+    "ProxySet lbmethod=heartbeat",
+  );
+  await sluice.untilLog("children serve");
+  await using client = await connectClient(sluice.port);
+  assert.equal((await client.request("POST", "/beat", [], "v=1&ready=4&busy=0")).status, 200);
+  const children = new Set<string>();
+  for (let i = 0; i < 20; i++) {
+    const response = await fetchOnce(sluice.port, "/");
+    assert.equal(response.status, 200);
+    children.add(response.field("x-child")!);
+  }
+  assert.ok(children.size > 1, `served by ${[...children]}`);
+});
