@@ -47,6 +47,8 @@ const staticRead: net.OnReadOpts = { buffer: shared, callback: readCallback };
 
 /** `writev` joins up to this many bytes into one string, instead of corking the parts: one call below, not one for each. */
 const JOIN_MAX_BYTES = 4096;
+/** More than that leaves part by part on Bun, whose cork copies the parts together: 1.96 of nginx's CPU time became 1.48 (100 kB). */
+const CORK_MAX_BYTES = onDeno ? Number.POSITIVE_INFINITY : 32_768;
 
 /** While sockets are many, how often listeners of Deno are looked after. */
 const REVIVE_MS = 250;
@@ -139,6 +141,10 @@ export class NodeSocket implements Socket {
       return this.write(joined);
     }
     let more = true;
+    if (length > CORK_MAX_BYTES) {
+      for (const part of parts) more = this.write(part);
+      return more;
+    }
     this.raw.cork();
     for (const part of parts) more = this.write(part);
     this.raw.uncork();
