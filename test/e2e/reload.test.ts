@@ -7,6 +7,9 @@ import { type Client, connectClient, fetchOnce } from "../support/client.ts";
 import { within } from "../support/message.ts";
 import { type Sluice, startSluice } from "../support/sluice.ts";
 
+/** They wait for programs that start, die and are missed: more than Bun's five seconds. */
+const SLOW = { timeout: 60_000 };
+
 /** By hand: RELOADS=1000. With threads fewer: on two cores each waits for its turn. */
 const RELOADS = { 1: Number(process.env.RELOADS ?? 200), 2: Number(process.env.RELOADS ?? 60) };
 const CLIENTS = 2;
@@ -80,7 +83,7 @@ function handlesOf(pid: number): number {
 
 for (const children of [1, 2] as const) {
   const reloads = RELOADS[children];
-  test(`${reloads} reloads under load, ${children} children: no request fails, nothing grows`, async () => {
+  test(`${reloads} reloads under load, ${children} children: no request fails, nothing grows`, SLOW, async () => {
     const texts = [0, 1].map((n) =>
       conf(`StartServers ${children}\n${SHORT}\nLoadModule count_module DIR/count.ts\nHeader set X-Conf ${n}`),
     );
@@ -131,79 +134,91 @@ for (const children of [1, 2] as const) {
   });
 }
 
-test("members that did not change go on: in error, in turn, with their connections; the log tells what changed", async () => {
-  gate = new Gate();
-  const dead = "http://127.0.0.1:1";
-  const members = (more: string) => `BalancerMember "${a.url}"\nBalancerMember "${dead}" retry=600\n${more}`;
-  await using sluice = await startSluice(conf("LogLevel info", members(`BalancerMember "${b.url}"`)));
-  for (let i = 0; i < 6; i++) assert.equal((await fetchOnce(sluice.port, "/")).status, 200);
-  await sluice.untilLog(/AH00957[\s\S]*127\.0\.0\.1:1/);
-  const tries = () => sluice.errorLog.split("AH00957").length;
-  const [tried, connections] = [tries(), a.connections.length];
-  await using client = await connectClient(sluice.port);
-  void client.send("GET /hold HTTP/1.1\r\nHost: x\r\n\r\n");
-  await gate.reached();
-  sluice.writeConf(conf("LogLevel info", members(`BalancerMember "${b.url}" loadfactor=3`)));
-  await reload(sluice);
-  await sluice.untilLog(/balancer:\/\/app: http:\/\/127\.0\.0\.1:\d+ changed, begins afresh; [01] requests? at hand/);
-  for (let i = 0; i < 8; i++) assert.equal((await fetchOnce(sluice.port, "/")).status, 200);
-  assert.equal(tries(), tried, "a member in error was tried again");
-  gate.open();
-  assert.equal((await client.response()).status, 200);
-  assert.ok(a.connections.length <= connections + 1, `${connections} connections, then ${a.connections.length}`);
-
-  sluice.writeConf(conf("LogLevel info", `BalancerMember "${a.url}"`));
-  await reload(sluice);
-  await sluice.untilLog(/127\.0\.0\.1:1 removed, 0 requests at hand/);
-  assert.equal((await fetchOnce(sluice.port, "/")).text, "a");
-});
-
-test("what a removed member serves may go on for GracefulShutdownTimeout; on one that stays, for ever", async () => {
-  gate = new Gate();
-  const more = "GracefulShutdownTimeout 1";
-  await using sluice = await startSluice(conf(more));
-  const held: Client[] = [];
-  const before = [a.requests.length, b.requests.length];
-  for (let i = 0; i < 2; i++) {
-    const client = await connectClient(sluice.port);
-    void client.send("GET /hold HTTP/1.1\r\nHost: x\r\n\r\n");
-    held.push(client);
-    const backend = i === 0 ? a : b;
-    await backend.until(() => backend.requests.length > before[i]!, "a request that is held");
-  }
-  sluice.writeConf(conf(more, `BalancerMember "${a.url}"`));
-  await reload(sluice);
-  await sluice.untilLog(/1 connections cut, GracefulShutdownTimeout has passed/);
-  await held[1]!.untilEnded();
-  assert.equal(held[0]!.ended, false);
-  gate.open();
-  assert.equal((await held[0]!.response()).status, 200);
-  for (const client of held) client.destroy();
-});
-
-test("SIGWINCH: 1 when GracefulShutdownTimeout cut a request, 0 when all ended; a SIGTERM meanwhile ends at once", async () => {
-  for (const [limit, signal, exit] of [
-    ["GracefulShutdownTimeout 1", null, 1],
-    ["", "SIGTERM", 0],
-    ["StartServers 2\nGracefulShutdownTimeout 1", null, 1],
-    ["StartServers 2", "SIGTERM", 0],
-  ] as const) {
+test(
+  "members that did not change go on: in error, in turn, with their connections; the log tells what changed",
+  SLOW,
+  async () => {
     gate = new Gate();
-    const sluice = await startSluice(conf(limit));
-    await sluice.untilLog("AH00489");
+    const dead = "http://127.0.0.1:1";
+    const members = (more: string) => `BalancerMember "${a.url}"\nBalancerMember "${dead}" retry=600\n${more}`;
+    await using sluice = await startSluice(conf("LogLevel info", members(`BalancerMember "${b.url}"`)));
+    for (let i = 0; i < 6; i++) assert.equal((await fetchOnce(sluice.port, "/")).status, 200);
+    await sluice.untilLog(/AH00957[\s\S]*127\.0\.0\.1:1/);
+    const tries = () => sluice.errorLog.split("AH00957").length;
+    const [tried, connections] = [tries(), a.connections.length];
     await using client = await connectClient(sluice.port);
     void client.send("GET /hold HTTP/1.1\r\nHost: x\r\n\r\n");
     await gate.reached();
-    sluice.signal("SIGWINCH");
-    await sluice.untilLog("AH00492");
-    assert.equal(await (signal === null ? sluice.exited : sluice.stop(signal)), exit, limit);
+    sluice.writeConf(conf("LogLevel info", members(`BalancerMember "${b.url}" loadfactor=3`)));
+    await reload(sluice);
+    await sluice.untilLog(/balancer:\/\/app: http:\/\/127\.0\.0\.1:\d+ changed, begins afresh; [01] requests? at hand/);
+    for (let i = 0; i < 8; i++) assert.equal((await fetchOnce(sluice.port, "/")).status, 200);
+    assert.equal(tries(), tried, "a member in error was tried again");
     gate.open();
-    client.destroy();
-    await sluice.stop();
-  }
-});
+    assert.equal((await client.response()).status, 200);
+    assert.ok(a.connections.length <= connections + 1, `${connections} connections, then ${a.connections.length}`);
 
-test("MaxRequestWorkers: connections beyond it wait; idle ones make room", async () => {
+    sluice.writeConf(conf("LogLevel info", `BalancerMember "${a.url}"`));
+    await reload(sluice);
+    await sluice.untilLog(/127\.0\.0\.1:1 removed, 0 requests at hand/);
+    assert.equal((await fetchOnce(sluice.port, "/")).text, "a");
+  },
+);
+
+test(
+  "what a removed member serves may go on for GracefulShutdownTimeout; on one that stays, for ever",
+  SLOW,
+  async () => {
+    gate = new Gate();
+    const more = "GracefulShutdownTimeout 1";
+    await using sluice = await startSluice(conf(more));
+    const held: Client[] = [];
+    const before = [a.requests.length, b.requests.length];
+    for (let i = 0; i < 2; i++) {
+      const client = await connectClient(sluice.port);
+      void client.send("GET /hold HTTP/1.1\r\nHost: x\r\n\r\n");
+      held.push(client);
+      const backend = i === 0 ? a : b;
+      await backend.until(() => backend.requests.length > before[i]!, "a request that is held");
+    }
+    sluice.writeConf(conf(more, `BalancerMember "${a.url}"`));
+    await reload(sluice);
+    await sluice.untilLog(/1 connections cut, GracefulShutdownTimeout has passed/);
+    await held[1]!.untilEnded();
+    assert.equal(held[0]!.ended, false);
+    gate.open();
+    assert.equal((await held[0]!.response()).status, 200);
+    for (const client of held) client.destroy();
+  },
+);
+
+test(
+  "SIGWINCH: 1 when GracefulShutdownTimeout cut a request, 0 when all ended; a SIGTERM meanwhile ends at once",
+  SLOW,
+  async () => {
+    for (const [limit, signal, exit] of [
+      ["GracefulShutdownTimeout 1", null, 1],
+      ["", "SIGTERM", 0],
+      ["StartServers 2\nGracefulShutdownTimeout 1", null, 1],
+      ["StartServers 2", "SIGTERM", 0],
+    ] as const) {
+      gate = new Gate();
+      const sluice = await startSluice(conf(limit));
+      await sluice.untilLog("AH00489");
+      await using client = await connectClient(sluice.port);
+      void client.send("GET /hold HTTP/1.1\r\nHost: x\r\n\r\n");
+      await gate.reached();
+      sluice.signal("SIGWINCH");
+      await sluice.untilLog("AH00492");
+      assert.equal(await (signal === null ? sluice.exited : sluice.stop(signal)), exit, limit);
+      gate.open();
+      client.destroy();
+      await sluice.stop();
+    }
+  },
+);
+
+test("MaxRequestWorkers: connections beyond it wait; idle ones make room", SLOW, async () => {
   gate = new Gate();
   await using sluice = await startSluice(conf("MaxRequestWorkers 2"));
   await using busy = await connectClient(sluice.port);
@@ -221,7 +236,7 @@ test("MaxRequestWorkers: connections beyond it wait; idle ones make room", async
   assert.equal((await busy.response()).status, 200);
 });
 
-test("--watch: a file that changes is read anew", async () => {
+test("--watch: a file that changes is read anew", SLOW, async () => {
   await using sluice = await startSluice(conf(), { args: ["--watch"] });
   await sluice.untilLog("AH00489");
   sluice.writeConf(conf("Header set X-Watched yes"));

@@ -5,6 +5,9 @@ import { type Backend, Gate, ok, startBackend } from "../support/backend.ts";
 import { connectClient, fetchOnce } from "../support/client.ts";
 import { type Sluice, startSluice } from "../support/sluice.ts";
 
+/** They wait for programs that start, die and are missed: more than Bun's five seconds. */
+const SLOW = { timeout: 60_000 };
+
 let a: Backend;
 let b: Backend;
 let held: Gate;
@@ -64,7 +67,7 @@ async function ask(sluice: Sluice, count: number): Promise<{ texts: string; chil
   return { texts, children };
 }
 
-test("four children elect as one does: in turn, and by the load factors under load", async () => {
+test("four children elect as one does: in turn, and by the load factors under load", SLOW, async () => {
   await using sluice = await start("StartServers 4");
   await sluice.untilLog("children serve");
   const { texts, children } = await ask(sluice, 36);
@@ -79,7 +82,7 @@ test("four children elect as one does: in turn, and by the load factors under lo
   assert.equal(a.requests.length - before, 200);
 });
 
-test("a child that dies is replaced, and what it had at hand does not count any more", async () => {
+test("a child that dies is replaced, and what it had at hand does not count any more", SLOW, async () => {
   held = new Gate();
   await using sluice = await start("StartServers 2", "ProxySet lbmethod=bybusyness");
   await sluice.untilLog("children serve");
@@ -94,7 +97,7 @@ test("a child that dies is replaced, and what it had at hand does not count any 
   assert.match((await ask(sluice, 9)).texts, /a.*b.*a.*b/);
 });
 
-test("a child that does not answer is replaced; the others serve meanwhile", async () => {
+test("a child that does not answer is replaced; the others serve meanwhile", SLOW, async () => {
   await using sluice = await start("StartServers 2");
   await sluice.untilLog("children serve");
   await using client = await connectClient(sluice.port);
@@ -104,7 +107,7 @@ test("a child that does not answer is replaced; the others serve meanwhile", asy
   assert.equal((await ask(sluice, 9)).texts.length, 9);
 });
 
-test("MaxConnectionsPerChild: a child is replaced after so many, and no request is lost", async () => {
+test("MaxConnectionsPerChild: a child is replaced after so many, and no request is lost", SLOW, async () => {
   await using sluice = await start("StartServers 1\nMaxConnectionsPerChild 5");
   assert.equal((await ask(sluice, 30)).texts, "aba".repeat(10));
   await sluice.untilLog(/child 0 has accepted MaxConnectionsPerChild connections[\s\S]*child 0 has ended/);
@@ -112,7 +115,7 @@ test("MaxConnectionsPerChild: a child is replaced after so many, and no request 
   assert.ok(!children.has("0"), `served by ${[...children]}`);
 });
 
-test("all children reload, or none; a plug-in that changed is read again", async () => {
+test("all children reload, or none; a plug-in that changed is read again", SLOW, async () => {
   await using sluice = await start("StartServers 3");
   await sluice.untilLog("children serve");
   sluice.writeConf(conf("StartServers 3\nBogus on"));
@@ -129,7 +132,7 @@ test("all children reload, or none; a plug-in that changed is read again", async
   assert.equal((await fetchOnce(sluice.port, "/")).field("x-more"), "yes");
 });
 
-test("a port that another server has is refused, although children share theirs", async () => {
+test("a port that another server has is refused, although children share theirs", SLOW, async () => {
   await using first = await start("StartServers 2");
   await first.untilLog("children serve");
   await using second = await startSluice(conf("StartServers 2").replaceAll("PORT", String(first.port)), {
@@ -140,7 +143,7 @@ test("a port that another server has is refused, although children share theirs"
   assert.match(second.stderr, /\(98\)Address already in use: AH00072: make_sock: could not bind to address 127/);
 });
 
-test("one log program for all children", async () => {
+test("one log program for all children", SLOW, async () => {
   await using sluice = await start(
     'StartServers 2\nCustomLog "|/bin/cat >>DIR/access.log" "%U"'.replace("|/bin", "|$/bin"),
   );
@@ -149,7 +152,7 @@ test("one log program for all children", async () => {
   await sluice.untilFile("access.log", /^(\/\n){10}/);
 });
 
-test("SIGTERM ends all children at once, SIGWINCH when their requests have ended", async () => {
+test("SIGTERM ends all children at once, SIGWINCH when their requests have ended", SLOW, async () => {
   held = new Gate();
   const sluice = await start("StartServers 2");
   await sluice.untilLog("children serve");
@@ -175,7 +178,7 @@ test("SIGTERM ends all children at once, SIGWINCH when their requests have ended
   held.open();
 });
 
-test("what the manager does in one child, all do, and those that come later", async () => {
+test("what the manager does in one child, all do, and those that come later", SLOW, async () => {
   await using sluice = await start(
     'StartServers 3\n<Location "/bm">\nSetHandler balancer-manager\nRequire all granted\n</Location>\nProxyPass "/bm" "!"',
   );
@@ -206,7 +209,7 @@ test("what the manager does in one child, all do, and those that come later", as
   assert.equal((await ask(sluice, 6)).texts, "aaaaaa");
 });
 
-test("a heartbeat that one child hears counts in all", async () => {
+test("a heartbeat that one child hears counts in all", SLOW, async () => {
   await using sluice = await start(
     'StartServers 3\nHeartbeatListen 127.0.0.1:PORT2\n<Location "/beat">\nSetHandler heartbeat\n</Location>\nProxyPass "/beat" "!"',
     "ProxySet lbmethod=heartbeat",
