@@ -2,6 +2,7 @@
  * What the threads of children and who started them tell each other: plain data.
  */
 import type { ReadConfig } from "../server/load.ts";
+import type { LentListener } from "./held.ts";
 import type { LoadOptions } from "./load.ts";
 
 /** A configuration for a child, with the memory that it shares. */
@@ -27,6 +28,10 @@ export interface ChildStart {
   readonly secret: Uint8Array;
   /** One number a child, which counts as long as it lives. */
   readonly beats: Int32Array;
+  /** Listeners that are open already; it opens the others. */
+  readonly listeners: readonly LentListener[];
+  /** How many sockets all children may have together. */
+  readonly socketRoom: number;
 }
 
 export type ToChild =

@@ -3,14 +3,17 @@
  */
 import type { OnlyChild } from "../core/only_child.ts";
 import type { Loaded } from "../server/load.ts";
+import type { ListenSpec } from "../server/mod_core.ts";
 import { Child } from "./child.ts";
+import type { Inherited } from "./inherited.ts";
 import type { Children } from "./parent.ts";
 
 export class SingleChild implements Children {
   private readonly child: Child;
 
-  constructor(first: Loaded, siblings: OnlyChild) {
-    this.child = new Child(first, false, (generation) => siblings.release(generation));
+  constructor(first: Loaded, siblings: OnlyChild, inherited: Inherited) {
+    const ways = { fdOf: (spec: ListenSpec) => inherited.fdOf(spec) };
+    this.child = new Child(first, ways, (generation) => siblings.release(generation));
   }
 
   open(): Promise<readonly string[]> {

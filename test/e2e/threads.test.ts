@@ -108,8 +108,14 @@ test("a child that does not answer is replaced; the others serve meanwhile", SLO
 });
 
 test("MaxConnectionsPerChild: a child is replaced after so many, and no request is lost", SLOW, async () => {
-  await using sluice = await start("StartServers 1\nMaxConnectionsPerChild 5");
-  assert.equal((await ask(sluice, 30)).texts, "aba".repeat(10));
+  await using sluice = await start("StartServers 1\nMaxConnectionsPerChild 25");
+  assert.equal((await ask(sluice, 9)).texts, "aba".repeat(3));
+  // A client that connects while one child leaves finds the other.
+  await Promise.all(
+    Array.from({ length: 6 }, async () => {
+      for (let i = 0; i < 40; i++) assert.equal((await fetchOnce(sluice.port, "/")).status, 200);
+    }),
+  );
   await sluice.untilLog(/child 0 has accepted MaxConnectionsPerChild connections[\s\S]*child 0 has ended/);
   const { children } = await ask(sluice, 3);
   assert.ok(!children.has("0"), `served by ${[...children]}`);
@@ -161,6 +167,7 @@ test("SIGTERM ends all children at once, SIGWINCH when their requests have ended
   await held.reached();
   sluice.signal("SIGWINCH");
   await sluice.untilLog("AH00492");
+  await refused(sluice.port);
   assert.equal(sluice.exit, null);
   held.open();
   const response = await client.response();
@@ -177,6 +184,17 @@ test("SIGTERM ends all children at once, SIGWINCH when their requests have ended
   assert.equal(await other.stop("SIGTERM"), 0);
   held.open();
 });
+
+/** Resolves when no child listens any more. */
+async function refused(port: number): Promise<void> {
+  for (;;) {
+    try {
+      (await connectClient(port)).destroy();
+    } catch {
+      return;
+    }
+  }
+}
 
 test("what the manager does in one child, all do, and those that come later", SLOW, async () => {
   await using sluice = await start(
