@@ -22,17 +22,27 @@ after(async () => {
   await b.stop();
 });
 
-/** X-Child of a response says who served it; X-Do of a request is an order to the child. */
+/** X-Child of a response says who served it; X-Do of a request is an order to the child, for when there is a file "now". */
 const TELL = `
+import { existsSync, rmSync } from "node:fs";
 import { defineModule, postReadRequest, insertFilter, DECLINED } from "sluice";
+const obey = (order) => {
+  const timer = setInterval(() => {
+    if (!existsSync("DIR/now")) return;
+    clearInterval(timer);
+    rmSync("DIR/now");
+    if (order === "die") throw new Error("as it was told");
+    // Endless, but easy on the processor.
+    for (const cell = new Int32Array(new SharedArrayBuffer(4)); ; ) Atomics.wait(cell, 0, 0, 20);
+  }, 20);
+};
 export default defineModule({
   name: "mod_tell",
   registerHooks({ hook }) {
     hook(insertFilter, (r) => void r.headersOut.set("X-Child", String(r.conn.process.siblings.index)));
     hook(postReadRequest, (r) => {
       const order = r.headersIn.get("x-do");
-      if (order === "die") setTimeout(() => { throw new Error("as it was told"); }, 50);
-      if (order === "hang") setTimeout(() => { for (;;); }, 50);
+      if (order !== undefined) obey(order);
       return DECLINED;
     });
   },
@@ -89,6 +99,7 @@ test("a child that dies is replaced, and what it had at hand does not count any 
   await using client = await connectClient(sluice.port);
   void client.send("GET /hold HTTP/1.1\r\nHost: x\r\nX-Do: die\r\n\r\n");
   await held.reached();
+  sluice.writeFile("now", "");
   await sluice.untilLog(/child \d failed: (Error: )?as it was told[\s\S]*another takes its place/);
   await sluice.untilLog("1 requests ended with child");
   await client.untilEnded();
@@ -103,6 +114,7 @@ test("a child that does not answer is replaced; the others serve meanwhile", SLO
   await using client = await connectClient(sluice.port);
   const { status } = await client.request("GET", "/", ["X-Do: hang"]);
   assert.equal(status, 200);
+  sluice.writeFile("now", "");
   await sluice.untilLog(/child \d has not answered for 5 seconds, another takes its place[\s\S]*child \d serves now/);
   assert.equal((await ask(sluice, 9)).texts.length, 9);
 });
@@ -216,6 +228,7 @@ test("what the manager does in one child, all do, and those that come later", SL
     "X-Do: die",
   ];
   assert.equal((await client.request("POST", "/bm", fields, form)).status, 200);
+  sluice.writeFile("now", "");
   await sluice.untilLog(/another takes its place[\s\S]*child \d serves now/);
   const children = new Set<string>();
   for (let i = 0; i < 15; i++) {
