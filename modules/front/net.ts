@@ -63,7 +63,8 @@ export class NetFront {
           fd: this.ways.fdOf?.(spec),
           ...(spec.unix === "" ? {} : { unix: spec.unix }),
         };
-        const accept = (socket: Socket): void => this.gate.accept(socket);
+        const plain = spec.protocol.toLowerCase() !== "https";
+        const accept = (socket: Socket): void => this.gate.accept(socket, plain);
         const listener =
           front === "fetch"
             ? listenFetch(options, this.current)

@@ -39,6 +39,8 @@ import { type BodyFraming, type BodyOwner, PREFETCH_BYTES, RequestBodyOut } from
 import { ResponseIn } from "./response_in.ts";
 
 const MODULE = "proxy_http";
+/** Seconds, where descriptors have run out. */
+const RETRY_AFTER = "5";
 
 export class Exchange extends PendingStatus implements BodyOwner, ResponseWatcher {
   readonly r: RequestRec;
@@ -203,6 +205,7 @@ export class Exchange extends PendingStatus implements BodyOwner, ResponseWatche
       return;
     }
     if (result.exhausted) {
+      r.headersOut.set("Retry-After", RETRY_AFTER);
       this.finish(this.failed(503, "connect", "proxy", "never", result.cause));
       return;
     }

@@ -245,6 +245,34 @@ test("MaxRequestWorkers: connections beyond it wait; idle ones make room", SLOW,
   assert.equal((await busy.response()).status, 200);
 });
 
+test("MaxRequestWorkers: who waits for Timeout, and who cannot wait, gets 503 with Retry-After", SLOW, async () => {
+  gate = new Gate();
+  await using sluice = await startSluice(conf("MaxRequestWorkers 1\nListenBacklog 1\nTimeout 1\nProxyTimeout 60"));
+  await using busy = await connectClient(sluice.port);
+  void busy.send("GET /hold HTTP/1.1\r\nHost: x\r\n\r\n");
+  await gate.reached();
+  await using waits = await connectClient(sluice.port);
+  const begun = performance.now();
+  const late = waits.get("/");
+  await sluice.untilLog("AH00484");
+  await using full = await connectClient(sluice.port);
+  for (const [response, least] of [
+    [await full.get("/"), 0],
+    [await late, 900],
+  ] as const) {
+    assert.deepEqual([response.status, response.field("connection")], [503, "close"]);
+    assert.match(response.field("retry-after")!, /^\d+$/);
+    assert.ok(performance.now() - begun > least);
+  }
+  await full.untilEnded();
+  await waits.untilEnded();
+  gate.open();
+  assert.equal((await busy.response()).status, 200);
+  busy.end();
+  await busy.untilEnded();
+  assert.equal((await fetchOnce(sluice.port, "/")).status, 200);
+});
+
 test("--watch: a file that changes is read anew", SLOW, async () => {
   await using sluice = await startSluice(conf(), { args: ["--watch"] });
   await sluice.untilLog("AH00489");
