@@ -238,8 +238,13 @@ function record(
       `${lost} is no member of ${name}: the virtual host has inherited the balancer as it is`,
     );
   }
-  if (base !== undefined) applyBalancerSettings(balancer, base.settings);
+  const { lbmethod, ...inherited } = base?.settings ?? {};
+  applyBalancerSettings(balancer, inherited);
   applyBalancerSettings(balancer, from.settings);
+  if (lbmethod !== undefined && lbmethod !== "byrequests" && from.settings.lbmethod === undefined) {
+    const text = `${name} elects by requests here: a virtual host that mentions it does not inherit lbmethod=${lbmethod}`;
+    process.log.warn("proxy", "", text);
+  }
   if (base?.settings.failOnStatus !== undefined && from.settings.failOnStatus !== undefined) {
     balancer.params.failOnStatus = [...base.settings.failOnStatus, ...from.settings.failOnStatus];
   }

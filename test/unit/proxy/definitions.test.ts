@@ -42,3 +42,18 @@ test("ProxyPass and ProxyPassMatch do not share workers with each other", () => 
     "http://h/$1",
   ]);
 });
+
+test("a virtual host that mentions an inherited balancer has its parameters, but not its method", () => {
+  const main =
+    "<Proxy balancer://app>\nBalancerMember http://one\nProxySet lbmethod=bytraffic maxattempts=7\n</Proxy>\n";
+  const params = (body: string) => {
+    const generation = new TestGeneration(`${main}<VirtualHost *:80>\n${body}</VirtualHost>\n`, new VirtualClock());
+    const { lbmethod, maxAttempts } = getProxyServerState(generation.process.servers[1]!)!.balancers.get(
+      "balancer://app",
+    )!.params;
+    return [lbmethod, maxAttempts];
+  };
+  assert.deepEqual(params(""), ["bytraffic", 7]);
+  assert.deepEqual(params("ProxyPass / balancer://app/\n"), ["byrequests", 7]);
+  assert.deepEqual(params("ProxyPass / balancer://app/ lbmethod=bybusyness\n"), ["bybusyness", 7]);
+});
