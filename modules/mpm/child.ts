@@ -2,7 +2,7 @@
  * A child: one event loop that serves. Its listeners, the generation that new requests belong to, and those that end.
  * Source: httpd server/mpm/event/event.c, child_main
  */
-import type { ProcessRec } from "../core/records.ts";
+import type { FailedReloads, ProcessRec } from "../core/records.ts";
 import { type ListenFailure, type ListenWays, listenName, NetFront } from "../front/net.ts";
 import { closeAllConnections, closeIdleConnections, connectionCount, whenDrained } from "../http/connection.ts";
 import { nodeSockets } from "../net/node.ts";
@@ -51,6 +51,7 @@ export class Child {
   exchange(next: Loaded): void {
     const { process: previous, logs } = this.loaded;
     startGeneration(next.process, previous);
+    next.process.failedReloads = { ...previous.failedReloads, reason: null };
     this.loaded = next;
     this.limitConnections();
     previous.stopping = true;
@@ -65,6 +66,11 @@ export class Child {
       this.checkEnd();
     });
     reopenLogs();
+  }
+
+  /** A reload came to nothing: for those who ask the generation that serves. */
+  reloadFailed(failed: FailedReloads): void {
+    this.loaded.process.failedReloads = failed;
   }
 
   /** What was opened for a configuration is not wanted after all. */

@@ -1,6 +1,7 @@
 /**
  * What the threads of children and who started them tell each other: plain data.
  */
+import type { FailedReloads } from "../core/records.ts";
 import type { ReadConfig } from "../server/load.ts";
 import type { LentListener } from "./held.ts";
 import type { LoadOptions } from "./load.ts";
@@ -42,6 +43,7 @@ export type ToChild =
   /** Serve what was prepared. @param first of all children: its log is not silent */
   | { readonly kind: "commit"; readonly first: boolean }
   | { readonly kind: "abandon" }
+  | { readonly kind: "reloadFailed"; readonly failed: FailedReloads }
   /** Singletons are yours. */
   | { readonly kind: "lead" }
   | { readonly kind: "drain" }

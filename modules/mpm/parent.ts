@@ -6,7 +6,7 @@ import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { ConfigError, formatConfigError } from "../config/directive.ts";
 import { getModuleConfig } from "../core/module.ts";
 import { OnlyChild } from "../core/only_child.ts";
-import type { ProcessRec } from "../core/records.ts";
+import type { FailedReloads, ProcessRec } from "../core/records.ts";
 import type { Loaded } from "../server/load.ts";
 import core, { serverToken } from "../server/mod_core.ts";
 import { treeChanges } from "./changes.ts";
@@ -30,6 +30,8 @@ export interface Children {
   begin(): void;
   /** New requests belong to `next`; or why not, and nothing was changed. */
   exchange(next: Loaded): Promise<readonly string[]>;
+  /** The configuration that was read could not be used; those who show it tell. */
+  reloadFailed(failed: FailedReloads): void;
   /** Ends at once. */
   stop(): Promise<void>;
   /** Takes no new connections; answers whether all that were open ended by themselves. */
@@ -96,6 +98,7 @@ export class Parent {
   private pidFile: string | null = null;
   private state: "running" | "draining" | "stopping" = "running";
   private reloading: Promise<void> = Promise.resolve();
+  private failures = 0;
   private unwatch: () => void = () => {};
   private done!: (code: number) => void;
   /** Resolves with the exit code. */
@@ -182,6 +185,8 @@ export class Parent {
       this.siblings.release(generation);
       const text = error instanceof ConfigError ? formatConfigError(error, "sluice") : String((error as Error).message);
       log.error("core", "", `the configuration is broken, nothing was changed: ${text.replaceAll("\n", " | ")}`);
+      console.error(text);
+      this.reloadFailed(text);
       return;
     }
     const failures =
@@ -189,7 +194,11 @@ export class Parent {
         ? ["no Listen is left: nothing was changed"]
         : await this.children.exchange(loaded);
     if (failures.length > 0) {
-      for (const failure of failures) log.error("core", "", failure);
+      for (const failure of failures) {
+        log.error("core", "", failure);
+        console.error(failure);
+      }
+      this.reloadFailed(failures.join("\n"));
       loaded.logs.release();
       this.siblings.release(generation);
       return;
@@ -202,6 +211,10 @@ export class Parent {
     this.announce();
     this.unwatch();
     if (this.options.reloadOnChange) this.watch();
+  }
+
+  private reloadFailed(reason: string): void {
+    this.children.reloadFailed({ count: ++this.failures, reason, atUs: this.current.clock.wallUs() });
   }
 
   /** Reloads when a file that was read changes, plug-ins included. */

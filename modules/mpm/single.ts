@@ -2,6 +2,7 @@
  * One child, in the event loop of the program itself: no threads.
  */
 import type { OnlyChild } from "../core/only_child.ts";
+import type { FailedReloads } from "../core/records.ts";
 import type { Loaded } from "../server/load.ts";
 import type { ListenSpec } from "../server/mod_core.ts";
 import { Child } from "./child.ts";
@@ -29,6 +30,10 @@ export class SingleChild implements Children {
     if (failures.length > 0) this.child.abandon(next);
     else this.child.exchange(next);
     return failures;
+  }
+
+  reloadFailed(failed: FailedReloads): void {
+    this.child.reloadFailed(failed);
   }
 
   async stop(): Promise<void> {

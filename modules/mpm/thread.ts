@@ -131,6 +131,9 @@ class ThreadChild {
         if (this.next !== null) this.child?.abandon(this.next);
         this.next = null;
         break;
+      case "reloadFailed":
+        this.child?.reloadFailed(message.failed);
+        break;
       case "lead":
         this.leads = true;
         for (const lead of this.campaigns) lead();

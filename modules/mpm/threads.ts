@@ -5,7 +5,7 @@
  */
 import { getModuleConfig } from "../core/module.ts";
 import { OnlyChild } from "../core/only_child.ts";
-import type { ProcessRec } from "../core/records.ts";
+import type { FailedReloads, ProcessRec } from "../core/records.ts";
 import { MOST_CHILDREN } from "../core/siblings.ts";
 import { socketRoom } from "../net/descriptors.ts";
 import { childDied } from "../server/hooks.ts";
@@ -61,6 +61,7 @@ export class Threads implements Children {
   private readonly beats = new Int32Array(new SharedArrayBuffer(4 * MOST_CHILDREN));
   /** What children that come later must know. */
   private readonly kept: ToChild[] = [];
+  private failed: FailedReloads = { count: 0, reason: null, atUs: 0 };
   private leader: ChildThread | null = null;
   private ending = false;
   private opening: Promise<void> = Promise.resolve();
@@ -108,6 +109,7 @@ export class Threads implements Children {
       return failures;
     }
     this.loaded = next;
+    this.failed = { ...this.failed, reason: null };
     this.generations.set(next.process.generation, next.process);
     for (const thread of asked) this.commit(thread);
     // What operators did is taken back, or in a file.
@@ -116,6 +118,11 @@ export class Threads implements Children {
     reopenLogs();
     this.adjust();
     return [];
+  }
+
+  reloadFailed(failed: FailedReloads): void {
+    this.failed = failed;
+    for (const thread of this.threads) thread.send({ kind: "reloadFailed", failed });
   }
 
   async stop(): Promise<void> {
@@ -240,6 +247,7 @@ export class Threads implements Children {
       if (generation === this.loaded.process.generation) {
         this.commit(thread);
         for (const told of this.kept) thread.send(told);
+        thread.send({ kind: "reloadFailed", failed: this.failed });
         this.log("info", `child ${thread.seat} serves now`);
         return true;
       }

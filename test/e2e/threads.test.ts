@@ -134,20 +134,37 @@ test("MaxConnectionsPerChild: a child is replaced after so many, and no request 
 });
 
 test("all children reload, or none; a plug-in that changed is read again", SLOW, async () => {
-  await using sluice = await start("StartServers 3");
+  const shows = ["prometheus", "balancer-manager"].map(
+    (handler) =>
+      `ProxyPass "/${handler}" "!"\n<Location "/${handler}">\nSetHandler ${handler}\nRequire local\n</Location>`,
+  );
+  const base = ["StartServers 3", ...shows].join("\n");
+  await using sluice = await start(base);
   await sluice.untilLog("children serve");
-  sluice.writeConf(conf("StartServers 3\nBogus on"));
+  sluice.writeConf(conf(`${base}\nBogus on`));
   sluice.signal("SIGUSR1");
   await sluice.untilLog(/nothing was changed: .*Bogus/);
   assert.equal((await ask(sluice, 6)).texts, "abaaba");
+  for (let i = 0; i < 6; i++) {
+    const metrics = await fetchOnce(sluice.port, "/prometheus", "Host: localhost");
+    assert.match(metrics.text, /sluice_config_reload_failures_total 1\n[\s\S]*sluice_config_stale 1\n/);
+    const page = await fetchOnce(sluice.port, "/balancer-manager", "Host: localhost");
+    assert.match(
+      page.text,
+      /is broken, and the one before goes on:<\/p>\n<pre>AH00526: [\s\S]*Invalid command .*Bogus/,
+    );
+  }
+  assert.match(sluice.stderr, /AH00526: Syntax error on line \d+ of .*:\n[\s\S]*Bogus/);
   sluice.writeFile("tell.ts", TELL.replace("String(r.conn.process.siblings.index)", '"changed"'));
-  sluice.writeConf(conf("StartServers 3\nHeader set X-More yes"));
+  sluice.writeConf(conf(`${base}\nHeader set X-More yes`));
   sluice.signal("SIGUSR1");
   await sluice.untilLog(/added: Header[\s\S]*AH00489/);
   const { texts, children } = await ask(sluice, 12);
   assert.equal(texts, "aba".repeat(4));
   assert.deepEqual([...children], ["changed"]);
   assert.equal((await fetchOnce(sluice.port, "/")).field("x-more"), "yes");
+  const { text } = await fetchOnce(sluice.port, "/prometheus", "Host: localhost");
+  assert.match(text, /sluice_config_reload_failures_total 1\n[\s\S]*sluice_config_stale 0\n/);
 });
 
 test("a port that another server has is refused, although children share theirs", SLOW, async () => {
