@@ -55,6 +55,7 @@ export class Threads implements Children {
   /** The listeners that were handed over: all children accept from these. */
   private readonly handed: HeldListeners | null;
   private readonly room = socketRoom();
+  private readonly nearRoom = new Int32Array(new SharedArrayBuffer(4));
   private readonly threads = new Set<ChildThread>();
   /** Generations that some child still has. */
   private readonly generations = new Map<number, ProcessRec>();
@@ -216,6 +217,7 @@ export class Threads implements Children {
         beats: this.beats,
         listeners,
         socketRoom: this.room,
+        nearRoom: this.nearRoom,
       },
       (message) => this.told(thread, message),
       (reason) => this.left(thread, reason),

@@ -55,9 +55,13 @@ const REVIVE_MS = 250;
 
 const descriptors = new Descriptors(socketRoom());
 
-/** So many sockets may be open in this event loop, where others share the limit of the process. */
-export function limitSockets(room: number): void {
+/**
+ * So many sockets may be open in this event loop, where others share the limit of the process.
+ * @param near shared with these, see there
+ */
+export function limitSockets(room: number, near = descriptors.near): void {
   descriptors.room = room;
+  descriptors.near = near;
 }
 
 /** A net.Socket that knows its NodeSocket, so that one set of handlers serves all sockets. */
