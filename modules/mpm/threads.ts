@@ -92,6 +92,11 @@ export class Threads implements Children {
     for (const thread of this.threads) this.commit(thread);
     this.look = setInterval(() => this.lookAtChildren(), LOOK_MS);
     this.log("notice", `${this.threads.size} children serve`);
+    if (this.dup === null)
+      this.log(
+        "notice",
+        "no dup(2), as without --allow-ffi: clients that wait for a child that is replaced will be reset",
+      );
   }
 
   async exchange(next: Loaded): Promise<readonly string[]> {
