@@ -209,6 +209,8 @@ export interface RequestBody {
   readonly announced: boolean;
   /** The last byte was delivered. */
   readonly ended: boolean;
+  /** Somebody reads it, or did. */
+  readonly taken: boolean;
   /** Delivers to `consumer` from here on; sends 100 Continue first if the client waits for it and it was not sent. */
   read(consumer: BodyConsumer): void;
   pause(): void;

@@ -125,7 +125,12 @@ function decodeUri(r: RequestRec): Status {
   const conf = getModuleConfig(r.server.config, core);
   const decoded = decodePath(r.encodedUri, conf.encodedSlashes);
   if (typeof decoded === "number") {
-    if (decoded === 404) r.uri = hiddenPath(r.encodedUri);
+    if (decoded === 404) {
+      r.uri = hiddenPath(r.encodedUri);
+      // No section is about it.
+      r.perDirConfig = r.server.config;
+      r.log = r.server.log;
+    }
     return decoded;
   }
   r.uri = conf.encodedSlashes === "on" ? normalizeDecoded(decoded, conf.mergeSlashes) : decoded;
