@@ -145,19 +145,25 @@ export function headerName(id: number): string {
   return TITLE[id]!;
 }
 
+/** What `HeaderTable.mayHave` is asked for: names that have a number. */
+export function bitsOf(...ids: readonly number[]): number {
+  let bits = 0;
+  for (const id of ids) bits |= 1 << (id & 31);
+  return bits;
+}
+
 /** Are two field names the same, case aside? Only letters fold: `^` and `~` are both token characters and 32 apart. */
 export function sameName(a: string, b: string): boolean {
   const length = a.length;
   if (length !== b.length) return false;
   if (a === b) return true;
-  for (let i = 0; i < length; i++) {
-    const x = a.charCodeAt(i);
-    const y = b.charCodeAt(i);
-    if (x === y) continue;
-    const low = x | 32;
-    if (low !== (y | 32) || low < 97 || low > 122) return false;
-  }
+  for (let i = 0; i < length; i++) if (!sameLetter(a.charCodeAt(i), b.charCodeAt(i))) return false;
   return true;
+}
+
+function sameLetter(x: number, y: number): boolean {
+  const low = x | 32;
+  return x === y || (low === (y | 32) && low >= 97 && low <= 122);
 }
 
 /** Digits alone, [from, to) of `text`, and not above 2^53 - 1: the number, else -1. */
@@ -181,11 +187,11 @@ const STRIDE = 4;
 export class HeaderTable {
   /** The number of each field's name. To be read only. */
   ids: readonly number[] = NONE;
-  /** Where each field stands in `source`; -1 for one that is only in `cut`. */
+  /** Where each field stands in `source`; -1 for one that stands in `own`. */
   private at: number[] = NONE;
   private source = "";
-  /** name, value, name, value …: what was cut from `source` or is not in it. */
-  private cut: (string | undefined)[] | null = null;
+  /** name, value, name, value …: of fields that were not in the head, or were changed. */
+  private own: (string | undefined)[] | null = null;
   /** Bit `id & 31` is set when such a name was ever added: a clear bit proves absence, a set one proves nothing. */
   private seen = 0;
 
@@ -201,54 +207,47 @@ export class HeaderTable {
   }
 
   nameAt(i: number): string {
-    const known = this.cut?.[2 * i];
-    if (known !== undefined) return known;
     const start = this.at[STRIDE * i]!;
-    const end = this.at[STRIDE * i + 1]!;
+    if (start < 0) return this.own![2 * i]!;
     const title = TITLE[this.ids[i]!]!;
     // The constant instead of the cut where they are the same: no object, and comparisons with it are of one and the same.
-    const name = title !== "" && this.source.startsWith(title, start) ? title : this.source.slice(start, end);
-    this.keep(2 * i, name);
-    return name;
+    if (title !== "" && this.source.startsWith(title, start)) return title;
+    return this.source.slice(start, this.at[STRIDE * i + 1]!);
   }
 
   valueAt(i: number): string {
-    const known = this.cut?.[2 * i + 1];
-    if (known !== undefined) return known;
-    const value = this.source.slice(this.at[STRIDE * i + 2]!, this.at[STRIDE * i + 3]!);
-    this.keep(2 * i + 1, value);
-    return value;
+    const start = this.at[STRIDE * i + 2]!;
+    // Not kept: most values are asked for once at most, and a place for them costs more than another cut.
+    return start < 0 ? this.own![2 * i + 1]! : this.source.slice(start, this.at[STRIDE * i + 3]!);
   }
 
   /** Whether the value is `text`, to the letter. No string is made of it. */
   valueIs(i: number, text: string): boolean {
-    const known = this.cut?.[2 * i + 1];
-    if (known !== undefined) return known === text;
     const start = this.at[STRIDE * i + 2]!;
+    if (start < 0) return this.own![2 * i + 1] === text;
     return this.at[STRIDE * i + 3]! - start === text.length && this.source.startsWith(text, start);
   }
 
   valueLength(i: number): number {
-    const known = this.cut?.[2 * i + 1];
-    return known !== undefined ? known.length : this.at[STRIDE * i + 3]! - this.at[STRIDE * i + 2]!;
+    const start = this.at[STRIDE * i + 2]!;
+    return start < 0 ? this.own![2 * i + 1]!.length : this.at[STRIDE * i + 3]! - start;
   }
 
   valueCharCode(i: number, at: number): number {
-    const known = this.cut?.[2 * i + 1];
-    return known !== undefined ? known.charCodeAt(at) : this.source.charCodeAt(this.at[STRIDE * i + 2]! + at);
+    const start = this.at[STRIDE * i + 2]!;
+    return start < 0 ? this.own![2 * i + 1]!.charCodeAt(at) : this.source.charCodeAt(start + at);
   }
 
   /** The value as `decimal` reads it. No string is made of it. */
   numberAt(i: number): number {
-    const known = this.cut?.[2 * i + 1];
-    if (known !== undefined) return decimal(known, 0, known.length);
-    return decimal(this.source, this.at[STRIDE * i + 2]!, this.at[STRIDE * i + 3]!);
+    const start = this.at[STRIDE * i + 2]!;
+    if (start >= 0) return decimal(this.source, start, this.at[STRIDE * i + 3]!);
+    const value = this.own![2 * i + 1]!;
+    return decimal(value, 0, value.length);
   }
 
   setValueAt(i: number, value: string): void {
-    this.nameAt(i);
-    this.keep(2 * i + 1, value);
-    this.at[STRIDE * i] = -1;
+    this.keep(i, this.nameAt(i), value);
   }
 
   /**
@@ -329,6 +328,11 @@ export class HeaderTable {
     return this.indexOfId(id) >= 0;
   }
 
+  /** False: there is none of the names of `bits`, which `bitsOf` has made. True proves nothing. */
+  mayHave(bits: number): boolean {
+    return (this.seen & bits) !== 0;
+  }
+
   /**
    * Fills an empty table from a head.
    * @param source the lines of the fields, each with its end
@@ -379,11 +383,7 @@ export class HeaderTable {
 
   private sameText(a: number, b: number, length: number): boolean {
     const { source } = this;
-    for (let i = 0; i < length; i++) {
-      const x = source.charCodeAt(a + i);
-      const y = source.charCodeAt(b + i);
-      if (x !== y && ((x | 32) !== (y | 32) || (x | 32) < 97 || (x | 32) > 122)) return false;
-    }
+    for (let i = 0; i < length; i++) if (!sameLetter(source.charCodeAt(a + i), source.charCodeAt(b + i))) return false;
     return true;
   }
 
@@ -400,8 +400,7 @@ export class HeaderTable {
     const i = this.ids.length;
     (this.ids as number[]).push(id);
     this.at.push(-1, -1, -1, -1);
-    this.keep(2 * i, name);
-    this.keep(2 * i + 1, value);
+    this.keep(i, name, value);
     this.seen |= 1 << (id & 31);
   }
 
@@ -416,8 +415,7 @@ export class HeaderTable {
       this.addId(id, name, value);
       return;
     }
-    this.keep(2 * first, name);
-    this.setValueAt(first, value);
+    this.keep(first, name, value);
     this.drop(id, name, first + 1);
   }
 
@@ -445,9 +443,23 @@ export class HeaderTable {
     if ((this.seen & (1 << (id & 31))) !== 0) this.drop(id, "", 0);
   }
 
+  /** Brings the fields of that name behind all others, with the usual spelling. */
+  moveToEnd(id: number): void {
+    const { ids, at } = this;
+    const title = TITLE[id]!;
+    let i = this.indexOfId(id);
+    if (i < 0) return;
+    while (i < ids.length && ids[i] === id && at[STRIDE * i]! >= 0 && this.source.startsWith(title, at[STRIDE * i]))
+      i++;
+    if (i === ids.length) return; // as usual: they were the last
+    const values = this.getAll(title);
+    this.unsetId(id);
+    for (const value of values) this.addId(id, title, value);
+  }
+
   clear(): void {
     this.ids = this.at = NONE;
-    this.cut = null;
+    this.own = null;
     this.source = "";
     this.seen = 0;
   }
@@ -459,7 +471,7 @@ export class HeaderTable {
       copy.at = this.at.slice();
     }
     copy.source = this.source;
-    copy.cut = this.cut === null ? null : this.cut.slice();
+    copy.own = this.own === null ? null : this.own.slice();
     copy.seen = this.seen;
     return copy;
   }
@@ -472,10 +484,12 @@ export class HeaderTable {
     return this.entries();
   }
 
-  private keep(at: number, text: string): void {
-    const cut = (this.cut ??= []);
-    while (cut.length < at) cut.push(undefined);
-    cut[at] = text;
+  private keep(i: number, name: string, value: string): void {
+    const own = (this.own ??= []);
+    while (own.length < 2 * i) own.push(undefined);
+    own[2 * i] = name;
+    own[2 * i + 1] = value;
+    for (let k = 0; k < STRIDE; k++) this.at[STRIDE * i + k] = -1;
   }
 
   private find(id: number, name: string, from: number): number {
@@ -488,28 +502,32 @@ export class HeaderTable {
 
   private isNamed(i: number, name: string): boolean {
     const start = this.at[STRIDE * i]!;
-    if (start >= 0 && this.at[STRIDE * i + 1]! - start !== name.length) return false;
-    return sameName(this.nameAt(i), name);
+    if (start < 0) return sameName(this.own![2 * i]!, name);
+    const { length } = name;
+    if (this.at[STRIDE * i + 1]! - start !== length) return false;
+    for (let k = 0; k < length; k++)
+      if (!sameLetter(this.source.charCodeAt(start + k), name.charCodeAt(k))) return false;
+    return true;
   }
 
   private drop(id: number, name: string, from: number): void {
     let i = this.find(id, name, from);
     if (i < 0) return;
     const ids = this.ids as number[];
-    const { at, cut } = this;
+    const { at, own } = this;
     let keep = i;
     for (i++; i < ids.length; i++) {
       if (ids[i] === id && (id !== OTHER || this.isNamed(i, name))) continue;
       ids[keep] = ids[i]!;
       for (let k = 0; k < STRIDE; k++) at[STRIDE * keep + k] = at[STRIDE * i + k]!;
-      if (cut !== null) {
-        cut[2 * keep] = cut[2 * i];
-        cut[2 * keep + 1] = cut[2 * i + 1];
+      if (own !== null) {
+        own[2 * keep] = own[2 * i];
+        own[2 * keep + 1] = own[2 * i + 1];
       }
       keep++;
     }
     ids.length = keep;
     at.length = STRIDE * keep;
-    if (cut !== null && cut.length > 2 * keep) cut.length = 2 * keep;
+    if (own !== null && own.length > 2 * keep) own.length = 2 * keep;
   }
 }

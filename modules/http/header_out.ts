@@ -148,10 +148,19 @@ export function ownConnection(r: RequestRec): string {
   return own;
 }
 
+/** Whether there is one Vary, with one name in it. */
+function isOneName(headers: HeaderTable): boolean {
+  const at = headers.indexOfId(VARY);
+  for (let i = headers.valueLength(at) - 1; i >= 0; i--) {
+    const c = headers.valueCharCode(at, i);
+    if (c === 0x2c || c <= 0x20 || c === 0xa0) return false;
+  }
+  return headers.indexOfId(VARY, at + 1) < 0;
+}
+
 /** One Vary field with each name once. */
 function fixupVary(r: RequestRec): void {
-  const only = r.errHeadersOut === null ? r.headersOut.getId(VARY)! : ",";
-  if (!/[,\s]/.test(only) && r.headersOut.indexOfId(VARY, r.headersOut.indexOfId(VARY) + 1) < 0) return;
+  if (r.errHeadersOut === null && isOneName(r.headersOut)) return;
   const names: string[] = [];
   for (const table of [r.errHeadersOut, r.headersOut]) {
     for (const value of table?.getAll("Vary") ?? []) {

@@ -111,6 +111,8 @@ export class ProxyAttempt implements EnvSource, FilenameSource {
   }
 
   getEnv(name: string): string | undefined {
+    // Nearly all that are asked for are others.
+    if ((name.charCodeAt(0) | 0x20) !== 0x62) return undefined;
     switch (name) {
       case "BALANCER_NAME":
         return this.balancer?.name;
@@ -123,8 +125,7 @@ export class ProxyAttempt implements EnvSource, FilenameSource {
       case "BALANCER_SESSION_ROUTE":
         return this.session?.route;
       default: {
-        // Names are case-blind, and nearly all that are asked for are others.
-        const upper = (name.charCodeAt(0) | 0x20) === 0x62 ? name.toUpperCase() : name;
+        const upper = name.toUpperCase(); // names are case-blind
         return upper === name ? undefined : this.getEnv(upper);
       }
     }

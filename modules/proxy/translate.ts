@@ -76,7 +76,7 @@ function envOf(r: RequestRec): (name: string) => string | undefined {
 function isAccepted(found: PassMatch, r: RequestRec): boolean {
   const { hooks } = r.server.process;
   if (checkTrans.isEmpty(hooks)) return true;
-  const answer = checkTrans.run(hooks, r, found.origin + found.path);
+  const answer = checkTrans.run(hooks, r, found);
   return answer === OK || answer === DECLINED;
 }
 

@@ -209,7 +209,7 @@ function tellElection(
 /** The route that the request's session asks for. */
 function findSession(balancer: ProxyBalancer, r: RequestRec, attempt: ProxyAttempt): SessionRoute | null {
   if (!balancer.hasSessions || balancer.sticky === null) return null;
-  const session = balancer.sticky.findRoute(balancer, r, attempt.url);
+  const session = balancer.sticky.findRoute(balancer, r, attempt);
   if (session !== null && session.route !== "" && r.log.enabled(LOG, 7)) {
     r.log.debug(LOG, "AH01161", `Found route ${session.route}`);
   }

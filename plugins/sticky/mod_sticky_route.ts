@@ -6,6 +6,7 @@ import { z } from "zod";
 import {
   COOKIE,
   defineModule,
+  type ProxyAttempt,
   type ProxyBalancer,
   type RequestRec,
   type SessionRoute,
@@ -21,11 +22,11 @@ export default defineModule({
 });
 
 /** A path parameter wins, even one whose value has no route in it. */
-function findRoute(balancer: ProxyBalancer, r: RequestRec, url: string): SessionRoute | null {
+function findRoute(balancer: ProxyBalancer, r: RequestRec, attempt: ProxyAttempt): SessionRoute | null {
   const { stickySession, stickyPath, stickySeparator, scolonPathDelim } = balancer.params;
   const log = r.log;
   let name = stickyPath;
-  let value = pathParam(url, name, scolonPathDelim ? "?&;" : "?&");
+  let value = pathParam(attempt, name, scolonPathDelim ? "?&;" : "?&");
   let ah = "AH01159";
   if (value === null) {
     name = stickySession;
@@ -45,8 +46,12 @@ function findRoute(balancer: ProxyBalancer, r: RequestRec, url: string): Session
  * Value of the first `name=` anywhere in the URL that something follows; no check of what stands before the name. It ends at a
  * delimiter, and delimiters before it are skipped.
  */
-export function pathParam(url: string, name: string, delimiters: string): string | null {
+function pathParam(attempt: ProxyAttempt, name: string, delimiters: string): string | null {
   if (name === "") return null;
+  // In neither half, as in most requests: the URL is not put together.
+  const { origin, target } = attempt;
+  if (!target.includes(name) && !origin.text.includes(name) && !name.includes("/")) return null;
+  const { url } = attempt;
   let at = url.indexOf(name);
   while (at >= 0) {
     const after = at + name.length;
@@ -75,19 +80,19 @@ function cookieParam(r: RequestRec, name: string): string | null {
   return findCookie(cookies, name);
 }
 
-export function findCookie(cookies: string, name: string): string | null {
+function findCookie(cookies: string, name: string): string | null {
   if (name === "") return null;
   let at = cookies.indexOf(name);
   while (at >= 0) {
     let next = at + 1;
-    if (at === 0 || /[;,\s]/.test(cookies[at - 1]!)) {
+    if (at === 0 || isSeparator(cookies.charCodeAt(at - 1)) || isSpace(cookies.charCodeAt(at - 1))) {
       next = at + name.length;
-      while (next < cookies.length && /\s/.test(cookies[next]!)) next++;
-      const equals = cookies[next] === "=";
+      while (next < cookies.length && isSpace(cookies.charCodeAt(next))) next++;
+      const equals = cookies.charCodeAt(next) === EQUALS;
       next++;
       if (equals && next < cookies.length) {
         let end = next;
-        while (end < cookies.length && cookies[end] !== ";" && cookies[end] !== ",") end++;
+        while (end < cookies.length && !isSeparator(cookies.charCodeAt(end))) end++;
         return cookies.slice(next, end);
       }
       next++;
@@ -95,4 +100,16 @@ export function findCookie(cookies: string, name: string): string | null {
     at = cookies.indexOf(name, next);
   }
   return null;
+}
+
+const EQUALS = 0x3d;
+
+/** ";" or ",". */
+function isSeparator(c: number): boolean {
+  return c === 0x3b || c === 0x2c;
+}
+
+/** As apr_isspace. */
+function isSpace(c: number): boolean {
+  return c === 0x20 || (c >= 0x09 && c <= 0x0d);
 }
