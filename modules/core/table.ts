@@ -104,6 +104,10 @@ const TITLE: string[] = Array.from({ length: 128 }, () => "");
 const LOWER: string[] = Array.from({ length: 128 }, () => "");
 /** Length, first and last letter → the only known name it can be. */
 const CANDIDATE = new Uint8Array(1 << 15);
+/** The letters of the known names: so many bytes are for each. */
+const LONGEST = 32;
+const LETTERS = new Uint8Array(128 * LONGEST);
+const LENGTHS = new Uint8Array(128);
 
 for (const [id, title] of KNOWN) {
   const slot = slotOf(title.length, title.charCodeAt(0), title.charCodeAt(title.length - 1));
@@ -111,6 +115,8 @@ for (const [id, title] of KNOWN) {
   CANDIDATE[slot] = id;
   TITLE[id] = title;
   LOWER[id] = title.toLowerCase();
+  LENGTHS[id] = title.length;
+  for (let i = 0; i < title.length; i++) LETTERS[LONGEST * id + i] = title.charCodeAt(i);
 }
 
 function slotOf(length: number, first: number, last: number): number {
@@ -125,19 +131,17 @@ export function headerId(name: string): number {
   return sameName(name, LOWER[id]!) ? id : 0;
 }
 
-/** `headerId` of the bytes [start, end): no string is made of them. */
-export function headerIdAt(bytes: Uint8Array, start: number, end: number): number {
+/** `headerId` of the bytes [start, end), of which no string is made; below 0 where the name is not in its usual spelling. */
+export function spelledId(bytes: Uint8Array, start: number, end: number): number {
   const length = end - start;
   const id = CANDIDATE[((length & 31) << 10) | ((bytes[start]! & 31) << 5) | (bytes[end - 1]! & 31)]!;
-  if (id === 0) return 0;
-  const lower = LOWER[id]!;
-  if (lower.length !== length) return 0;
-  for (let i = 0; i < length; i++) {
-    const x = bytes[start + i]!;
-    const y = lower.charCodeAt(i);
-    if (x !== y && ((x | 32) !== y || y < 97)) return 0;
-  }
-  return id;
+  if (id === 0 || LENGTHS[id] !== length) return 0;
+  const letters = LONGEST * id - start;
+  let i = start;
+  while (i < end && bytes[i] === LETTERS[letters + i]) i++;
+  if (i === end) return id;
+  for (; i < end; i++) if (!sameLetter(bytes[i]!, LETTERS[letters + i]!)) return 0;
+  return -id;
 }
 
 /** The usual spelling of a known name. */
@@ -194,6 +198,10 @@ export class HeaderTable {
   private own: (string | undefined)[] | null = null;
   /** Bit `id & 31` is set when such a name was ever added: a clear bit proves absence, a set one proves nothing. */
   private seen = 0;
+  /** Every line of `source` is as it would be written here: "Name: value\r\n". */
+  private plain = false;
+  /** Every known name in `source` is in its usual spelling. */
+  private usual = false;
 
   get size(): number {
     return this.ids.length;
@@ -209,9 +217,8 @@ export class HeaderTable {
   nameAt(i: number): string {
     const start = this.at[STRIDE * i]!;
     if (start < 0) return this.own![2 * i]!;
-    const title = TITLE[this.ids[i]!]!;
     // The constant instead of the cut where they are the same: no object, and comparisons with it are of one and the same.
-    if (title !== "" && this.source.startsWith(title, start)) return title;
+    if (this.isUsual(i)) return TITLE[this.ids[i]!]!;
     return this.source.slice(start, this.at[STRIDE * i + 1]!);
   }
 
@@ -272,18 +279,23 @@ export class HeaderTable {
 
   /** One field as a line, its name in the usual spelling. */
   usualLine(i: number): string {
-    const title = TITLE[this.ids[i]!]!;
-    if (!this.isPlain(i) || !this.source.startsWith(title, this.at[STRIDE * i]!))
-      return `${title}: ${this.valueAt(i)}\r\n`;
+    if (!this.isPlain(i) || !this.isUsual(i)) return `${TITLE[this.ids[i]!]!}: ${this.valueAt(i)}\r\n`;
     return this.source.slice(this.at[STRIDE * i]!, this.at[STRIDE * i + 3]! + 2);
+  }
+
+  /** Whether the field stands in `source`, by a known name in its usual spelling. */
+  private isUsual(i: number): boolean {
+    const start = this.at[STRIDE * i]!;
+    const id = this.ids[i]!;
+    return start >= 0 && id !== OTHER && (this.usual || this.source.startsWith(TITLE[id]!, start));
   }
 
   /** Whether the field stands in `source` as it would be written. */
   private isPlain(i: number): boolean {
     const { at, source } = this;
     const value = at[STRIDE * i + 2]!;
+    if (value < 0 || this.plain) return value >= 0;
     return (
-      at[STRIDE * i]! >= 0 &&
       value === at[STRIDE * i + 1]! + 2 &&
       source.charCodeAt(value - 1) === 0x20 &&
       source.charCodeAt(at[STRIDE * i + 3]!) === 0x0d
@@ -343,15 +355,28 @@ export class HeaderTable {
     const ids = new Array<number>(count);
     const at = new Array<number>(STRIDE * count);
     let seen = 0;
+    let plain = true;
+    let usual = true;
     for (let i = 0, k = 0; i < count; i++, k += STRIDE) {
-      const id = headerIdAt(bytes, marks[k]!, marks[k + 1]!);
+      const name = marks[k]!;
+      const nameEnd = marks[k + 1]!;
+      const value = marks[k + 2]!;
+      const valueEnd = marks[k + 3]!;
+      let id = spelledId(bytes, name, nameEnd);
+      if (id < 0) {
+        id = -id;
+        usual = false;
+      }
+      if (value !== nameEnd + 2 || bytes[nameEnd + 1] !== 0x20 || bytes[valueEnd] !== 0x0d) plain = false;
       ids[i] = id;
       seen |= 1 << (id & 31);
-      at[k] = marks[k]! - base;
-      at[k + 1] = marks[k + 1]! - base;
-      at[k + 2] = marks[k + 2]! - base;
-      at[k + 3] = marks[k + 3]! - base;
+      at[k] = name - base;
+      at[k + 1] = nameEnd - base;
+      at[k + 2] = value - base;
+      at[k + 3] = valueEnd - base;
     }
+    this.plain = plain;
+    this.usual = usual;
     this.source = source;
     this.ids = ids;
     this.at = at;
@@ -383,7 +408,10 @@ export class HeaderTable {
 
   private sameText(a: number, b: number, length: number): boolean {
     const { source } = this;
-    for (let i = 0; i < length; i++) if (!sameLetter(source.charCodeAt(a + i), source.charCodeAt(b + i))) return false;
+    // From the end: Sec-Fetch-Mode, Sec-Fetch-Site
+    for (let i = length - 1; i >= 0; i--) {
+      if (!sameLetter(source.charCodeAt(a + i), source.charCodeAt(b + i))) return false;
+    }
     return true;
   }
 
@@ -445,13 +473,12 @@ export class HeaderTable {
 
   /** Brings the fields of that name behind all others, with the usual spelling. */
   moveToEnd(id: number): void {
-    const { ids, at } = this;
-    const title = TITLE[id]!;
+    const { ids } = this;
     let i = this.indexOfId(id);
     if (i < 0) return;
-    while (i < ids.length && ids[i] === id && at[STRIDE * i]! >= 0 && this.source.startsWith(title, at[STRIDE * i]))
-      i++;
-    if (i === ids.length) return; // as usual: they were the last
+    while (i < ids.length && ids[i] === id && this.isUsual(i)) i++;
+    if (i === ids.length) return; // as in most answers: they were the last
+    const title = TITLE[id]!;
     const values = this.getAll(title);
     this.unsetId(id);
     for (const value of values) this.addId(id, title, value);
@@ -473,6 +500,8 @@ export class HeaderTable {
     copy.source = this.source;
     copy.own = this.own === null ? null : this.own.slice();
     copy.seen = this.seen;
+    copy.plain = this.plain;
+    copy.usual = this.usual;
     return copy;
   }
 
