@@ -310,7 +310,8 @@ export class HeaderTable {
   indexOfId(id: number, from = 0): number {
     if ((this.seen & (1 << (id & 31))) === 0) return -1;
     const ids = this.ids;
-    for (let i = from; i < ids.length; i++) if (ids[i] === id) return i;
+    // `| 0`: a parameter with a default is no integer for JavaScriptCore, and the loop 8 times slower (17 ns, not 2)
+    for (let i = from | 0; i < ids.length; i++) if (ids[i] === id) return i;
     return -1;
   }
 
