@@ -297,6 +297,11 @@ export interface EnvSource {
   getEnv(name: string): string | undefined;
 }
 
+/** The same for notes. */
+export interface NoteSource {
+  getNote(name: string): string | undefined;
+}
+
 /** A request. */
 export class RequestRec {
   readonly conn: ConnRec;
@@ -378,6 +383,8 @@ export class RequestRec {
   private environment: HeaderTable | null = null;
   private envSource: EnvSource | null = null;
   private noteTable: HeaderTable | null = null;
+  /** Is asked for notes that nobody has set. */
+  noteSource: NoteSource | null = null;
 
   constructor(
     conn: ConnRec,
@@ -479,7 +486,7 @@ export class RequestRec {
 
   /** What modules tell each other, and the log, of a request: `%{NAME}n`. */
   getNote(name: string): string | undefined {
-    return this.noteTable?.get(name);
+    return this.noteTable?.get(name) ?? this.noteSource?.getNote(name);
   }
 
   setNote(name: string, value: string): void {

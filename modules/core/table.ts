@@ -245,6 +245,27 @@ export class HeaderTable {
     return start < 0 ? this.own![2 * i + 1]!.charCodeAt(at) : this.source.charCodeAt(start + at);
   }
 
+  /** Where in the value `text` stands, at or after `from`, which is no further than its end; -1: nowhere. */
+  valueIndexOf(i: number, text: string, from: number): number {
+    const start = this.at[STRIDE * i + 2]!;
+    if (start < 0) return this.own![2 * i + 1]!.indexOf(text, from);
+    const found = this.source.indexOf(text, start + from);
+    return found < 0 || found + text.length > this.at[STRIDE * i + 3]! ? -1 : found - start;
+  }
+
+  /** Whether the value goes on with `text` at `from`. No string is made of it. */
+  valueStartsWith(i: number, text: string, from: number): boolean {
+    const start = this.at[STRIDE * i + 2]!;
+    if (start < 0) return this.own![2 * i + 1]!.startsWith(text, from);
+    return start + from + text.length <= this.at[STRIDE * i + 3]! && this.source.startsWith(text, start + from);
+  }
+
+  /** [from, to) of the value, which is at least as long. */
+  valueSlice(i: number, from: number, to: number): string {
+    const start = this.at[STRIDE * i + 2]!;
+    return start < 0 ? this.own![2 * i + 1]!.slice(from, to) : this.source.slice(start + from, start + to);
+  }
+
   /** The value as `decimal` reads it. No string is made of it. */
   numberAt(i: number): number {
     const start = this.at[STRIDE * i + 2]!;

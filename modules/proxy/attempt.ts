@@ -2,7 +2,7 @@
  * One proxied request over its attempts: what was tried, and what it left behind.
  */
 import type { Bytes } from "../core/bytes.ts";
-import type { EnvSource, FilenameSource, RequestRec } from "../core/records.ts";
+import type { EnvSource, FilenameSource, NoteSource, RequestRec } from "../core/records.ts";
 import type { BackendTls } from "./backend.ts";
 import type { ProxyBalancer } from "./balancer.ts";
 import type { Failure } from "./failure.ts";
@@ -34,7 +34,7 @@ export interface AttemptTimes {
 /** Before anybody was elected, and after the end: one list for all. */
 const NOBODY: readonly ProxyWorker[] = [];
 
-export class ProxyAttempt implements EnvSource, FilenameSource {
+export class ProxyAttempt implements EnvSource, NoteSource, FilenameSource {
   /** The URL to ask for, in its halves. `pre_request` replaces that of a balancer by the member's. */
   origin: Origin;
   /** Path and query. */
@@ -104,6 +104,13 @@ export class ProxyAttempt implements EnvSource, FilenameSource {
     this.balancer?.lbmethod?.observe?.(this.worker, nowMs - this.electedAtMs, nowMs);
     this.worker.meter?.firstByte.add(nowMs - this.electedAtMs);
     this.electedAtMs = -1;
+  }
+
+  getNote(name: string): string | undefined {
+    if (this.session === null) return undefined;
+    const lower = name.toLowerCase(); // names are case-blind
+    if (lower === "session-sticky") return this.session.name;
+    return lower === "session-route" ? this.session.route : undefined;
   }
 
   get envNames(): readonly string[] {

@@ -295,10 +295,7 @@ function take(
   if (worker.path !== "") attempt.target = worker.path + attempt.target;
   attempt.session = session;
   r.setEnvSource(attempt);
-  if (session !== null) {
-    r.setNote("session-sticky", session.name);
-    r.setNote("session-route", session.route);
-  }
+  if (session !== null) r.noteSource = attempt;
   if (balancer.hasSessions) balancer.sticky?.elected?.(balancer, r, worker);
   if (r.log.enabled(LOG, 7)) {
     r.log.debug(LOG, "AH01172", `${balancer.name}: worker (${worker.name}) rewritten to ${attempt.url}`);
