@@ -15,7 +15,7 @@ import type { ConfigVector, Module, RawConfig } from "./module.ts";
 import type { Providers } from "./providers.ts";
 import type { Siblings } from "./siblings.ts";
 import type { Status } from "./status.ts";
-import { HeaderTable } from "./table.ts";
+import { HeaderTable, isOf } from "./table.ts";
 import type { WebSocketOffer } from "./web_socket.ts";
 
 /** One generation of the server: a configuration, and everything that was made of it. */
@@ -428,6 +428,11 @@ export class RequestRec {
 
   get requestLine(): string {
     return this.lineText.slice(0, this.lineLength);
+  }
+
+  /** Whether all its characters are 1 in `chars`. No string is made of it. */
+  requestLineIsOf(chars: Uint8Array): boolean {
+    return isOf(this.lineText, 0, this.lineLength, chars);
   }
 
   get headersOut(): HeaderTable {

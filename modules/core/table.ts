@@ -170,6 +170,13 @@ function sameLetter(x: number, y: number): boolean {
   return x === y || (low === (y | 32) && low >= 97 && low <= 122);
 }
 
+/** Whether all characters in [from, to) of a text with one byte each are 1 in `chars`. */
+export function isOf(text: string, from: number, to: number, chars: Uint8Array): boolean {
+  let i = from;
+  while (i < to && chars[text.charCodeAt(i)] === 1) i++;
+  return i === to;
+}
+
 /** Digits alone, [from, to) of `text`, and not above 2^53 - 1: the number, else -1. */
 export function decimal(text: string, from: number, to: number): number {
   if (from === to) return -1;
@@ -258,6 +265,14 @@ export class HeaderTable {
     const start = this.at[STRIDE * i + 2]!;
     if (start < 0) return this.own![2 * i + 1]!.startsWith(text, from);
     return start + from + text.length <= this.at[STRIDE * i + 3]! && this.source.startsWith(text, start + from);
+  }
+
+  /** Whether all characters of the value are 1 in `chars`. No string is made of it. */
+  valueIsOf(i: number, chars: Uint8Array): boolean {
+    const start = this.at[STRIDE * i + 2]!;
+    if (start >= 0) return isOf(this.source, start, this.at[STRIDE * i + 3]!, chars);
+    const value = this.own![2 * i + 1]!;
+    return isOf(value, 0, value.length, chars);
   }
 
   /** [from, to) of the value, which is at least as long. */
