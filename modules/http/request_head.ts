@@ -346,7 +346,7 @@ function cutRequestLine(
   if (b[path] !== 0x2f) return;
   let mark = path;
   while (mark < targetEnd && b[mark] !== 0x3f) mark++;
-  into.path = b.latin1Slice(path, mark);
+  into.path = mark === path + 1 ? "/" : b.latin1Slice(path, mark);
   if (mark < targetEnd) into.query = b.latin1Slice(mark + 1, targetEnd);
 }
 
