@@ -15,7 +15,7 @@ import type { ConfigVector, Module, RawConfig } from "./module.ts";
 import type { Providers } from "./providers.ts";
 import type { Siblings } from "./siblings.ts";
 import type { Status } from "./status.ts";
-import { HeaderTable } from "./table.ts";
+import { HeaderTable, isOf } from "./table.ts";
 import type { WebSocketOffer } from "./web_socket.ts";
 
 /** One generation of the server: a configuration, and everything that was made of it. */
@@ -299,6 +299,11 @@ export interface EnvSource {
   getEnv(name: string): string | undefined;
 }
 
+/** The same for notes. */
+export interface NoteSource {
+  getNote(name: string): string | undefined;
+}
+
 /** A request. */
 export class RequestRec {
   readonly conn: ConnRec;
@@ -380,6 +385,8 @@ export class RequestRec {
   private environment: HeaderTable | null = null;
   private envSource: EnvSource | null = null;
   private noteTable: HeaderTable | null = null;
+  /** Is asked for notes that nobody has set. */
+  noteSource: NoteSource | null = null;
 
   constructor(
     conn: ConnRec,
@@ -423,6 +430,11 @@ export class RequestRec {
 
   get requestLine(): string {
     return this.lineText.slice(0, this.lineLength);
+  }
+
+  /** Whether all its characters are 1 in `chars`. No string is made of it. */
+  requestLineIsOf(chars: Uint8Array): boolean {
+    return isOf(this.lineText, 0, this.lineLength, chars);
   }
 
   get headersOut(): HeaderTable {
@@ -481,7 +493,7 @@ export class RequestRec {
 
   /** What modules tell each other, and the log, of a request: `%{NAME}n`. */
   getNote(name: string): string | undefined {
-    return this.noteTable?.get(name);
+    return this.noteTable?.get(name) ?? this.noteSource?.getNote(name);
   }
 
   setNote(name: string, value: string): void {
