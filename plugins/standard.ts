@@ -18,6 +18,7 @@ import env from "./env/mod_env.ts";
 import headers from "./headers/mod_headers.ts";
 import heartbeat from "./heartbeat/mod_heartbeat.ts";
 import heartmonitor from "./heartbeat/mod_heartmonitor.ts";
+import http2 from "./http2/mod_http2.ts";
 import bybusyness from "./lbmethod/mod_lbmethod_bybusyness.ts";
 import byrequests from "./lbmethod/mod_lbmethod_byrequests.ts";
 import bytraffic from "./lbmethod/mod_lbmethod_bytraffic.ts";
@@ -63,6 +64,7 @@ export const standardPlugins: readonly Module[] = [
   uniqueId,
   setenvif,
   headers,
+  http2,
   proxyHttp,
   proxyWstunnel,
   proxyFetch,
