@@ -113,7 +113,7 @@ export class FrameReader {
     const size = HEAD_BYTES + number24(part, 0);
     if (size > HEAD_BYTES + MAX_PAYLOAD) {
       sink.onTooLarge();
-      return take;
+      return end - at;
     }
     if (part.length < size) {
       this.part = this.alloc(size);
