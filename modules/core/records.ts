@@ -263,6 +263,8 @@ export interface ResponseOut {
   abort(): void;
   /** Ends HTTP on this connection: `owner` gets its bytes and closes it. A head for it is sent before, by `interim`. */
   upgrade(owner: SocketOwner): UpgradedClient;
+  /** Fields behind the body; null or absent: none. Of use to clients of HTTP/2 only. To be set before `end`. */
+  trailers?: HeaderTable | null;
   /** The client wants a WebSocket, on a front that has messages and no bytes for one; null or absent otherwise. */
   readonly webSocket?: WebSocketOffer | null;
   /** Who makes the response, and is told of the client's side until the response has ended. */

@@ -123,7 +123,13 @@ export class StreamOut extends FilteredOut {
   }
 
   protected sendEnd(): void {
-    if (this.head !== null) this.letHeadGo(true);
+    const { trailers } = this;
+    if (trailers !== null && this.hasBody) {
+      this.letHeadGo(false);
+      const fields: string[] = [];
+      append(fields, trailers);
+      this.stream.end(fields.length === 0 ? null : fields);
+    } else if (this.head !== null) this.letHeadGo(true);
     else this.stream.end();
   }
 

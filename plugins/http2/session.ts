@@ -88,6 +88,8 @@ export class Http2Session implements f.FrameSink, FieldSink {
   private blockStream = 0;
   private blockFlags = 0;
   private blockFrames = 0;
+  /** Read for the table's sake only. */
+  private blockIsBad = false;
   private blockParts: Uint8Array[] = [];
   private blockBytes = 0;
   private fields: string[] = [];
@@ -272,7 +274,7 @@ export class Http2Session implements f.FrameSink, FieldSink {
     let from = start;
     const padding = flags & f.PADDED ? bytes[from++]! : 0;
     if (flags & f.WITH_PRIORITY) {
-      if (end - from >= 5 && f.number31(bytes, from) === id) this.streamError(id, f.PROTOCOL_ERROR);
+      this.blockIsBad = end - from >= 5 && f.number31(bytes, from) === id;
       from += 5;
     }
     if (from + padding > end) {
@@ -335,7 +337,11 @@ export class Http2Session implements f.FrameSink, FieldSink {
       return;
     }
     const stream = this.streams.get(id);
-    if (stream !== undefined) this.onTrailers(stream, ended);
+    if (this.blockIsBad) {
+      this.blockIsBad = false;
+      this.lastStream = Math.max(this.lastStream, id);
+      this.streamError(id, f.PROTOCOL_ERROR);
+    } else if (stream !== undefined) this.onTrailers(stream, ended);
     else if (!this.isIdle(id)) {
       if (!this.ownResets.has(id)) this.fail(f.STREAM_CLOSED, "HEADERS on a stream that has ended");
     } else this.open(id, ended, size);
@@ -637,11 +643,15 @@ export class Http2Session implements f.FrameSink, FieldSink {
       if (!stream.pending || stream.sendWindow <= 0) this.ready.delete(stream);
       return false;
     }
-    const piece = stream.take(Math.min(this.peerMaxFrame, this.options.maxDataBytes, Math.max(0, window)))!;
+    const piece = stream.take(Math.min(this.peerMaxFrame, this.options.maxDataBytes, Math.max(0, window)));
     stream.sendWindow -= piece.size;
     this.sendWindow -= piece.size;
-    this.out.push(f.frameHead(piece.size, f.DATA, piece.last ? f.END_STREAM : 0, stream.id), ...piece.parts);
-    this.outBytes += f.HEAD_BYTES + piece.size;
+    if (piece.size > 0 || piece.trailers === null) {
+      const flags = piece.last && piece.trailers === null ? f.END_STREAM : 0;
+      this.out.push(f.frameHead(piece.size, f.DATA, flags, stream.id), ...piece.parts);
+      this.outBytes += f.HEAD_BYTES + piece.size;
+    }
+    if (piece.trailers !== null) this.writeHead(stream.id, piece.trailers, true);
     if (piece.size >= 256) this.flood.sentData();
     if (piece.last) this.sent(stream);
     else stream.drained();

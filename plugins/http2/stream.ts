@@ -20,6 +20,15 @@ export interface StreamOwner {
   onSent(): void;
 }
 
+/** What goes out of a stream's queue. */
+export interface Piece {
+  readonly parts: readonly Uint8Array[];
+  readonly size: number;
+  /** Nothing follows but `trailers`. */
+  readonly last: boolean;
+  readonly trailers: readonly string[] | null;
+}
+
 export class Http2Stream {
   readonly id: number;
   owner: StreamOwner | null = null;
@@ -47,6 +56,8 @@ export class Http2Stream {
   private sentOfFirst = 0;
   /** END_STREAM follows the queue. */
   private ending = false;
+  /** In a header block, if there is one. */
+  private trailers: readonly string[] | null = null;
   private full = false;
   /** Consumed, and not yet told to the client. */
   private unacknowledged = 0;
@@ -90,9 +101,11 @@ export class Http2Stream {
     return !this.full;
   }
 
-  end(): void {
+  /** @param trailers fields behind what was sent: name, value, name, value... */
+  end(trailers: readonly string[] | null = null): void {
     if (this.closed || this.ending) return;
     this.ending = true;
+    this.trailers = trailers;
     this.session.wantsToSend(this);
   }
 
@@ -122,11 +135,8 @@ export class Http2Stream {
     this.unacknowledged = 0;
   }
 
-  /**
-   * The next piece of at most `most` bytes, and whether it is the last; null: nothing waits. For the session.
-   */
-  take(most: number): { readonly parts: readonly Uint8Array[]; readonly size: number; readonly last: boolean } | null {
-    if (!this.pending) return null;
+  /** The next piece of at most `most` bytes; there is one. For the session. */
+  take(most: number): Piece {
     const parts: Uint8Array[] = [];
     let size = 0;
     while (size < most && this.queue.length > 0) {
@@ -143,7 +153,7 @@ export class Http2Stream {
     this.sentBytes += size;
     const last = this.ending && this.queued === 0;
     if (last) this.localEnded = true;
-    return { parts, size, last };
+    return { parts, size, last, trailers: last ? this.trailers : null };
   }
 
   /** There may be room again. For the session. */

@@ -12,7 +12,9 @@ import * as f from "../../plugins/http2/frame.ts";
 import { HpackDecoder } from "../../plugins/http2/hpack_decoder.ts";
 import type { TestServer, TestSocket } from "./server.ts";
 
-const TYPES = "DATA HEADERS PRIORITY RST_STREAM SETTINGS PUSH_PROMISE PING GOAWAY WINDOW_UPDATE CONTINUATION".split(" ");
+const TYPES = "DATA HEADERS PRIORITY RST_STREAM SETTINGS PUSH_PROMISE PING GOAWAY WINDOW_UPDATE CONTINUATION".split(
+  " ",
+);
 const CODES = (
   "NO_ERROR PROTOCOL_ERROR INTERNAL_ERROR FLOW_CONTROL_ERROR SETTINGS_TIMEOUT STREAM_CLOSED FRAME_SIZE_ERROR " +
   "REFUSED_STREAM CANCEL COMPRESSION_ERROR CONNECT_ERROR ENHANCE_YOUR_CALM INADEQUATE_SECURITY"
@@ -124,7 +126,8 @@ export class Http2Peer {
         return `WINDOW_UPDATE ${stream} ${bytes.readUInt32BE(start)}`;
       case f.SETTINGS: {
         const settings: string[] = [];
-        for (let at = start; at < end; at += 6) settings.push(`${bytes.readUInt16BE(at)}=${bytes.readUInt32BE(at + 2)}`);
+        for (let at = start; at < end; at += 6)
+          settings.push(`${bytes.readUInt16BE(at)}=${bytes.readUInt32BE(at + 2)}`);
         return [`SETTINGS${ack}`, ...settings].join(" ");
       }
       default:

@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { test } from "node:test";
 import type { Bytes } from "../../../../modules/core/bytes.ts";
-import { VirtualClock } from "../../../support/clock.ts";
 import { FloodGuard } from "../../../../plugins/http2/flood.ts";
 import { FrameReader, type FrameSink } from "../../../../plugins/http2/frame.ts";
+import { VirtualClock } from "../../../support/clock.ts";
 
 const bytesOf = (text: string) => Buffer.from(text, "latin1") as unknown as Bytes;
 

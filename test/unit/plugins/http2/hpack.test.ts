@@ -110,7 +110,10 @@ test("HpackEncoder's blocks are read back, are smaller the second time, and foll
     for (const [name, value] of fields) encoder.add(name!, value!);
     const bytes = encoder.end();
     const found = decode(decoder, Buffer.from(bytes).toString("hex"));
-    assert.deepEqual(found, fields.map(([name, value]) => `${name}: ${value}`));
+    assert.deepEqual(
+      found,
+      fields.map(([name, value]) => `${name}: ${value}`),
+    );
     return bytes.length;
   };
   const response = [
@@ -124,7 +127,12 @@ test("HpackEncoder's blocks are read back, are smaller the second time, and foll
   ];
   const first = trip(response);
   assert.ok(trip(response) < first - 50);
-  for (let i = 0; i < 500; i++) trip([[":status", "200"], ["x-other", `value ${i}`], ["server", "Apache/2.4.71 (sluice)"]]);
+  for (let i = 0; i < 500; i++)
+    trip([
+      [":status", "200"],
+      ["x-other", `value ${i}`],
+      ["server", "Apache/2.4.71 (sluice)"],
+    ]);
   encoder.limitTable(0);
   encoder.limitTable(100);
   trip(response);
