@@ -50,12 +50,13 @@ export class Http2Connection implements ServedConnection, SocketOwner, Timeout, 
   private readonly session: Http2Session;
   private phase: Phase = "new";
   private readonly startMs: number;
-  private headStartMs = 0;
+  /** When the header block at hand began; -1: there is none. */
+  private headStartMs = -1;
   /** Requests that are not logged yet. */
   private atHand = 0;
   private lastRequest: RequestRec | null = null;
-  /** We have announced our end; 0: not. */
-  private leavingMs = 0;
+  /** When we announced our end; -1: we did not. */
+  private leavingMs = -1;
   /** The client opens no more streams. */
   private clientLeaves = false;
   /** What streams had sent when they were looked at last, and when they had first sent so much. */
@@ -128,8 +129,11 @@ export class Http2Connection implements ServedConnection, SocketOwner, Timeout, 
   onData(bytes: Bytes, start: number, end: number): void {
     if (this.phase === "lingering" || this.phase === "closed") return;
     this.session.receive(bytes, start, end);
-    this.headStartMs = this.session.midHead ? this.headStartMs || this.clock.now() : 0;
-    if (this.headStartMs !== 0 && this.phase === "idle") this.arm();
+    if (!this.session.midHead) this.headStartMs = -1;
+    else if (this.headStartMs < 0) {
+      this.headStartMs = this.clock.now();
+      if (this.phase === "idle") this.arm();
+    }
   }
 
   onDrain(): void {
@@ -173,10 +177,10 @@ export class Http2Connection implements ServedConnection, SocketOwner, Timeout, 
     const wasBusy = this.phase === "busy";
     this.phase = "busy";
     this.atHand++;
-    const request = new StreamRequest(this, stream);
-    if (!request.start(block)) {
+    const code = new StreamRequest(this, stream).start(block);
+    if (code !== 0) {
       this.atHand--;
-      stream.malformed();
+      stream.refuse(code);
     }
     if (!wasBusy && this.phase === "busy") this.arm();
     this.settle();
@@ -212,7 +216,7 @@ export class Http2Connection implements ServedConnection, SocketOwner, Timeout, 
   private settle(): void {
     if (this.phase !== "busy" || this.session.streams.size > 0 || this.atHand > 0) return;
     this.phase = "idle";
-    if (this.leavingMs > 0 || this.conn.process.stopping) this.session.fail(NO_ERROR, "the server stops");
+    if (this.leavingMs >= 0 || this.conn.process.stopping) this.session.fail(NO_ERROR, "the server stops");
     else if (this.clientLeaves) this.session.fail(NO_ERROR, "the client goes");
     else if (room.wanted > 0) this.session.fail(NO_ERROR, "another connection needs its place");
     else if (!this.settings.keepAlive) this.session.fail(NO_ERROR, "KeepAlive Off");
@@ -228,11 +232,11 @@ export class Http2Connection implements ServedConnection, SocketOwner, Timeout, 
         wheel.arm(this, Math.max(1, this.headTimeLeft(this.startMs)));
         break;
       case "idle":
-        if (this.headStartMs !== 0) wheel.arm(this, Math.max(1, this.headTimeLeft(this.headStartMs)));
+        if (this.headStartMs >= 0) wheel.arm(this, Math.max(1, this.headTimeLeft(this.headStartMs)));
         else wheel.arm(this, this.settings.keepAliveTimeoutMs);
         break;
       case "busy":
-        wheel.arm(this, this.leavingMs > 0 ? GOAWAY_MS : Math.min(LOOK_MS, this.streamTimeoutMs / 2));
+        wheel.arm(this, this.leavingMs >= 0 ? GOAWAY_MS : Math.min(LOOK_MS, this.streamTimeoutMs / 2));
         break;
       default:
     }
@@ -254,7 +258,7 @@ export class Http2Connection implements ServedConnection, SocketOwner, Timeout, 
         this.session.fail(NO_ERROR, "no request came in time");
         break;
       case "idle":
-        this.session.fail(NO_ERROR, this.headStartMs === 0 ? "idle for too long" : "a header block does not end");
+        this.session.fail(NO_ERROR, this.headStartMs < 0 ? "idle for too long" : "a header block does not end");
         break;
       case "busy":
         this.look();
@@ -267,8 +271,8 @@ export class Http2Connection implements ServedConnection, SocketOwner, Timeout, 
   /** Looks for what does not go on. */
   private look(): void {
     const now = this.clock.now();
-    if (this.leavingMs > 0 && now - this.leavingMs >= GOAWAY_MS) this.session.onPong();
-    if (this.headStartMs !== 0 && this.headTimeLeft(this.headStartMs) <= 0) {
+    if (this.leavingMs >= 0 && now - this.leavingMs >= GOAWAY_MS) this.session.onPong();
+    if (this.headStartMs >= 0 && this.headTimeLeft(this.headStartMs) <= 0) {
       this.session.fail(NO_ERROR, "a header block does not end");
       return;
     }
@@ -304,7 +308,7 @@ export class Http2Connection implements ServedConnection, SocketOwner, Timeout, 
 
   /** Lets the requests at hand end, and takes no more soon. */
   private leave(): void {
-    if (this.leavingMs > 0) return;
+    if (this.leavingMs >= 0) return;
     this.leavingMs = this.clock.now();
     this.session.shutDown();
     this.arm();

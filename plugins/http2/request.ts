@@ -24,7 +24,7 @@ import {
   ZERO_BODY,
 } from "../../modules/mod.ts";
 import type { Http2Config } from "./config.ts";
-import { INTERNAL_ERROR } from "./frame.ts";
+import { INTERNAL_ERROR, PROTOCOL_ERROR } from "./frame.ts";
 import { StreamBody } from "./request_body.ts";
 import { readHead } from "./request_head.ts";
 import { StreamOut, type StreamSink } from "./response.ts";
@@ -70,12 +70,12 @@ export class StreamRequest implements StreamOwner, StreamSink, RequestEnd {
     this.earlyHints = host.conf.earlyHints;
   }
 
-  /** False: the block is no request. */
-  start(block: RequestBlock): boolean {
+  /** Answers 0, or the code to reset the stream with: the block is no request. */
+  start(block: RequestBlock): number {
     const { host, stream } = this;
     const { limits } = host.settings;
     const found = readHead(block, stream.remoteEnded, limits, host.conf.webSockets);
-    if (found === null) return false;
+    if (typeof found === "number") return found;
     stream.owner = this;
     const conn = this.connection();
     let { bad } = found;
@@ -96,7 +96,7 @@ export class StreamRequest implements StreamOwner, StreamSink, RequestEnd {
     const status = refused || this.unwanted(r);
     const done = status !== 0 ? refuseRequest(r, status, this) : processRequest(r, this);
     if (done) this.requestEnded();
-    return true;
+    return 0;
   }
 
   /** Of its own: what ends it, and what its request found out, is no matter of other streams. */
@@ -180,7 +180,7 @@ export class StreamRequest implements StreamOwner, StreamSink, RequestEnd {
 
   /** The body is not as long as Content-Length says. */
   private malformed(): void {
-    this.stream.malformed();
+    this.stream.refuse(PROTOCOL_ERROR);
   }
 
   // The request

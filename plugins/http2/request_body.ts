@@ -35,7 +35,7 @@ export class StreamBody implements RequestBody, Timeout {
   private delivering = false;
   /** The client has sent all. */
   private complete = false;
-  private startMs = 0;
+  private startMs = -1;
   private failure: { status: Status; why: string } | null = null;
 
   /** @param length bytes; -1: not known */
@@ -152,7 +152,7 @@ export class StreamBody implements RequestBody, Timeout {
 
   private arm(): void {
     const { clock, wheel } = this.r.conn.process;
-    if (this.startMs === 0) this.startMs = clock.now();
+    if (this.startMs < 0) this.startMs = clock.now();
     const used = clock.now() - this.startMs;
     const left = Math.min(this.settings.timeoutMs, timeLeft(this.settings.bodyTimeout, used, this.delivered));
     if (left > 0 || this.deadline === 0) wheel.arm(this, Math.max(1, left));

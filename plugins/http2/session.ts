@@ -557,17 +557,12 @@ export class Http2Session implements f.FrameSink, FieldSink {
   }
 
   /** The client broke a rule of a stream. */
-  private streamError(id: number, code: number): void {
+  streamError(id: number, code: number): void {
     this.remember(id);
     this.put(f.numberFrame(f.RST_STREAM, id, code));
     const stream = this.streams.get(id);
     if (stream !== undefined) this.remove(stream, code, "an error of the client");
     this.countError();
-  }
-
-  /** A request is malformed. */
-  malformed(stream: Http2Stream): void {
-    this.streamError(stream.id, f.PROTOCOL_ERROR);
   }
 
   private countError(): void {

@@ -111,7 +111,8 @@ export class Http2Stream {
 
   /** Ends the stream at once, with what waits on it. */
   reset(code: number): void {
-    if (!this.closed) this.session.resetStream(this, code);
+    if (this.closed || (this.remoteEnded && this.localEnded)) return;
+    this.session.resetStream(this, code);
   }
 
   /** Sends what waits as far as it can go. */
@@ -119,9 +120,9 @@ export class Http2Stream {
     this.session.flushNow();
   }
 
-  /** The request that came on it breaks the rules of HTTP: the client is told so, and `owner` that it is over. */
-  malformed(): void {
-    this.session.malformed(this);
+  /** The request that came on it breaks the rules: the client is told so, and `owner` that it is over. */
+  refuse(code: number): void {
+    this.session.streamError(this.id, code);
   }
 
   /** So many bytes of `onData` are out of the way: the client may send as many more. */

@@ -334,19 +334,35 @@ const CASES: readonly Case[] = [
   {
     name: "no host",
     send: [fields(":method", "GET", ":scheme", "http", ":path", "/none")],
-    back: ["HEADERS 1 400", "DATA 1 .* END_STREAM"],
+    back: ["RST_STREAM 1 PROTOCOL_ERROR"],
   },
   {
     name: "a host that is bad",
     send: [fields(...get("/none").with(7, "a b"))],
-    back: ["HEADERS 1 400", "DATA 1 .* END_STREAM"],
+    back: ["RST_STREAM 1 PROTOCOL_ERROR"],
   },
   {
     name: "Host without :authority",
     send: [fields(...get("/none").slice(0, 6), "host", "test.example")],
     back: ANSWER,
   },
+  {
+    name: "a scheme that is not ours",
+    send: [fields(...get("/none").with(3, "ftp"))],
+    back: ["HEADERS 1 400", "DATA 1 .* END_STREAM"],
+  },
+  {
+    name: "a fragment",
+    send: [fields(...get("/none#x"))],
+    back: ["HEADERS 1 400", "DATA 1 .* END_STREAM"],
+  },
   // Limits of the configuration
+  {
+    name: "LimitRequestFields, by far",
+    conf: "LimitRequestFields 3",
+    send: [fields(...get("/none"), ...Array.from({ length: 104 }, () => ["a", "1"]).flat())],
+    back: ["RST_STREAM 1 ENHANCE_YOUR_CALM"],
+  },
   {
     name: "LimitRequestLine",
     conf: "LimitRequestLine 100",
@@ -468,6 +484,8 @@ for (const {
       });
     }
     assert.equal(peer.socket.ended, ended);
+    peer.socket.destroy();
+    await settle();
     server.end();
   });
 }
