@@ -4,19 +4,15 @@
  */
 import type { HttpConfig } from "./http_config.ts";
 
-/** What sluice speaks on TLS. */
-const SPOKEN = ["h2", "http/1.1"];
-
-/** The protocols that a server tells clients by ALPN; none: it does not speak of them. */
+/** The protocols that a server tells clients by ALPN: HTTP/1.1 whatever Protocols says, as httpd does. */
 export function alpnOf({ protocols }: Pick<HttpConfig, "protocols">): readonly string[] {
-  if (!protocols.includes("h2")) return [];
-  return SPOKEN.filter((name) => name === "http/1.1" || protocols.includes(name));
+  return protocols.includes("h2") ? ["h2", "http/1.1"] : ["http/1.1"];
 }
 
 /** One of those that the client offers; "": none is. */
 export function alpnFor(conf: Pick<HttpConfig, "protocols" | "honorOrder">, offered: readonly string[]): string {
   const both = alpnOf(conf).filter((name) => offered.includes(name));
-  // HTTP/1.1 is spoken even where Protocols does not say so, but nobody prefers it then.
+  // Where Protocols does not name HTTP/1.1 nobody prefers it.
   const order = conf.honorOrder ? [...conf.protocols, "http/1.1"] : offered;
   return order.find((name) => both.includes(name)) ?? "";
 }

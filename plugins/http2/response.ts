@@ -95,15 +95,10 @@ export class StreamOut extends FilteredOut {
     this.hasBody = !bodiless && !r.headerOnly;
     prepareFields(r);
     const fields = [":status", String(r.status)];
-    let told = bodiless || known < 0;
-    const tables = r.errHeadersOut === null ? [r.headersOut] : [r.errHeadersOut, r.headersOut];
-    for (const table of tables) {
-      if (!told && table.hasId(CONTENT_LENGTH)) {
-        append(fields, table, String(known));
-        told = true;
-      } else append(fields, table);
-    }
-    if (!told) fields.push("content-length", String(known));
+    if (r.errHeadersOut !== null) append(fields, r.errHeadersOut);
+    const length = bodiless || known < 0 ? "" : String(known);
+    if (length !== "" && !r.headersOut.hasId(CONTENT_LENGTH)) fields.push("content-length", length);
+    append(fields, r.headersOut, length);
     this.length = bodiless ? -1 : known;
     fields.push("date", dateOf(r), "server", serverOf(r));
     this.head = fields;
