@@ -115,7 +115,7 @@ export * from "./server/server_name.ts";
 export * from "./server/timeouts.ts";
 export { authorityOf, canonicalizePath, defaultPort, escapeUri, hasControlOrSpace, parseUrl } from "./server/uri.ts";
 export { vhostNamed, vhostsOf } from "./server/vhost.ts";
-export { sectionWalk } from "./server/walk.ts";
+export { keepsEncodedSlashes, sectionWalk } from "./server/walk.ts";
 export * from "./slotmem/slotmem.ts";
 export * from "./slotmem/struct.ts";
 export * from "./watchdog/hooks.ts";

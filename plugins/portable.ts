@@ -1,7 +1,4 @@
-/**
- * Of the modules that ship those that import no node: module, in load order: what hosts without it get. A test compares this list
- * with standard.ts.
- */
+/** Of the modules that ship those that import no node: module, in load order: what hosts without it get. A test sees to it. */
 import type { Module } from "../modules/mod.ts";
 import accessCompat from "./aaa/mod_access_compat.ts";
 import authzCore from "./aaa/mod_authz_core.ts";

@@ -3,12 +3,20 @@
  * Source: httpd server/config.c, ap_walk_config, invoke_cmd
  */
 import { z } from "zod";
-import type { CommandContext, CommandKind, CommandNote, CommandRec, MethodTest, ScopeInfo } from "../core/command.ts";
+import {
+  ArgumentError,
+  type CommandContext,
+  type CommandKind,
+  type CommandNote,
+  type CommandRec,
+  type MethodTest,
+  type ScopeInfo,
+} from "../core/command.ts";
 import type { Host } from "../core/host.ts";
 import type { Module, RawConfig } from "../core/module.ts";
 import { type ProviderGroup, Providers } from "../core/providers.ts";
 import { type RawVector, type SectionRec, ServerRec } from "../core/records.ts";
-import { type ConfigError, type Directive, didYouMean, errorAt, splitWords, type Word } from "./directive.ts";
+import { type ConfigError, columnIn, type Directive, didYouMean, errorAt, splitWords, type Word } from "./directive.ts";
 import { mergeConfig } from "./merge.ts";
 import { notYet } from "./not_yet.ts";
 import { isBareSection } from "./read_yaml.ts";
@@ -169,6 +177,8 @@ function run(
   } catch (thrown) {
     if (thrown instanceof Refusal)
       throw errorAt(directive, `${command.name}: ${thrown.message}`, { column: directive.argsColumn });
+    if (thrown instanceof ArgumentError)
+      throw errorAt(directive, thrown.message, { column: columnIn(directive, thrown.text, thrown.column) });
     throw thrown;
   }
   if (typeof error === "string") throw errorAt(directive, error);

@@ -5,13 +5,14 @@
 import type { ConfigVector, Module, RawConfig } from "../core/module.ts";
 import type { RawVector } from "../core/records.ts";
 
-/** A later scope's value replaces an earlier one's, save for the lists that the module joins. */
+/** A later scope's value replaces an earlier one's, save for the lists that the module joins and for what is not inherited. */
 export function mergeRaw(module: Module, scopes: readonly RawVector[]): RawConfig {
   const merged: RawConfig = {};
   for (const scope of scopes) {
     const raw = scope[module.index];
     if (raw === undefined) continue;
     for (const [key, value] of Object.entries(raw)) {
+      if (module.perScope.includes(key) && scope !== scopes.at(-1)) continue;
       const before = merged[key];
       merged[key] = module.append.includes(key) && Array.isArray(before) ? [...before, ...(value as unknown[])] : value;
     }

@@ -12,6 +12,7 @@ import { requestSubject } from "../server/expr_subject.ts";
 import { logTransaction } from "../server/hooks.ts";
 import core from "../server/mod_core.ts";
 import { processRequestInternal } from "../server/request.ts";
+import { serverOrigin } from "../server/server_name.ts";
 import { NO_BODY, ZERO_BODY } from "./body_in.ts";
 import { sendErrorResponse, setStatus } from "./error_response.ts";
 import { dropsConnection } from "./header_out.ts";
@@ -211,7 +212,8 @@ function redirect(target: string, r: RequestRec, method: string, body: RequestBo
   r.out.serve(next);
   for (const [name, value] of r.env) next.setEnv(`REDIRECT_${name}`, value);
   next.setEnv("REDIRECT_STATUS", String(r.status));
-  next.setEnv("REDIRECT_URL", r.uri);
+  const { qualifyRedirectUrl } = getModuleConfig(r.perDirConfig, core);
+  next.setEnv("REDIRECT_URL", qualifyRedirectUrl ? serverOrigin(r) + r.uri : r.uri);
   if (r.args !== null) next.setEnv("REDIRECT_QUERY_STRING", r.args);
   const answer = processRequestInternal(next);
   const dying = typeof answer === "number" ? die(next, answer) : dieLater(next, answer);

@@ -2,12 +2,10 @@
  * Request path → backend URL, in two passes: rules with mapping= see the path as it was sent, the others decoded.
  * Source: httpd modules/proxy/mod_proxy.c proxy_trans, proxy_walk; mod_proxy_http.c proxy_http_canon
  */
-import { getModuleConfig } from "../core/module.ts";
 import type { RequestRec } from "../core/records.ts";
 import { DECLINED, OK, type Status } from "../core/status.ts";
-import core from "../server/mod_core.ts";
 import { authorityOf, canonicalizePath, hasControlOrSpace, parseUrl, splitUnixUrl } from "../server/uri.ts";
-import { sectionWalk } from "../server/walk.ts";
+import { keepsEncodedSlashes, sectionWalk } from "../server/walk.ts";
 import { getProxyConfig } from "./config.ts";
 import { checkTrans } from "./hooks.ts";
 import { findPass, Mapping, type PassMatch, type PassRequest, splitUrl } from "./pass.ts";
@@ -122,8 +120,7 @@ export function canonicalize(r: RequestRec): Status {
   if (mapped.raw || mapped.encoded) {
     if (hasControlOrSpace(path)) return 403;
   } else {
-    const keep = getModuleConfig(r.server.config, core).encodedSlashes === "nodecode";
-    const canonical = canonicalizePath(path, keep);
+    const canonical = canonicalizePath(path, keepsEncodedSlashes(r));
     if (typeof canonical === "number") return canonical;
     path = canonical;
   }

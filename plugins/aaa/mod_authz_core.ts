@@ -4,6 +4,7 @@
  */
 import { z } from "zod";
 import {
+  ArgumentError,
   type AuthzCheck,
   type AuthzStatus,
   accessCheckerEx,
@@ -218,10 +219,10 @@ function parseMethod(args: string): AuthzCheck | string {
   return (r) => (methods.has(r.method) ? "granted" : "denied");
 }
 
-function parseExprLine(args: string): AuthzCheck | string {
+function parseExprLine(args: string): AuthzCheck {
   const quoted = args.length > 1 && args.startsWith('"') && args.endsWith('"');
   const parsed = parseExpr(quoted ? args.slice(1, -1) : args);
-  if ("error" in parsed) return `Cannot parse expression in require line: ${parsed.error}`;
+  if ("error" in parsed) throw new ArgumentError(`Cannot parse expression in require line: ${parsed.error}`, parsed);
   const { expr } = parsed;
   // Where the user matters, one who is not known yet may change the answer.
   const refused = /%\{\s*REMOTE_USER\s*\}/i.test(args) ? "deniedNoUser" : "denied";

@@ -4,6 +4,7 @@
  */
 import { z } from "zod";
 import {
+  ArgumentError,
   aliasMatch,
   type CommandContext,
   compileRegex,
@@ -149,7 +150,7 @@ function addAlias(cmd: CommandContext, first: string, real?: string): string | u
   if (real !== undefined) return addEntry(cmd, first, null, real);
   if (cmd.scope.kind === "server") return "Alias must have two arguments when used globally";
   const expr = parseStringExpr(first);
-  if ("error" in expr) return `Cannot parse alias expression '${first}': ${expr.error}`;
+  if ("error" in expr) throw new ArgumentError(`Cannot parse alias expression '${first}': ${expr.error}`, expr);
   cmd.set("sectionAlias", { file: expr.expr, fake: cmd.scope.arg });
   return undefined;
 }

@@ -4,6 +4,7 @@
  */
 import { z } from "zod";
 import {
+  ArgumentError,
   byteString,
   type CommandContext,
   compileRegex,
@@ -130,7 +131,7 @@ function setEnvIfExpr(cmd: CommandContext, args: string): string | undefined {
   const [text = "", ...features] = splitWords(args, 1).map((word) => word.text);
   if (text === "") return `Missing expression for ${cmd.directive.name}`;
   const parsed = parseExpr(text);
-  if ("error" in parsed) return `Could not parse expression "${text}": ${parsed.error}`;
+  if ("error" in parsed) throw new ArgumentError(`Could not parse expression "${text}": ${parsed.error}`, parsed);
   return push(cmd, { expr: parsed.expr }, features);
 }
 
