@@ -158,6 +158,10 @@ export class ConnRec {
   readonly vhosts: readonly ServerRec[];
   /** TLS is spoken on it. */
   secure: boolean;
+  /** What is spoken: "http/1.1", "h2" with TLS, "h2c" without. */
+  protocol = "http/1.1";
+  /** The connection on which this one, of a stream of HTTP/2, is; null: it is one itself. */
+  readonly master: ConnRec | null;
   /** Of the last request that had a good Host: the next one has the same. */
   host: HostChoice | null = null;
   /** What the last request told its backend of the client. */
@@ -180,7 +184,9 @@ export class ConnRec {
     localPort: number;
     vhosts: readonly ServerRec[];
     secure: boolean;
+    master?: ConnRec;
   }) {
+    this.master = init.master ?? null;
     this.id = init.id;
     this.process = init.process;
     this.peerIp = init.peerIp;
@@ -259,6 +265,8 @@ export interface ResponseOut {
   abort(): void;
   /** Ends HTTP on this connection: `owner` gets its bytes and closes it. A head for it is sent before, by `interim`. */
   upgrade(owner: SocketOwner): UpgradedClient;
+  /** Fields behind the body; null or absent: none. Of use to clients of HTTP/2 only. To be set before `end`. */
+  trailers?: HeaderTable | null;
   /** The client wants a WebSocket, on a front that has messages and no bytes for one; null or absent otherwise. */
   readonly webSocket?: WebSocketOffer | null;
   /** Who makes the response, and is told of the client's side until the response has ended. */
@@ -317,7 +325,7 @@ export class RequestRec {
   readonly method: string;
   /** The target as received. */
   readonly unparsedUri: string;
-  /** 9, 1000 or 1001: HTTP/0.9, 1.0, 1.1. */
+  /** 9, 1000, 1001 or 2000: HTTP/0.9, 1.0, 1.1, 2.0. */
   readonly protoNum: number;
   readonly headersIn: HeaderTable;
   private responseHeaders: HeaderTable | null = null;

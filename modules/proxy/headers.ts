@@ -168,7 +168,7 @@ function addTokens(value: string, names: string[]): void {
 export function viaValue(r: RequestRec, conf: ProxyConfig): string {
   const port = serverPort(r);
   const suffix = port === defaultPort(requestScheme(r)) ? "" : `:${port}`;
-  const version = r.protoNum === 9 ? "0.9" : r.protoNum === 1000 ? "1.0" : "1.1";
+  const version = `${Math.floor(r.protoNum / 1000)}.${r.protoNum % 1000}`;
   const product = conf.via === "full" ? ` (Apache/${SERVER_VERSION})` : "";
   return `${version} ${r.server.hostname}${suffix}${product}`;
 }
