@@ -50,8 +50,20 @@ export interface ProcessRec {
   readonly drainLimitMs: number;
   /** Counts reloads, from 0. */
   readonly generation: number;
+  /** Reloads that came to nothing while this generation served, and before. */
+  failedReloads: FailedReloads;
   /** Set once this generation must end its connections after the request at hand. */
   stopping: boolean;
+}
+
+/** Configurations that were read and could not be used. */
+export interface FailedReloads {
+  /** Since the start. */
+  readonly count: number;
+  /** Why the last one could not; null: the configuration that serves is the last one that was read. */
+  readonly reason: string | null;
+  /** When that was, microseconds since 1970. */
+  readonly atUs: number;
 }
 
 /** An address that a <VirtualHost> names. */

@@ -84,6 +84,7 @@ export function makeGeneration(input: GenerationInput): ProcessRec {
     runtimeDir: input.resolvePath(conf.runtimeDir || "."),
     siblings: input.siblings ?? new OnlyChild(input.host.randomBytes(32)),
     generation: input.generation,
+    failedReloads: { count: 0, reason: null, atUs: 0 },
     stopping: false,
   };
   for (const server of servers) {

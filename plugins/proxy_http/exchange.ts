@@ -40,6 +40,8 @@ import { type BodyFraming, type BodyOwner, PREFETCH_BYTES, RequestBodyOut } from
 import { ResponseIn } from "./response_in.ts";
 
 const MODULE = "proxy_http";
+/** Seconds, where descriptors have run out. */
+const RETRY_AFTER = "5";
 
 export class Exchange extends PendingStatus implements BodyOwner, ResponseWatcher, RequestFraming {
   readonly r: RequestRec;
@@ -204,6 +206,7 @@ export class Exchange extends PendingStatus implements BodyOwner, ResponseWatche
       return;
     }
     if (result.exhausted) {
+      r.headersOut.set("Retry-After", RETRY_AFTER);
       this.finish(this.failed(503, "connect", "proxy", "never", result.cause));
       return;
     }
