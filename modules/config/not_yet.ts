@@ -8,7 +8,6 @@ const NOT_YET: Readonly<Record<string, string>> = {
   mod_authn_core: "<AuthnProviderAlias",
   mod_auth_digest: "AuthDigest*",
   mod_auth_form: "AuthForm*",
-  mod_http2: "H2*",
   mod_proxy_connect: "AllowCONNECT",
   "the core": "RLimit* RegexDefaultOptions MaxRanges MaxRangeOverlaps MaxRangeReversals",
   mod_filter:

@@ -58,7 +58,9 @@ export function makeGeneration(input: GenerationInput): ProcessRec {
     hooks.registering(module.name);
     module.registerHooks?.(registrar);
   }
-  const servers = buildServers(input.tree, input.modules, input, providers);
+  const used = new Set<string>();
+  const servers = buildServers(input.tree, input.modules, input, providers, used);
+  hooks.configured(used);
   const main = servers[0]!;
   const conf = getModuleConfig(main.config, core);
   const process: ProcessRec = {

@@ -88,8 +88,8 @@ const setenvif = defineModule({
     ),
   ],
   registerHooks({ hook }) {
-    hook(postReadRequest, matchServer);
-    hook(headerParser, matchSections);
+    hook(postReadRequest, matchServer, { directivesOf: ["mod_setenvif"] });
+    hook(headerParser, matchSections, { directivesOf: ["mod_setenvif"] });
   },
 });
 export default setenvif;
@@ -175,7 +175,7 @@ const SPECIAL: Readonly<Record<string, Attribute>> = {
   server_addr: { valueOf: (r) => r.conn.localIp },
   request_uri: { valueOf: (r) => r.uri },
   request_method: { valueOf: (r) => r.method },
-  request_protocol: { valueOf: (r) => (r.protoNum === 9 ? "HTTP/0.9" : r.protoNum === 1000 ? "HTTP/1.0" : "HTTP/1.1") },
+  request_protocol: { valueOf: (r) => `HTTP/${Math.floor(r.protoNum / 1000)}.${r.protoNum % 1000}` },
 };
 
 /** Attributes that are fields or variables, by name in lower case. */
