@@ -118,6 +118,7 @@ export class Threads implements Children {
     this.failed = { ...this.failed, reason: null };
     this.generations.set(next.process.generation, next.process);
     for (const thread of asked) this.commit(thread);
+    await Promise.all(asked.map((thread) => thread.committed()));
     // What operators did is taken back, or in a file.
     this.kept.length = 0;
     previous.logs.release();
@@ -160,7 +161,7 @@ export class Threads implements Children {
     // One after the other: so it is known which sockets are whose.
     const opened = this.opening.then(async () => {
       for (const thread of threads) {
-        const before = listeningTcp();
+        const before = listeningTcp() ?? new Map<string, ListeningSocket>();
         thread.send({ kind: "listen" });
         failures.push(...(await thread.ready()));
         thread.lent = [];
@@ -174,7 +175,7 @@ export class Threads implements Children {
 
   /** Remembers the listeners that a child opened, and keeps them open. */
   private hold(thread: ChildThread, before: ReadonlyMap<string, ListeningSocket>): void {
-    const now = listeningTcp();
+    const now = listeningTcp() ?? new Map<string, ListeningSocket>();
     for (const inode of before.keys()) now.delete(inode);
     if (now.size === 0) return;
     for (const [fd, inode] of ownSockets()) {

@@ -8,6 +8,7 @@ import type { BalancerState } from "../../modules/mod.ts";
 import { sluiceApi } from "../../plugins/balancer_manager/client.ts";
 import { type Backend, ok, startBackend } from "../support/backend.ts";
 import { fetchOnce } from "../support/client.ts";
+import { within } from "../support/message.ts";
 import { Chance } from "../support/mutate.ts";
 import { SLOW, type Sluice, startSluice } from "../support/sluice.ts";
 
@@ -111,6 +112,10 @@ test("a file that is damaged is reported and set aside, and the configuration co
   );
 });
 
+async function until(reached: () => boolean): Promise<void> {
+  while (!reached()) await new Promise((resolve) => setTimeout(resolve, 1));
+}
+
 for (const [children, rounds] of [
   [1, 4],
   [2, 2],
@@ -144,11 +149,14 @@ for (const [children, rounds] of [
             }
           }
         })();
-        await new Promise((resolve) => setTimeout(resolve, 5 + chance.int(60)));
+        await within(
+          until(() => least > settings.loadFactor),
+          () => "a change",
+        );
+        await new Promise((resolve) => setTimeout(resolve, chance.int(60)));
         await sluice.stop("SIGKILL");
         await changes;
       }
-      assert.ok(least > 1);
     },
   );
 }
