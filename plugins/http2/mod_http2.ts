@@ -24,6 +24,7 @@ import {
   type Status,
   serveHttp,
   settingsOf,
+  vhostNamed,
 } from "../../modules/mod.ts";
 import {
   addEarlyHint,
@@ -174,8 +175,10 @@ function serveHttp2(conn: ConnRec, socket: Socket): Status {
   return OK;
 }
 
+/** The settings are those of the host that SNI names, as in httpd. */
 function begin(conn: ConnRec, socket: Socket): void {
-  const server = conn.vhosts[0]!;
+  const named = socket.tls === null ? undefined : vhostNamed(conn.vhosts, socket.tls.serverName);
+  const server = named ?? conn.vhosts[0]!;
   new Http2Connection(conn, socket, settings(server), getModuleConfig(server.config, http2)).start();
 }
 

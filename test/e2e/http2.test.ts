@@ -42,6 +42,7 @@ before(async () => {
     ProxyPass /b/ "${backend.url}/"
     <VirtualHost 127.0.0.1:PORT2>
       ServerName a.test
+      H2MaxSessionStreams 123
       SSLEngine on
       SSLOptions +StdEnvVars
       SSLCertificateFile "${CERTS}/a.pem"
@@ -83,6 +84,11 @@ test("ALPN: Protocols of the host that SNI names, its order unless ProtocolsHono
   for (const [name, offered, expected] of asked) {
     const { socket } = await connectTls(sluice.ports[1]!, name, { ALPNProtocols: offered });
     assert.equal(socket.alpnProtocol || "", expected, `${name} ${offered}`);
+    if (expected === "h2") {
+      const first = await new Promise<Buffer>((resolve) => socket.once("data", resolve));
+      // SETTINGS_MAX_CONCURRENT_STREAMS of that host
+      assert.equal(first.readUInt32BE(f.HEAD_BYTES + 2), name === "a.test" ? 123 : 100);
+    }
     socket.destroy();
   }
 });

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { closeIdleConnections, openConnections } from "../../modules/http/connection.ts";
 import * as f from "../../plugins/http2/frame.ts";
-import { frame, get, headers, openHttp2, post, setting, u32 } from "../support/http2.ts";
+import { frame, get, Http2Peer, headers, openHttp2, post, setting, u32 } from "../support/http2.ts";
 import { makeServer, settle, type TestServer } from "../support/server.ts";
 
 const CONF = `
@@ -314,6 +314,38 @@ test("H2Direct Off, or Protocols without h2c: the preface is a bad request", asy
     client.destroy();
     server.end();
   }
+});
+
+test("a PROXY header before the preface says who the client is, on every stream", async () => {
+  const server = makeServer(`${CONF}RemoteIPProxyProtocol On`);
+  const peer = new Http2Peer(server.connect());
+  peer.send("PROXY TCP4 203.0.113.9 192.0.2.9 4000 80\r\n", f.PREFACE, frame(f.SETTINGS, 0, 0));
+  for (const id of [1, 3]) {
+    peer.ask(id, "/b/x");
+    const backend = await server.backend();
+    assert.match(backend.written, /\r\nX-Forwarded-For: 203\.0\.113\.9\r\n/);
+    backend.feed(ok("x"));
+    await settle();
+  }
+  end(server, peer.socket);
+});
+
+test("Require ip, SSLRequireSSL and Require ssl hold on streams", async () => {
+  using all = start(`
+    <Location /b/ip>
+      Require ip 192.0.2.2
+    </Location>
+    <Location /b/ssl>
+      SSLRequireSSL
+    </Location>
+  `);
+  all.peer.ask(1, "/b/ip");
+  all.peer.ask(3, "/b/ssl");
+  await settle();
+  assert.deepEqual(
+    all.peer.read().filter((line) => line.startsWith("HEADERS")),
+    ["HEADERS 1 403", "HEADERS 3 403"],
+  );
 });
 
 // Time
