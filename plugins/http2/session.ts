@@ -141,6 +141,15 @@ export class Http2Session implements f.FrameSink, FieldSink {
     return this.blocked;
   }
 
+  /** The first stream is a request that came before, by HTTP/1.1. @param settings the payload that came with it */
+  upgraded(settings: Bytes, fields: readonly string[]): void {
+    for (let at = 0; at < settings.length; at += 6)
+      this.setting(f.number16(settings, at), f.number32(settings, at + 2));
+    if (!this.reading) return;
+    this.fields = [...fields];
+    this.open(1, true, 0);
+  }
+
   receive(bytes: Bytes, start: number, end: number): void {
     this.receiving = true;
     const from = this.preface < f.PREFACE.length ? this.readPreface(bytes, start, end) : start;

@@ -121,8 +121,10 @@ test("curl by ALPN, by prior knowledge, and by HTTP/1.1 on the same ports", CURL
   );
   assert.match((await curl("-i", "--http1.1", url)).out, /^HTTP\/1\.1 200 OK\r\n(?:.*\r\n)*hello$/);
   assert.match((await curl("-i", "--http2-prior-knowledge", plain)).out, /^HTTP\/2 200 \r\n(?:.*\r\n)*hello$/);
-  // Upgrade: h2c is not taken, and no harm.
-  assert.match((await curl("-i", "--http2", plain)).out, /^HTTP\/1\.1 200 OK\r\n(?:.*\r\n)*hello$/);
+  assert.match(
+    (await curl("-i", "--http2", plain)).out,
+    /^HTTP\/1\.1 101 Switching Protocols\r\n(?:.+\r\n)*\r\nHTTP\/2 200 \r\n(?:.*\r\n)*hello$/,
+  );
   assert.match((await curl("-I", "--http2", url)).out, /^HTTP\/2 200 \r\n(?:.*\r\n)*content-length: 5\r\n/);
   assert.equal(
     (await curl("--http2", "-o", "/dev/null", "-w", "%{http_code}", `https://a.test:${sluice.ports[1]}/b/none`)).out,
@@ -260,7 +262,7 @@ test("-t: what is refused, and what is only checked", SLOW, async () => {
   const answers: [string, RegExp | null][] = [
     ["H2MaxSessionStreams 0", /value must be > 0/],
     ["H2WindowSize 1023", /value must be >= 1024/],
-    ["H2Upgrade On", /H2Upgrade On is not supported/],
+    ["H2Upgrade x", /value must be On or Off/],
     ["H2Padding 3", /H2Padding 3 is not supported/],
     ["H2Padding 9", /number of bits must be <= 8/],
     ["H2StreamTimeout x", /Invalid timeout value/],
