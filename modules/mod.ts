@@ -34,6 +34,7 @@ export * from "./core/siblings.ts";
 export * from "./core/status.ts";
 export * from "./core/strftime.ts";
 export * from "./core/table.ts";
+export { flat } from "./core/text.ts";
 export * from "./core/watched_file.ts";
 export * from "./core/web_socket.ts";
 export { NO_BODY, ZERO_BODY } from "./http/body_in.ts";

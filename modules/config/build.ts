@@ -59,6 +59,7 @@ export function commandsByName(modules: readonly Module[]): Map<string, OwnedCom
 
 /**
  * Runs every directive; answers the main server and the virtual hosts, merged and parsed.
+ * @param used gets the names of the modules whose directives ran
  * @throws ConfigError at the first directive that is wrong
  */
 export function buildServers(
@@ -66,6 +67,7 @@ export function buildServers(
   modules: readonly Module[],
   host: BuildHost,
   providers = new Providers(),
+  used = new Set<string>(),
 ): ServerRec[] {
   const main = new ServerRec(false, "", 0, []);
   const build: Build = {
@@ -73,6 +75,7 @@ export function buildServers(
     host,
     providers,
     commands: commandsByName(modules),
+    used,
     servers: [main],
     sections: new Map(),
     ids: 0,
@@ -87,6 +90,7 @@ interface Build {
   readonly host: BuildHost;
   readonly commands: ReadonlyMap<string, OwnedCommand>;
   readonly providers: Providers;
+  readonly used: Set<string>;
   readonly servers: ServerRec[];
   readonly sections: Map<ServerRec, SectionRec[]>;
   /** Sections so far. */
@@ -170,6 +174,7 @@ function run(
 ): void {
   const misplaced = wherefore(command, scope.info);
   if (misplaced !== null) throw errorAt(directive, misplaced);
+  build.used.add(module.name);
   const cmd = new Context(build, directive, module, server, scope);
   let error: string | undefined | void;
   try {

@@ -15,7 +15,7 @@ import type { ConfigVector, Module, RawConfig } from "./module.ts";
 import type { Providers } from "./providers.ts";
 import type { Siblings } from "./siblings.ts";
 import type { Status } from "./status.ts";
-import { HeaderTable } from "./table.ts";
+import { HeaderTable, isOf } from "./table.ts";
 import type { WebSocketOffer } from "./web_socket.ts";
 
 /** One generation of the server: a configuration, and everything that was made of it. */
@@ -50,8 +50,20 @@ export interface ProcessRec {
   readonly drainLimitMs: number;
   /** Counts reloads, from 0. */
   readonly generation: number;
+  /** Reloads that came to nothing while this generation served, and before. */
+  failedReloads: FailedReloads;
   /** Set once this generation must end its connections after the request at hand. */
   stopping: boolean;
+}
+
+/** Configurations that were read and could not be used. */
+export interface FailedReloads {
+  /** Since the start. */
+  readonly count: number;
+  /** Why the last one could not; null: the configuration that serves is the last one that was read. */
+  readonly reason: string | null;
+  /** When that was, microseconds since 1970. */
+  readonly atUs: number;
 }
 
 /** An address that a <VirtualHost> names. */
@@ -215,6 +227,8 @@ export interface RequestBody {
   readonly announced: boolean;
   /** The last byte was delivered. */
   readonly ended: boolean;
+  /** Somebody reads it, or did. */
+  readonly taken: boolean;
   /** Delivers to `consumer` from here on; sends 100 Continue first if the client waits for it and it was not sent. */
   read(consumer: BodyConsumer): void;
   pause(): void;
@@ -305,6 +319,11 @@ export interface EnvSource {
   getEnv(name: string): string | undefined;
 }
 
+/** The same for notes. */
+export interface NoteSource {
+  getNote(name: string): string | undefined;
+}
+
 /** A request. */
 export class RequestRec {
   readonly conn: ConnRec;
@@ -386,6 +405,8 @@ export class RequestRec {
   private environment: HeaderTable | null = null;
   private envSource: EnvSource | null = null;
   private noteTable: HeaderTable | null = null;
+  /** Is asked for notes that nobody has set. */
+  noteSource: NoteSource | null = null;
 
   constructor(
     conn: ConnRec,
@@ -429,6 +450,11 @@ export class RequestRec {
 
   get requestLine(): string {
     return this.lineText.slice(0, this.lineLength);
+  }
+
+  /** Whether all its characters are 1 in `chars`. No string is made of it. */
+  requestLineIsOf(chars: Uint8Array): boolean {
+    return isOf(this.lineText, 0, this.lineLength, chars);
   }
 
   get headersOut(): HeaderTable {
@@ -487,7 +513,7 @@ export class RequestRec {
 
   /** What modules tell each other, and the log, of a request: `%{NAME}n`. */
   getNote(name: string): string | undefined {
-    return this.noteTable?.get(name);
+    return this.noteTable?.get(name) ?? this.noteSource?.getNote(name);
   }
 
   setNote(name: string, value: string): void {

@@ -169,6 +169,8 @@ export interface ListenOptions {
   readonly unix?: string;
   /** @default 511 (Bun always has 512) */
   readonly backlog?: number;
+  /** A listening socket that is open already, of this address. @default undefined: one is opened */
+  readonly fd?: number | undefined;
   /** SO_REUSEPORT: several listeners share the port, and the system spreads connections over them. @default false */
   readonly reusePort?: boolean;
 }

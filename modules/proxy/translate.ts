@@ -22,7 +22,15 @@ export function translate(r: RequestRec): Status {
 }
 
 /** One object: it is read before the next call. */
-const asked: PassRequest = { path: "", rawTarget: "", env: null, accept: isAccepted };
+const asked: PassRequest & { r: RequestRec | null } = {
+  path: "",
+  get rawTarget() {
+    return rawTarget(this.r!);
+  },
+  env: null,
+  accept: isAccepted,
+  r: null,
+};
 
 function match(r: RequestRec, early: boolean): Status {
   const rules = getProxyConfig(r.server.config).passes;
@@ -31,7 +39,6 @@ function match(r: RequestRec, early: boolean): Status {
   if (rules.length === 0 && section === null) return DECLINED;
   if (r.getEnv("no-proxy") !== undefined) return DECLINED;
   asked.path = early ? r.encodedUri : r.uri;
-  asked.rawTarget = rawTarget(r);
   asked.env = conf.interpolateEnv ? envOf(r) : null;
   asked.r = r;
   const found = findPass(section, rules, early, asked);
@@ -74,7 +81,7 @@ function envOf(r: RequestRec): (name: string) => string | undefined {
 function isAccepted(found: PassMatch, r: RequestRec): boolean {
   const { hooks } = r.server.process;
   if (checkTrans.isEmpty(hooks)) return true;
-  const answer = checkTrans.run(hooks, r, found.origin + found.path);
+  const answer = checkTrans.run(hooks, r, found);
   return answer === OK || answer === DECLINED;
 }
 

@@ -66,7 +66,7 @@ const authBasic = defineModule({
   ],
   registerHooks({ hook }) {
     hook(checkUserId, authenticate);
-    hook(fixups, sendFake, { rank: "last" });
+    hook(fixups, sendFake, { rank: "last", directivesOf: ["mod_auth_basic"] });
     hook(noteAuthFailure, (r, type) => {
       if (type.toLowerCase() !== "basic") return DECLINED;
       challenge(r, authNameOf(r) ?? "");

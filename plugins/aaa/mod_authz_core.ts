@@ -71,7 +71,10 @@ const authzCore = defineModule({
   registerHooks({ hook, provider }) {
     hook(checkConfig, refuseNegative);
     hook(restrictsAccess, (r) => (getModuleConfig(r.perDirConfig, authzCore).require !== null ? OK : DECLINED));
-    hook(accessCheckerEx, (r) => authorize(r, false), { rank: "last" });
+    hook(accessCheckerEx, (r) => authorize(r, false), {
+      rank: "last",
+      directivesOf: ["mod_authz_core", "mod_authn_core"],
+    });
     hook(authChecker, (r) => authorize(r, true), { rank: "last" });
     provider(authz, "all", { parse: parseAll });
     provider(authz, "env", { parse: parseEnv });

@@ -93,8 +93,8 @@ const alias = defineModule({
     ),
   ],
   registerHooks({ hook }) {
-    hook(translateName, translate);
-    hook(fixups, fixup);
+    hook(translateName, translate, { directivesOf: ["mod_alias"] });
+    hook(fixups, fixup, { directivesOf: ["mod_alias"] });
   },
 });
 export default alias;

@@ -55,6 +55,10 @@ export class StreamBody implements RequestBody, Timeout {
     this.sendContinue = sendContinue;
   }
 
+  get taken(): boolean {
+    return this.consumer !== null;
+  }
+
   read(consumer: BodyConsumer): void {
     this.consumer = consumer;
     this.limit(this.length);

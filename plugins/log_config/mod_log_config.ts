@@ -108,7 +108,7 @@ const logConfig = defineModule({
   registerHooks({ hook }) {
     hook(checkConfig, checkTargets);
     hook(postConfig, openLogs);
-    hook(logTransaction, writeLogs);
+    hook(logTransaction, writeLogs, { directivesOf: ["mod_log_config"] });
     hook(childExit, flushLogs, { rank: "last" });
   },
 });

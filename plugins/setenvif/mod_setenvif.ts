@@ -88,8 +88,8 @@ const setenvif = defineModule({
     ),
   ],
   registerHooks({ hook }) {
-    hook(postReadRequest, matchServer);
-    hook(headerParser, matchSections);
+    hook(postReadRequest, matchServer, { directivesOf: ["mod_setenvif"] });
+    hook(headerParser, matchSections, { directivesOf: ["mod_setenvif"] });
   },
 });
 export default setenvif;

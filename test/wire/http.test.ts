@@ -61,6 +61,15 @@ before(async () => {
     <Location "/b/in/">
       Header set X-Location "in"
     </Location>
+    <Location "/denied">
+      Require all denied
+      LimitRequestBody 5
+    </Location>
+    <Location "/sorry">
+      Require all denied
+      LimitRequestBody 5
+      ErrorDocument 403 "/b/page"
+    </Location>
     <Location "/untyped">
       Header always unset Content-Type
     </Location>
@@ -403,6 +412,35 @@ test("AllowEncodedSlashes NoDecode: a section that holds for the request resets 
   ] as const) {
     const answer = await fetchOnce(sluice.ports[from]!, path);
     assert.equal(answer.status === 404 ? undefined : answer.text, seen, path);
+  }
+});
+
+test("%2F that is 404: no section is about it", async () => {
+  assert.equal((await fetchOnce(sluice.ports[2]!, "/b/y%2F")).field("x-location"), undefined);
+});
+
+test("LimitRequestBody: a body that would be thrown away is refused, too", async () => {
+  for (const [length, status] of [
+    [5, 403],
+    [6, 413],
+  ] as const) {
+    await using client = await connectClient(port());
+    void client.send(lines("POST /denied HTTP/1.1", "Host: a", `Content-Length: ${length}`) + "x".repeat(length));
+    assert.equal((await client.response()).status, status);
+  }
+});
+
+test("an ErrorDocument gets the body that nobody has taken, unless the client waits to be asked for it", async () => {
+  for (const [fields, text] of [
+    [[], "123456"],
+    [["Expect: 100-continue"], ""],
+  ] as const) {
+    await using client = await connectClient(port());
+    const at = backend.requests.length;
+    void client.send(lines("POST /sorry HTTP/1.1", "Host: a", "Content-Length: 6", ...fields) + text);
+    await client.response();
+    const { method, target, body } = backend.requests[at]!;
+    assert.deepEqual([method, target, String(body)], ["GET", "/page", text]);
   }
 });
 

@@ -56,6 +56,7 @@ describe("editResponse() as httpd 2.4.71 does it", () => {
 
   it("always works on a table of its own, but the type is the response's", () => {
     const r = new BalancerFixture([""]).request();
+    r.proxyreq = "reverse";
     const always = new HeaderTable();
     r.headersOut.add("A", "1");
     r.headersOut.add("Content-Type", "a/b");
@@ -69,6 +70,9 @@ describe("editResponse() as httpd 2.4.71 does it", () => {
         ["Content-Type", "c/d"],
       ],
     );
+    r.proxyreq = "none";
+    editResponse(r, [entry("unset Content-Type")], always);
+    assert.deepEqual([...r.headersOut], [["A", "1"]]);
   });
 
   it("echoes the fields of the request whose names match, and notes one of the response", () => {
