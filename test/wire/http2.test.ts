@@ -256,6 +256,14 @@ test("variables, expressions and the log tell of the protocol", async () => {
   assert.match(all.server.logs["access.log"]!, /^GET \/b\/x HTTP\/2\.0 HTTP\/2\.0 200 on 1 1-\d+-1 off\n$/);
 });
 
+test("blanks at the ends of a value are not sent: they would make the response malformed", async () => {
+  using all = start('Header always set X-Blank " a b "');
+  all.peer.ask(1, "/none");
+  await settle();
+  all.peer.read();
+  assert.equal(all.peer.heads[1]![all.peer.heads[1]!.indexOf("x-blank") + 1], "a b");
+});
+
 test("an error on one stream ends no other, and not the connection", async () => {
   using all = start("RequestHeader set X-Bad 1");
   all.peer.ask(1, "/b/x");
