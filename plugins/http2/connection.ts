@@ -23,8 +23,9 @@ import {
 } from "../../modules/mod.ts";
 import type { Http2Config } from "./config.ts";
 import { CANCEL, INADEQUATE_SECURITY, NO_ERROR, REFUSED_STREAM } from "./frame.ts";
+import type { RequestBlock } from "./header_block.ts";
 import { type RequestHost, StreamRequest } from "./request.ts";
-import { Http2Session, type RequestBlock, type SessionUser } from "./session.ts";
+import { Http2Session, type SessionUser } from "./session.ts";
 import type { Http2Stream } from "./stream.ts";
 import type { UpgradeRequest } from "./upgrade.ts";
 
