@@ -36,6 +36,7 @@ export * from "./core/strftime.ts";
 export * from "./core/table.ts";
 export * from "./core/watched_file.ts";
 export * from "./core/web_socket.ts";
+export { frontTlsLimits } from "./front/server_options.ts";
 export * from "./http/chunked.ts";
 export { type ConnectionView, connectionCount, openConnections } from "./http/connection.ts";
 export { escapeHtml, signature } from "./http/error_response.ts";
@@ -91,8 +92,16 @@ export * from "./server/handlers.ts";
 export * from "./server/hooks.ts";
 export * from "./server/inside.ts";
 export { logFolderError } from "./server/lifecycle.ts";
+export * from "./server/listener_tls.ts";
 export { authNameOf, authTypeOf } from "./server/mod_authn_core.ts";
-export { type CoreConfig, default as core, frontOf, SERVER_BUILT, serverToken } from "./server/mod_core.ts";
+export {
+  type CoreConfig,
+  default as core,
+  frontOf,
+  type ListenSpec,
+  SERVER_BUILT,
+  serverToken,
+} from "./server/mod_core.ts";
 export * from "./server/remote_host.ts";
 export * from "./server/server_name.ts";
 export * from "./server/timeouts.ts";

@@ -3,6 +3,7 @@
  */
 import { z } from "zod";
 import { whole } from "../config/units.ts";
+import type { DirectiveSource } from "../core/command.ts";
 import type { ServerRec } from "../core/records.ts";
 import type { RequestLimits } from "./request_head.ts";
 
@@ -27,6 +28,9 @@ export const httpSchema = z.object({
   limitRequestFields: z.number().default(100),
   /** HttpProtocolOptions, lower case. */
   protocolOptions: z.array(z.string()).default([]),
+  /** Protocols, lower case. */
+  protocols: z.array(z.string()).default(["http/1.1"]),
+  protocolsAt: z.custom<DirectiveSource>().optional(),
   headerTimeout: z.custom<ReadTimeout>().default({ initialMs: 20_000, mostMs: 40_000, bytesPerSecond: 500 }),
   /** Of TLS. Without a limit it is Timeout. */
   handshakeTimeout: z.custom<ReadTimeout>().default({ initialMs: 0, mostMs: 0, bytesPerSecond: 0 }),

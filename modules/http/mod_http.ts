@@ -2,12 +2,14 @@
  * mod_http: HTTP/1.1 on a connection, and the limits on what a client may send.
  * Source: httpd modules/http/http_core.c; server/core.c (Limit*); modules/filters/mod_reqtimeout.c
  */
+import { configError } from "../config/directive.ts";
 import { parseInterval } from "../config/units.ts";
 import type { CommandContext } from "../core/command.ts";
 import { defineModule, getModuleConfig } from "../core/module.ts";
-import type { ServerRec } from "../core/records.ts";
-import { mapToStorage, processConnection } from "../server/hooks.ts";
-import core from "../server/mod_core.ts";
+import type { ProcessRec, ServerRec } from "../core/records.ts";
+import { checkConfig, mapToStorage, processConnection } from "../server/hooks.ts";
+import core, { frontOf } from "../server/mod_core.ts";
+import { vhostsOf } from "../server/vhost.ts";
 import { serveHttp } from "./connection.ts";
 import { type HttpConfig, httpSchema, type ReadTimeout, timeLeft } from "./http_config.ts";
 import { answerItself } from "./trace.ts";
@@ -63,6 +65,7 @@ const http = defineModule({
   registerHooks({ hook }) {
     hook(processConnection, serveHttp, { rank: "reallyLast" });
     hook(mapToStorage, answerItself);
+    hook(checkConfig, checkProtocols);
   },
 });
 export default http;
@@ -97,12 +100,32 @@ function addProtocolOption(cmd: CommandContext, word: string): string | undefine
   return undefined;
 }
 
-/** A name that no module knows is nobody's, as in httpd; those that sluice will speak one day are named. */
-function addProtocol(_cmd: CommandContext, name: string): string | undefined {
-  const lower = name.toLowerCase();
-  if (lower === "h2" || lower === "h2c")
-    return `Protocols ${name} belongs to mod_http2, which sluice does not have yet`;
+/** A name that no module knows is nobody's, as in httpd. */
+function addProtocol(cmd: CommandContext, name: string): string | undefined {
+  cmd.push("protocols", name.toLowerCase());
+  cmd.set("protocolsAt", cmd.directive);
   return undefined;
+}
+
+/** check_config: what the net front does not speak. */
+function checkProtocols(process: ProcessRec): void {
+  const conf = getModuleConfig(process.servers[0]!.config, core);
+  for (const spec of conf.listen) {
+    if (frontOf(conf, spec) !== "net") continue;
+    for (const server of vhostsOf(process.servers, spec.address, spec.port)) {
+      const { protocols, protocolsAt } = protocolsOf(server);
+      for (const name of protocols) {
+        if (name === "h2" || name === "h2c")
+          throw configError(protocolsAt!, `Protocols ${name} belongs to mod_http2, which sluice does not have yet`);
+        if (name === "h3") throw configError(protocolsAt!, "Protocols h3 is for Front fetch, on Bun");
+      }
+    }
+  }
+}
+
+/** What clients of a server may speak, and where that was said. */
+export function protocolsOf(server: ServerRec): Pick<HttpConfig, "protocols" | "protocolsAt"> {
+  return getModuleConfig(server.config, http);
 }
 
 /** With one protocol there is no order to honour. */

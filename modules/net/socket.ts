@@ -121,11 +121,12 @@ export interface TlsServer {
 
 /** What a handshake found. */
 export interface TlsInfo {
-  /** "TLSv1.3" */
+  /** "TLSv1.3"; "": not known, as where the runtime's server has the connection. */
   readonly protocol: string;
-  /** OpenSSL's name of the suite. */
+  /** OpenSSL's name of the suite; "": not known. */
   readonly cipher: string;
-  readonly resumed: boolean;
+  /** null: not known. */
+  readonly resumed: boolean | null;
   /** From SNI, lower case; "" if none was sent. */
   readonly serverName: string;
   /** The peer's certificates, DER, its own first; none if it has shown none. Their signatures on the handshake are checked. */

@@ -14,13 +14,17 @@ import {
 } from "../../modules/mod.ts";
 import type { SslConfig } from "./config.ts";
 import { type SslConn, sslConnOf } from "./connection.ts";
+import { fetchConn } from "./fetch_front.ts";
 import { sslServerOf } from "./server.ts";
 import { setSslEnv, sslVariable } from "./vars.ts";
 
 /** post_read_request */
 export function readRequest(r: RequestRec): Status {
   const conn = sslConnOf(r.conn);
-  if (conn === undefined) return DECLINED;
+  if (conn === undefined) {
+    fetchConn(r);
+    return DECLINED;
+  }
   if (conn.tls === null) {
     r.conn.closing = true;
     r.errorNotes =

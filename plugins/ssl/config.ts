@@ -42,6 +42,7 @@ export const sslSchema = z.object({
   keyFiles: files(),
   chainFile: z.custom<PemAt>().optional(),
   protocols: z.custom<Protocols>().default(DEFAULT_PROTOCOLS),
+  protocolsAt: z.custom<DirectiveSource>().optional(),
   /** Up to TLS 1.2, in OpenSSL's language; "": the host's own. */
   ciphers: z.string().default(""),
   /** Of TLS 1.3, names joined by colons; "": the host's own. */
@@ -49,6 +50,7 @@ export const sslSchema = z.object({
   ciphersAt: z.custom<DirectiveSource>().optional(),
   honorCipherOrder: z.boolean().default(false),
   verifyClient: z.enum(VERIFY_MODES).default("none"),
+  verifyClientAt: z.custom<DirectiveSource>().optional(),
   /** How many authorities may stand above a client's certificate. */
   verifyDepth: z.number().default(1),
   /** SSLCACertificateFile, SSLCACertificatePath. */

@@ -6,28 +6,28 @@ import {
   accessChecker,
   authz,
   type CommandContext,
-  ConfigError,
   checkConfig,
-  core,
+  childExit,
+  childInit,
   defineModule,
   exprLookup,
   fixups,
-  frontOf,
   getModuleConfig,
-  type ProcessRec,
+  listenerTls,
   postReadRequest,
   preConnection,
   splitWords,
   sslBindOutgoing,
-  vhostsOf,
 } from "../../modules/mod.ts";
 import { checkAccess, readRequest, requireSsl, requireVerified, setVariables } from "./access.ts";
 import { TLS13_SUITES } from "./ciphers.ts";
 import { OPTION_NAMES, type PemAt, type SslConfig, sslSchema, VERIFY_MODES } from "./config.ts";
 import { preConnection as secureConnection } from "./connection.ts";
-import { bindOutgoing, checkOutgoing } from "./outgoing.ts";
+import { checkFetchFronts, tlsHosts } from "./fetch_front.ts";
+import { bindOutgoing, checkOutgoing, scopeConfigs } from "./outgoing.ts";
 import { certificateTexts, keyText, type PemFile, readPem, readPemDirectory } from "./pem.ts";
 import { parseProtocols } from "./protocols.ts";
+import { onRenewal, startRenewal, stopRenewal } from "./renewal.ts";
 import { buildSslServers } from "./server.ts";
 import { sslVariable } from "./vars.ts";
 
@@ -119,9 +119,12 @@ const ssl = defineModule({
     hooks.provider(authz, "ssl-verify-client", requireVerified);
     hook(checkConfig, (process) => {
       buildSslServers(process, ssl);
-      checkOutgoing(process, ssl);
-      checkFronts(process);
+      checkOutgoing(process, scopeConfigs(process, ssl));
+      checkFetchFronts(process);
     });
+    hooks.provider(listenerTls, "ssl", { hostsOf: tlsHosts, watch: onRenewal });
+    hook(childInit, (process, _main) => startRenewal(process, ssl));
+    hook(childExit, stopRenewal);
     hook(preConnection, secureConnection);
     hook(postReadRequest, readRequest, { rank: "reallyFirst" });
     hook(accessChecker, (r) => checkAccess(r, getModuleConfig(r.perDirConfig, ssl)));
@@ -130,20 +133,6 @@ const ssl = defineModule({
   },
 });
 export default ssl;
-
-/** A virtual host with TLS must not be served in clear because the runtime's server listens. */
-function checkFronts(process: ProcessRec): void {
-  const conf = getModuleConfig(process.servers[0]!.config, core);
-  for (const spec of conf.listen) {
-    if (frontOf(conf, spec) === "net") continue;
-    const [server] = vhostsOf(process.servers, spec.address, spec.port);
-    const { engine, engineAt } = getModuleConfig(server!.config, ssl);
-    if (engine === "off" || engineAt === undefined) continue;
-    throw new ConfigError(`SSLEngine: port ${spec.port} has Front fetch, which speaks plain HTTP`, {
-      position: engineAt,
-    });
-  }
-}
 
 type Key = keyof SslConfig & string;
 type Answer = string | undefined;
@@ -202,14 +191,14 @@ function addAuthorities(cmd: CommandContext, key: Key, file: PemAt | string): An
   return undefined;
 }
 
-function setProtocols(key: Key) {
+function setProtocols(key: "protocols" | "proxyProtocols") {
   return (cmd: CommandContext, args: string): Answer => {
     const words = splitWords(args, 1).map((word) => word.text);
     if (words.length === 0) return `${cmd.directive.name} requires at least one argument`;
     const parsed = parseProtocols(cmd.directive.name, words);
     if (typeof parsed === "string") return parsed;
     cmd.set(key, parsed);
-    if (key === "proxyProtocols") cmd.set("proxyProtocolsAt", cmd.directive);
+    cmd.set(`${key}At`, cmd.directive);
     return undefined;
   };
 }
@@ -245,6 +234,7 @@ function verifyMode(cmd: CommandContext, arg: string, key: Key): Answer {
 function setVerifyClient(cmd: CommandContext, arg: string): Answer {
   if (cmd.scope.kind !== "server")
     return `SSLVerifyClient in <${cmd.scope.section}> needs a renegotiation, which the runtimes do not have: set it for the <VirtualHost>`;
+  cmd.set("verifyClientAt", cmd.directive);
   return verifyMode(cmd, arg, "verifyClient");
 }
 

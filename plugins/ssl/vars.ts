@@ -69,20 +69,20 @@ function variable(conn: SslConn, name: string, legacy: boolean, now: number): st
     case "SSL_VERSION_LIBRARY":
       return conn.ssl.server.process.sockets.tlsLimits.name;
     case "SSL_PROTOCOL":
-      return tls.protocol;
+      return tls.protocol || null;
     case "SSL_SECURE_RENEG":
       return "true";
     case "SSL_COMPRESS_METHOD":
       return "NULL";
     case "SSL_CIPHER":
-      return tls.cipher;
+      return tls.cipher || null;
     case "SSL_CIPHER_EXPORT":
       return "false";
     case "SSL_CIPHER_USEKEYSIZE":
     case "SSL_CIPHER_ALGKEYSIZE":
-      return String(cipherBits(tls.cipher));
+      return tls.cipher === "" ? null : String(cipherBits(tls.cipher));
     case "SSL_SESSION_RESUMED":
-      return tls.resumed ? "Resumed" : "Initial";
+      return tls.resumed === null ? null : tls.resumed ? "Resumed" : "Initial";
     case "SSL_TLS_SNI":
       return tls.serverName === "" ? null : tls.serverName;
     case "SSL_CLIENT_VERIFY":
