@@ -84,7 +84,7 @@ export * from "./proxy_balancer/shares.ts";
 export * from "./proxy_balancer/state.ts";
 export * from "./proxy_balancer/state_lines.ts";
 export * from "./server/auth.ts";
-export { serveConnection } from "./server/connection.ts";
+export { beginConnection, serveConnection } from "./server/connection.ts";
 export * from "./server/expr.ts";
 export * from "./server/expr_subject.ts";
 export { compileGlob } from "./server/glob.ts";

@@ -144,6 +144,17 @@ export interface TlsAcceptor {
   onFailed(error: SocketError | null): void;
 }
 
+/** Reads what stands before a connection's protocol, such as a PROXY header. */
+export interface FirstReader {
+  /**
+   * What came so far.
+   * @returns how many of the bytes are the reader's; those behind belong to the connection. -1: more is needed
+   */
+  onFirst(bytes: Bytes): number;
+  /** The connection begins: its owner is set, or `acceptTls` called, before it returns. */
+  onRest(): void;
+}
+
 /** What a host's TLS does whatever it is told. */
 export interface TlsLimits {
   /** The oldest protocol that it knows. */
@@ -182,7 +193,12 @@ export interface SocketHost {
   connect(options: ConnectOptions, owner: SocketOwner): Socket;
   /** A server's side of TLS. @throws Error if certificate, key or suites cannot be used */
   tlsServer(options: TlsServerOptions): TlsServer;
-  /** Speaks TLS on a socket that was accepted; only before its `accept` returns. */
+  /**
+   * Hands the first bytes of a socket that was accepted to a reader; only before its `accept` returns. Until the reader has them
+   * the socket's owner gets `onClose` alone.
+   */
+  readFirst(socket: Socket, reader: FirstReader): void;
+  /** Speaks TLS on a socket that was accepted; only before its `accept`, or a reader's `onRest`, returns. */
   acceptTls(socket: Socket, acceptor: TlsAcceptor): void;
   readonly tlsLimits: TlsLimits;
   /**
