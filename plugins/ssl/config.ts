@@ -19,7 +19,6 @@ export type VerifyMode = (typeof VERIFY_MODES)[number];
 export const OPTION_NAMES = [
   "StdEnvVars",
   "ExportCertData",
-  "ExportBothCertData",
   "FakeBasicAuth",
   "StrictRequire",
   "OptRenegotiate",
@@ -87,8 +86,11 @@ export const sslSchema = z.object({
   proxyVerify: z.enum(VERIFY_MODES).default("none"),
   proxyVerifyDepth: z.number().default(1),
   proxyCa: files(),
-  checkPeerName: z.boolean().default(true),
-  checkPeerCn: z.boolean().default(true),
+  /** SSLProxyVerify none was said of a <Proxy> section. */
+  trustsAnybody: z.boolean().default(false),
+  /** Neither said: the name is checked, unless anybody is trusted. */
+  checkPeerName: z.boolean().optional(),
+  checkPeerCn: z.boolean().optional(),
   checkPeerExpire: z.boolean().default(true),
   /** The certificate that we show to backends, with its key. */
   machine: z.custom<PemAt>().optional(),

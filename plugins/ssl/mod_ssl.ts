@@ -4,9 +4,11 @@
  */
 import {
   accessChecker,
+  authChecker,
   authz,
   type CommandContext,
   checkConfig,
+  checkUserId,
   childExit,
   childInit,
   defineModule,
@@ -19,7 +21,15 @@ import {
   splitWords,
   sslBindOutgoing,
 } from "../../modules/mod.ts";
-import { checkAccess, readRequest, requireSsl, requireVerified, setVariables } from "./access.ts";
+import {
+  checkAccess,
+  checkStrict,
+  checkUser,
+  readRequest,
+  requireSsl,
+  requireVerified,
+  setVariables,
+} from "./access.ts";
 import { TLS13_SUITES } from "./ciphers.ts";
 import { OPTION_NAMES, type PemAt, type SslConfig, sslSchema, VERIFY_MODES } from "./config.ts";
 import { preConnection as secureConnection } from "./connection.ts";
@@ -33,6 +43,29 @@ import { sslVariable } from "./vars.ts";
 
 const NO_EFFECT = "accepted, without effect: ";
 const RUNTIME = { noEffect: "sessions and randomness are the runtime's" };
+/** In httpd, too. */
+const SWITCHED_OFF = { noEffect: "what it is for is switched off, and cannot be switched on" };
+/** What says how OCSP and stapling are done; that they are done is refused. */
+const OCSP = [
+  "SSLStaplingCache",
+  "SSLStaplingResponderTimeout",
+  "SSLStaplingReturnResponderErrors",
+  "SSLStaplingStandardCacheTimeout",
+  "SSLStaplingErrorCacheTimeout",
+  "SSLStaplingFakeTryLater",
+  "SSLStaplingForceURL",
+  "SSLStaplingResponseMaxAge",
+  "SSLStaplingResponseTimeSkew",
+  "SSLOCSPDefaultResponder",
+  "SSLOCSPOverrideResponder",
+  "SSLOCSPResponderTimeout",
+  "SSLOCSPResponseMaxAge",
+  "SSLOCSPResponseTimeSkew",
+  "SSLOCSPUseRequestNonce",
+  "SSLOCSPNoVerify",
+  "SSLOCSPProxyURL",
+  "SSLOCSPResponderCertificateFile",
+];
 const ONE_IDENTITY = { differs: "one certificate, whatever authorities the backend names" };
 
 const ssl = defineModule({
@@ -78,6 +111,12 @@ const ssl = defineModule({
     take1("SSLUseStapling", "server", only("off"), "only 'off': the runtimes cannot staple"),
     take1("SSLOCSPEnable", "server", only("off"), "only 'off'"),
     take1("SSLCARevocationCheck", "server", only("none"), "only 'none': revocation lists are not read"),
+    take1("SSLCARevocationFile", "server", checkFile, `${NO_EFFECT}SSLCARevocationCheck is none`, SWITCHED_OFF),
+    take1("SSLCARevocationPath", "server", checkDirectory, `${NO_EFFECT}SSLCARevocationCheck is none`, SWITCHED_OFF),
+    ...OCSP.map((name) => take1(name, "server", () => undefined, `${NO_EFFECT}OCSP is off`, SWITCHED_OFF)),
+    take1("SSLRenegBufferSize", "dir", setRenegBuffer, `${NO_EFFECT}nothing is renegotiated`, {
+      noEffect: "nothing is renegotiated",
+    }),
 
     flag("SSLProxyEngine", "proxy", "proxyEngine", "SSL switch for the proxy protocol engine"),
     raw("SSLProxyProtocol", "proxy", setProtocols("proxyProtocols"), "SSL Proxy: enable or disable SSL protocols"),
@@ -87,6 +126,20 @@ const ssl = defineModule({
     take1("SSLProxyCACertificateFile", "proxy", addFile("proxyCa"), "SSL Proxy: CA certificates (PEM)"),
     take1("SSLProxyCACertificatePath", "proxy", addDirectory("proxyCa"), "SSL Proxy: directory of CA certificates"),
     take1("SSLProxyCARevocationCheck", "proxy", only("none"), "only 'none': revocation lists are not read"),
+    take1(
+      "SSLProxyCARevocationFile",
+      "proxy",
+      checkFile,
+      `${NO_EFFECT}SSLProxyCARevocationCheck is none`,
+      SWITCHED_OFF,
+    ),
+    take1(
+      "SSLProxyCARevocationPath",
+      "proxy",
+      checkDirectory,
+      `${NO_EFFECT}SSLProxyCARevocationCheck is none`,
+      SWITCHED_OFF,
+    ),
     flag("SSLProxyCheckPeerName", "proxy", "checkPeerName", "SSL Proxy: check the peer certificate's name"),
     flag("SSLProxyCheckPeerCN", "proxy", "checkPeerCn", "SSL Proxy: check the peer certificate CN"),
     flag("SSLProxyCheckPeerExpire", "proxy", "checkPeerExpire", "SSL Proxy: check the peer certificate's dates"),
@@ -113,7 +166,7 @@ const ssl = defineModule({
   ],
   registerHooks(hooks) {
     const { hook } = hooks;
-    hooks.provider(exprLookup, "SSL_", (r, rest) => sslVariable(r, `SSL_${rest}`));
+    hooks.provider(exprLookup, "SSL_", (r, rest) => (r.conn.secure ? sslVariable(r, `SSL_${rest}`) : null));
     hooks.provider(exprLookup, "ssl", sslVariable);
     hooks.provider(authz, "ssl", requireSsl);
     hooks.provider(authz, "ssl-verify-client", requireVerified);
@@ -127,6 +180,8 @@ const ssl = defineModule({
     hook(childExit, stopRenewal);
     hook(preConnection, secureConnection);
     hook(postReadRequest, readRequest, { rank: "reallyFirst" });
+    hook(checkUserId, (r) => checkUser(r, getModuleConfig(r.perDirConfig, ssl)), { rank: "first" });
+    hook(authChecker, (r) => checkStrict(r, getModuleConfig(r.perDirConfig, ssl)), { rank: "first" });
     hook(accessChecker, (r) => checkAccess(r, getModuleConfig(r.perDirConfig, ssl)));
     hook(fixups, (r) => setVariables(r, getModuleConfig(r.perDirConfig, ssl)));
     hook(sslBindOutgoing, (r, url, attempt) => bindOutgoing(r, getModuleConfig(r.perDirConfig, ssl), url, attempt));
@@ -171,6 +226,20 @@ function setFile(key: Key) {
     cmd.set(key, file);
     return undefined;
   };
+}
+
+function checkFile(cmd: CommandContext, path: string): Answer {
+  const file = fileOf(cmd, path);
+  return typeof file === "string" ? file : undefined;
+}
+
+function checkDirectory(cmd: CommandContext, path: string): Answer {
+  const files = readPemDirectory(cmd.directive.name, cmd.resolvePath(path));
+  return typeof files === "string" ? files : undefined;
+}
+
+function setRenegBuffer(_cmd: CommandContext, arg: string): Answer {
+  return /^\d+$/.test(arg) ? undefined : "Invalid size for SSLRenegBufferSize";
 }
 
 /** A file and a directory may stand beside each other in one scope. */
@@ -239,6 +308,8 @@ function setVerifyClient(cmd: CommandContext, arg: string): Answer {
 }
 
 function setProxyVerify(cmd: CommandContext, arg: string): Answer {
+  // In <Proxy> httpd then forgets that names are checked unless something is said of them; on a server it does not.
+  cmd.set("trustsAnybody", cmd.scope.kind !== "server" && /^(none|off)$/i.test(arg));
   return verifyMode(cmd, arg, "proxyVerify");
 }
 
@@ -282,7 +353,6 @@ function addOption(cmd: CommandContext, word: string): Answer {
   const name = word.slice(sign.length);
   const known = OPTION_NAMES.find((option) => option.toLowerCase() === name.toLowerCase());
   if (known === undefined) return `SSLOptions: Illegal option '${name}'`;
-  if (known === "FakeBasicAuth" && sign !== "-") return "SSLOptions FakeBasicAuth is not supported yet";
   // Words without a sign begin anew once a line.
   const before = (cmd.raw.options as { sign: string }[] | undefined)?.at(-1);
   const goesOn = before !== undefined && cmd.raw.optionsLine === cmd.directive.line;
@@ -299,7 +369,10 @@ function setRandomSeed(_cmd: CommandContext, context: string, source: string, by
   return undefined;
 }
 
-function setPassPhraseDialog(_cmd: CommandContext, arg: string): Answer {
+function setPassPhraseDialog(cmd: CommandContext, arg: string): Answer {
+  const program = /^exec:(.*)$/i.exec(arg)?.[1];
+  if (program !== undefined && cmd.host.files?.stat(cmd.resolvePath(program), true)?.kind !== "file")
+    return `SSLPassPhraseDialog: file '${cmd.resolvePath(program)}' does not exist`;
   return /^(builtin$|exec:|\|)/i.test(arg) ? undefined : "SSLPassPhraseDialog: Invalid argument";
 }
 

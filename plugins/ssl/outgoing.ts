@@ -192,12 +192,15 @@ class Identity implements BackendTls {
       return "expired";
     }
     const names = fields.subject.filter(({ oid }) => oid === COMMON_NAME).map(({ value }) => value);
-    if (conf.checkPeerName) {
+    const { checkPeerName, checkPeerCn, trustsAnybody } = conf;
+    if (trustsAnybody && checkPeerName === undefined && checkPeerCn === undefined) return null;
+    // As httpd has it: who switches the one off that is not the default has switched both off.
+    if (checkPeerName !== false && (checkPeerCn !== false || checkPeerName === true)) {
       if ([...altNames(fields, 2), ...names].some((written) => matchesHost(written, this.name))) return null;
       log.error("ssl", "AH02411", `SSL Proxy: Peer certificate does not match for hostname ${this.name}`);
       return "name mismatch";
     }
-    if (conf.checkPeerCn && names[0]?.toLowerCase() !== this.name) {
+    if (checkPeerCn === true && names[0]?.toLowerCase() !== this.name) {
       const text = `SSL Proxy: Peer certificate CN mismatch: Certificate CN: ${names[0] ?? ""} Requested hostname: ${this.name}`;
       log.warn("ssl", "AH02005", text);
       return "CN mismatch";

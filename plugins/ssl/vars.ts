@@ -2,7 +2,7 @@
  * The SSL_* variables.
  * Source: httpd modules/ssl/ssl_engine_vars.c ssl_var_lookup; ssl_engine_kernel.c ssl_hook_Fixup
  */
-import type { ConnRec, RequestRec } from "../../modules/mod.ts";
+import { type ConnRec, type RequestRec, requestSubject } from "../../modules/mod.ts";
 import { cipherBits } from "./ciphers.ts";
 import { type SslConn, sslConnOf } from "./connection.ts";
 import { algorithmName, NAME_PARTS, oneLine, rfc2253, timeText } from "./names.ts";
@@ -49,6 +49,10 @@ const STANDARD = [
 export function sslVariable(r: RequestRec, name: string): string | null {
   const conf = sslConnOf(r.conn);
   if (name === "HTTPS") return r.conn.secure ? "on" : "off";
+  if (name === "SSL_VERSION_INTERFACE") return VERSION;
+  if (name === "SSL_VERSION_LIBRARY") return r.server.process.sockets.tlsLimits.name;
+  // Those of requests are known by this way, too.
+  if (!name.startsWith("SSL_")) return requestSubject(r).variable(name) || null;
   if (conf === undefined || conf.tls === null) return null;
   return variable(conf, name, legacyNames(conf), nowMs(r.conn));
 }
@@ -164,7 +168,7 @@ export function setSslEnv(r: RequestRec, conn: SslConn, standard: boolean, certi
   }
   if (!certificates) return;
   set("SSL_SERVER_CERT");
-  set("SSL_CLIENT_CERT");
+  r.setEnv("SSL_CLIENT_CERT", variable(conn, "SSL_CLIENT_CERT", legacy, now) ?? "");
   if (conn.client !== null) for (let i = 0; i < sentChain(conn).length; i++) set(`SSL_CLIENT_CERT_CHAIN_${i}`);
 }
 

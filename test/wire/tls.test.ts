@@ -398,7 +398,9 @@ for (const [lines, line, text] of [
   [`${pair("a")}\nSSLCipherSuite TLSv1.3 TLS_AES_128_GCM_SHA256`, 6, /leaves out TLS_AES_256_GCM_SHA384/],
   [`${pair("a")}\nSSLOptions +Nope`, 6, /SSLOptions: Illegal option 'Nope'/],
   [`${pair("a")}\nSSLUseStapling on`, 6, /SSLUseStapling on is not supported/],
-  [`${pair("a")}\nSSLCARevocationFile /x`, 6, /Invalid command 'SSLCARevocationFile'/],
+  [`${pair("a")}\nSSLOCSPEnable leaf`, 6, /SSLOCSPEnable leaf is not supported/],
+  [`${pair("a")}\nSSLCARevocationCheck chain`, 6, /SSLCARevocationCheck chain is not supported/],
+  [`${pair("a")}\nSSLCARevocationFile /x`, 6, /SSLCARevocationFile: file '\/x' does not exist or is empty/],
   [`SSLProxyEngine on\nSSLProxyMachineCertificateFile ${CERTS}/client.pem`, 5, /there is no private key/],
 ] as const) {
   test(`-t: ${text.source}`, async () => {
