@@ -20,12 +20,20 @@ export interface ListenFailure {
   readonly error: SocketError;
 }
 
+/** Other ways to come to a listener than to open one for this process alone. */
+export interface ListenWays {
+  /** Others listen on the same ports. @default false */
+  readonly reusePort?: boolean;
+  /** The descriptor of a listener that is open already. @default none is */
+  readonly fdOf?: (spec: ListenSpec) => number | undefined;
+}
+
 /** The listening sockets of a program. They outlive a generation whose successor wants them, too. */
 export class NetFront {
   readonly gate: Gate;
   private readonly sockets: SocketHost;
   private readonly current: () => ProcessRec;
-  private readonly reusePort: boolean;
+  private readonly ways: ListenWays;
   private readonly listeners = new Map<string, Listener>();
   /** Those of them that the runtime's server has. */
   private readonly web = new Map<string, FetchServer>();
@@ -34,13 +42,12 @@ export class NetFront {
 
   /**
    * @param current the generation that new connections belong to
-   * @param reusePort others listen on the same ports
    */
-  constructor(sockets: SocketHost, current: () => ProcessRec, reusePort = false) {
+  constructor(sockets: SocketHost, current: () => ProcessRec, ways: ListenWays = {}) {
     this.sockets = sockets;
     this.current = current;
     this.gate = new Gate(current);
-    this.reusePort = reusePort;
+    this.ways = ways;
   }
 
   /** Opens what a generation wants and is not open. What fails is answered; what succeeded stays open. */
@@ -56,15 +63,19 @@ export class NetFront {
           address: spec.address,
           port: spec.port,
           backlog: this.gate.backlog,
-          reusePort: this.reusePort,
+          reusePort: this.ways.reusePort ?? false,
+          fd: this.ways.fdOf?.(spec),
           ...(spec.unix === "" ? {} : { unix: spec.unix }),
         };
-        const accept = (socket: Socket): void => this.gate.accept(socket);
         if (front === "fetch") {
           const server = listenFetch(options, generation, this.current);
           this.web.set(key, server);
           this.listeners.set(key, server);
-        } else this.listeners.set(key, await this.sockets.listen(options, accept, () => this.shed()));
+        } else {
+          const plain = spec.protocol.toLowerCase() !== "https";
+          const accept = (socket: Socket): void => this.gate.accept(socket, plain);
+          this.listeners.set(key, await this.sockets.listen(options, accept, () => this.shed()));
+        }
       } catch (error) {
         failures.push({ spec, error: error as SocketError });
       }

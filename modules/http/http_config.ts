@@ -26,11 +26,13 @@ export const httpSchema = z.object({
   limitRequestFieldSize: z.number().default(8190),
   /** 0: unlimited. */
   limitRequestFields: z.number().default(100),
+  /** Protocols, in lower case and the order of the lines; none: HTTP/1.1. */
+  protocols: z.array(z.string()).default([]),
+  protocolsAt: z.custom<DirectiveSource>().optional(),
+  /** ProtocolsHonorOrder: that order counts, not the client's. On, against what httpd's own help says: measured, 2.4.71. */
+  honorOrder: z.boolean().default(true),
   /** HttpProtocolOptions, lower case. */
   protocolOptions: z.array(z.string()).default([]),
-  /** Protocols, lower case. */
-  protocols: z.array(z.string()).default(["http/1.1"]),
-  protocolsAt: z.custom<DirectiveSource>().optional(),
   headerTimeout: z.custom<ReadTimeout>().default({ initialMs: 20_000, mostMs: 40_000, bytesPerSecond: 500 }),
   /** Of TLS. Without a limit it is Timeout. */
   handshakeTimeout: z.custom<ReadTimeout>().default({ initialMs: 0, mostMs: 0, bytesPerSecond: 0 }),

@@ -101,10 +101,9 @@ function addProtocolOption(cmd: CommandContext, word: string): string | undefine
 }
 
 /** A name that no module knows is nobody's, as in httpd. */
-function addProtocol(cmd: CommandContext, name: string): string | undefined {
+function addProtocol(cmd: CommandContext, name: string): void {
   cmd.push("protocols", name.toLowerCase());
   cmd.set("protocolsAt", cmd.directive);
-  return undefined;
 }
 
 /** check_config: what the net front does not speak. */
@@ -113,24 +112,16 @@ function checkProtocols(process: ProcessRec): void {
   for (const spec of conf.listen) {
     if (frontOf(conf, spec) !== "net") continue;
     for (const server of vhostsOf(process.servers, spec.address, spec.port)) {
-      const { protocols, protocolsAt } = protocolsOf(server);
-      for (const name of protocols) {
-        if (name === "h2" || name === "h2c")
-          throw configError(protocolsAt!, `Protocols ${name} belongs to mod_http2, which sluice does not have yet`);
-        if (name === "h3") throw configError(protocolsAt!, "Protocols h3 is for Front fetch, on Bun");
-      }
+      const { protocols, protocolsAt } = getModuleConfig(server.config, http);
+      if (protocols.includes("h3")) throw configError(protocolsAt!, "Protocols h3 is for Front fetch, on Bun");
     }
   }
 }
 
-/** What clients of a server may speak, and where that was said. */
-export function protocolsOf(server: ServerRec): Pick<HttpConfig, "protocols" | "protocolsAt"> {
-  return getModuleConfig(server.config, http);
-}
-
-/** With one protocol there is no order to honour. */
-function setHonorOrder(_cmd: CommandContext, arg: string): string | undefined {
-  return /^(on|off)$/i.test(arg) ? undefined : "ProtocolsHonorOrder must be 'on' or 'off'";
+function setHonorOrder(cmd: CommandContext, arg: string): string | undefined {
+  if (!/^(on|off)$/i.test(arg)) return "ProtocolsHonorOrder must be 'on' or 'off'";
+  cmd.set("honorOrder", arg.toLowerCase() === "on");
+  return undefined;
 }
 
 function setKeepAliveTimeout(cmd: CommandContext, arg: string): string | undefined {

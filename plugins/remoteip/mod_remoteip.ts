@@ -64,8 +64,8 @@ const remoteip = defineModule({
   registerHooks({ hook }) {
     hook(postConfig, buildRules);
     hook(childExit, dropReaders);
-    hook(preConnection, readProxyHeader, { rank: "first" });
-    hook(postReadRequest, findClient, { rank: "first" });
+    hook(preConnection, readProxyHeader, { rank: "first", directivesOf: ["mod_remoteip"] });
+    hook(postReadRequest, findClient, { rank: "first", directivesOf: ["mod_remoteip"] });
   },
 });
 export default remoteip;

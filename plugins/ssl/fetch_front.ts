@@ -18,6 +18,7 @@ import {
   type ServerRec,
   type TlsHost,
   type TlsInfo,
+  type TlsServerOptions,
   vhostNamed,
   vhostsOf,
 } from "../../modules/mod.ts";
@@ -34,10 +35,13 @@ export function tlsHosts(vhosts: readonly ServerRec[]): TlsHost[] | null {
   if (sslServerOf(vhosts[0]!) === undefined) return null;
   return vhosts.flatMap((server) => {
     const ssl = sslServerOf(server);
-    return ssl === undefined
-      ? []
-      : [{ names: namesOf(server, vhosts), certificates: [...ssl.pairs.values()].map(({ tls }) => tls.options) }];
+    return ssl === undefined ? [] : [{ names: namesOf(server, vhosts), certificates: optionsOf(ssl) }];
   });
+}
+
+/** One for each type of key; ALPN is the runtime's. */
+function optionsOf({ pairs }: SslServer): TlsServerOptions[] {
+  return [...pairs.values()].map(({ tls }) => tls.get("")!.options);
 }
 
 /** Those by which a client comes to this host, not to one before it. */
@@ -144,13 +148,13 @@ function authorities({ verifyClient, ca }: SslServer["conf"]): string {
 
 function checkAlike(ssl: SslServer, first: SslServer, refuse: Refuse): void {
   const { name } = frontTlsLimits;
-  const texts = new Set([...first.pairs.values(), ...ssl.pairs.values()].map(({ tls }) => tls.options.cert));
+  const texts = new Set([...optionsOf(first), ...optionsOf(ssl)].map(({ cert }) => cert));
   if (texts.size === 1) return;
   refuse(ssl.conf.certFiles.at(-1)?.at, `SSLCertificateFile: ${name} has one certificate for all hosts of a port`);
 }
 
 /** Nothing of a handshake is shown. */
-const UNSEEN: TlsInfo = { protocol: "", cipher: "", resumed: null, serverName: "", peerChain: [] };
+const UNSEEN: TlsInfo = { protocol: "", cipher: "", resumed: null, serverName: "", alpn: "", peerChain: [] };
 
 /** What is known of a request that came by TLS to a server of the runtime; undefined: nothing, or it did not. */
 export function fetchConn(r: RequestRec): SslConn | undefined {
@@ -158,7 +162,7 @@ export function fetchConn(r: RequestRec): SslConn | undefined {
   if (!conn.secure) return undefined;
   const ssl = sslServerOf(r.server) ?? sslServerOf(conn.vhosts[0]!);
   if (ssl === undefined) return undefined;
-  const { certificate } = ssl.choose({ serverName: "", ecdsa: true });
+  const { certificate } = ssl.choose({ serverName: "", ecdsa: true, protocols: [] });
   const verified = ssl.conf.verifyClient === "require" ? "SUCCESS" : "NONE";
   return rememberConn(conn, { ssl, met: r.server, tls: UNSEEN, certificate, client: null, verified });
 }

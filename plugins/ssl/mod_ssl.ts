@@ -179,11 +179,17 @@ const ssl = defineModule({
     hook(childInit, (process, _main) => startRenewal(process, ssl));
     hook(childExit, stopRenewal);
     hook(preConnection, secureConnection);
-    hook(postReadRequest, readRequest, { rank: "reallyFirst" });
-    hook(checkUserId, (r) => checkUser(r, getModuleConfig(r.perDirConfig, ssl)), { rank: "first" });
-    hook(authChecker, (r) => checkStrict(r, getModuleConfig(r.perDirConfig, ssl)), { rank: "first" });
-    hook(accessChecker, (r) => checkAccess(r, getModuleConfig(r.perDirConfig, ssl)));
-    hook(fixups, (r) => setVariables(r, getModuleConfig(r.perDirConfig, ssl)));
+    hook(postReadRequest, readRequest, { rank: "reallyFirst", directivesOf: ["mod_ssl"] });
+    hook(checkUserId, (r) => checkUser(r, getModuleConfig(r.perDirConfig, ssl)), {
+      rank: "first",
+      directivesOf: ["mod_ssl"],
+    });
+    hook(authChecker, (r) => checkStrict(r, getModuleConfig(r.perDirConfig, ssl)), {
+      rank: "first",
+      directivesOf: ["mod_ssl"],
+    });
+    hook(accessChecker, (r) => checkAccess(r, getModuleConfig(r.perDirConfig, ssl)), { directivesOf: ["mod_ssl"] });
+    hook(fixups, (r) => setVariables(r, getModuleConfig(r.perDirConfig, ssl)), { directivesOf: ["mod_ssl"] });
     hook(sslBindOutgoing, (r, url, attempt) => bindOutgoing(r, getModuleConfig(r.perDirConfig, ssl), url, attempt));
   },
 });
