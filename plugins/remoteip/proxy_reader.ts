@@ -38,11 +38,11 @@ export class ProxyReader implements FirstReader, SocketOwner, Timeout {
 
   start(): void {
     const { conn, socket } = this;
-    const { process } = conn;
+    const { wheel, sockets } = conn.process;
     const { timeoutMs } = getModuleConfig(conn.vhosts[0]!.config, core);
     socket.owner = this;
-    process.wheel.arm(this, Math.min(MOST_MS, timeoutMs));
-    process.sockets.readFirst(socket, this);
+    wheel.arm(this, Math.min(MOST_MS, timeoutMs));
+    sockets.readFirst(socket, this);
   }
 
   onFirst(bytes: Bytes): number {
