@@ -13,6 +13,7 @@ import {
   type RequestRec,
   serverOrigin,
 } from "../../modules/mod.ts";
+import { conditionOf } from "./condition.ts";
 import { esc, formUrl, gridTable, hidden } from "./html.ts";
 
 const SHOWN_CHECKS = 3;
@@ -20,12 +21,9 @@ const SHOWN_CHANGES = 10;
 
 const COLUMNS = ["Member", "Configured", "Changed", "Observed", "Share", "Pool", "Traffic", "Last health checks"];
 
-/** The colour of a member's rows: what is wrong comes before what somebody wants. */
-export function memberClass({ observed, settings, drained }: MemberState): string {
-  if (observed.error !== null || observed.check !== null) return "error";
-  if (settings.disabled || settings.stopped) return drained ? "disabled drained" : "disabled";
-  if (settings.draining) return drained ? "draining drained" : "draining";
-  return settings.standby || settings.spare ? "standby" : "ok";
+/** Colours a member's rows. */
+export function memberClass(member: MemberState): string {
+  return member.drained ? `${conditionOf(member)} drained` : conditionOf(member);
 }
 
 /** Configured, administrative and observed state side by side. */
