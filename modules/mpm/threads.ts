@@ -9,6 +9,7 @@ import { MOST_CHILDREN } from "../core/siblings.ts";
 import { childDied } from "../server/hooks.ts";
 import type { Loaded } from "../server/load.ts";
 import { ChildThread } from "./child_thread.ts";
+import { Inquiries } from "./inquiries.ts";
 import { closeListeners, listeningInodes } from "./listeners.ts";
 import { closeLogs, reopenLogs } from "./logs.ts";
 import type { ChildConfig, FromChild, SharedMemory, ToChild } from "./messages.ts";
@@ -51,6 +52,7 @@ export class Threads implements Children {
   private readonly beats = new Int32Array(new SharedArrayBuffer(4 * MOST_CHILDREN));
   /** What children that come later must know. */
   private readonly kept: ToChild[] = [];
+  private readonly inquiries = new Inquiries();
   private leader: ChildThread | null = null;
   private ending = false;
   private opening: Promise<void> = Promise.resolve();
@@ -251,6 +253,14 @@ export class Threads implements Children {
         if (message.keep && this.kept.push(told) > MOST_KEPT) this.kept.shift();
         break;
       }
+      case "ask": {
+        const others = [...this.threads].filter((other) => other.serving && other !== thread);
+        this.inquiries.begin(thread, message.id, others, message.topic, message.question);
+        break;
+      }
+      case "answer":
+        this.inquiries.answered(thread, message.id, message.value);
+        break;
       case "log": {
         const { logs } = this.loaded;
         const sink = message.error ? logs.openErrorLog(message.target) : logs.openLog(message.target);
@@ -262,6 +272,7 @@ export class Threads implements Children {
   /** @param reason "" if it was told to */
   private left(thread: ChildThread, reason: string): void {
     this.threads.delete(thread);
+    this.inquiries.forget(thread);
     if (reason !== "" && !this.ending) void closeListeners(thread.listeners);
     if (reason === "" || !thread.serving) {
       this.endedIn(thread);

@@ -45,6 +45,10 @@ export const memberState = z.object({
   read: z.number().describe("Bytes from it"),
   retries: z.number(),
   errorTimeMs: z.number(),
+  traffic: z
+    .object({ requests: z.number(), errors: z.number(), seconds: z.number(), failures: z.number() })
+    .nullable()
+    .describe("Requests that ended, those with a 5xx, seconds that they took, attempts that failed; null: not counted"),
   pool: z.object({ inUse: z.number(), idle: z.number(), waiting: z.number(), max: z.number().nullable() }),
   check: z.object({ passed: z.number(), failed: z.number(), results: z.array(checkResult).readonly() }).nullable(),
 }) satisfies z.ZodType<MemberState>;

@@ -5,7 +5,9 @@
 import { z } from "zod";
 import {
   balancersOfServer,
+  checkConfig,
   childExit,
+  childInit,
   DECLINED,
   DONE,
   defineModule,
@@ -13,7 +15,9 @@ import {
   getProxyServerState,
   handler,
   INSIDE_FIELDS,
+  lookElsewhere,
   mayChangeServer,
+  meterWorkers,
   onAction,
   type ProcessRec,
   postConfig,
@@ -21,8 +25,10 @@ import {
   type Status,
   serverState,
   stateLines,
+  usesHandler,
 } from "../../modules/mod.ts";
 import { change, select } from "./changes.ts";
+import { tellElections } from "./elections.ts";
 import { answerEvents } from "./events.ts";
 import { liveScript } from "./live.ts";
 import { managerPage } from "./page.ts";
@@ -46,6 +52,8 @@ const manager = defineModule({
     ),
   ],
   registerHooks({ hook }) {
+    hook(checkConfig, meter, { after: ["mod_proxy"] });
+    hook(childInit, tellElections);
     hook(postConfig, makeNonces);
     // While its members are as operators left them.
     hook(postConfig, (_process, previous) => previous !== null && saveAll(previous), { rank: "reallyFirst" });
@@ -57,6 +65,11 @@ const manager = defineModule({
 export default manager;
 
 const SCRIPT = liveScript();
+
+/** The page and the API show the traffic of members. */
+function meter(process: ProcessRec): void {
+  if (usesHandler(process, "balancer-manager") || usesHandler(process, "sluice-api")) meterWorkers(process);
+}
 
 /** The generations whose state is the one to keep. */
 const serving = new WeakSet<ProcessRec>();
@@ -98,6 +111,11 @@ function manage(r: RequestRec): Status | Promise<Status> {
   if (r.handler !== "balancer-manager") return DECLINED;
   if (r.method !== "GET" && r.method !== "HEAD" && r.method !== "POST") return DECLINED;
   if (!mayChangeServer(r)) return 403;
+  const looked = lookElsewhere(r.server.process);
+  return looked === null ? serve(r) : looked.then(() => serve(r));
+}
+
+function serve(r: RequestRec): Status | Promise<Status> {
   if (r.method === "POST")
     return bodyParams(r).then((params) => (typeof params === "number" ? params : post(r, params)));
   const own = ownQuery(r);
