@@ -79,6 +79,8 @@ export * from "./proxy/worker_state.ts";
 export * from "./proxy/worker_url.ts";
 export * from "./proxy_balancer/actions.ts";
 export * from "./proxy_balancer/audit.ts";
+export { configLines } from "./proxy_balancer/config_lines.ts";
+export { forgetOverrides, type Override, overridesOf } from "./proxy_balancer/overrides.ts";
 export * from "./proxy_balancer/preview.ts";
 export * from "./proxy_balancer/settings.ts";
 export * from "./proxy_balancer/shares.ts";

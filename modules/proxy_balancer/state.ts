@@ -11,6 +11,8 @@ import type { MeterReading } from "../proxy/meter.ts";
 import { getProxyServerState } from "../proxy/server_state.ts";
 import { flagLetters, type ProxyWorker } from "../proxy/worker.ts";
 import { type Finding, workerState } from "../proxy/worker_state.ts";
+import type { Change } from "./audit.ts";
+import { balancerOverrides, memberOverrides } from "./overrides.ts";
 import { type BalancerSettings, balancerSettings, type MemberSettings, memberSettings } from "./settings.ts";
 import { expectedShares } from "./shares.ts";
 
@@ -34,7 +36,9 @@ export interface MemberState {
   readonly settings: MemberSettings;
   /** Letters of `status=`: what the file says. */
   readonly configured: string;
-  /** What an operator has set and cleared since. */
+  /** What is otherwise than the configuration says. */
+  readonly changed: readonly Change[];
+  /** What an operator has set and cleared since, of these letters. */
   readonly administrative: { readonly set: string; readonly cleared: string };
   readonly observed: { readonly error: Finding | null; readonly check: Finding | null; readonly panic: boolean };
   readonly elected: number;
@@ -85,6 +89,8 @@ export interface BalancerState {
   readonly path: string;
   readonly settings: BalancerSettings;
   /** Members that there is room for, those that are there included. */
+  /** What is otherwise than the configuration says. */
+  readonly changed: readonly Change[];
   readonly maxMembers: number;
   readonly members: readonly MemberState[];
 }
@@ -105,6 +111,7 @@ export function balancerState(server: ServerRec, balancer: ProxyBalancer): Balan
     name: balancer.name,
     path: balancerPath(server, balancer.name),
     settings: balancerSettings(balancer),
+    changed: balancerOverrides(balancer),
     maxMembers: members.length + balancer.spareSlots.length,
     members: members.map((member, i) => memberState(server, member, shares[i]!)),
   };
@@ -132,6 +139,7 @@ function memberState(server: ServerRec, member: ProxyWorker, share: number): Mem
     share,
     settings,
     configured: flagLetters(configured),
+    changed: memberOverrides(member),
     administrative: { set: flagLetters(administrative.on), cleared: flagLetters(administrative.off) },
     observed,
     elected: s.elected,

@@ -103,6 +103,10 @@ export function sluiceApi(location: string, { headers = {}, fetch = globalThis.f
       answer(members.check.$post(one(balancer, member))),
     reset: (balancer: string, member?: string): Promise<AuditEntry> =>
       answer(member === undefined ? balancers.reset.$post(of(balancer)) : members.reset.$post(one(balancer, member))),
+    /** What was changed, as lines of a configuration; "": nothing. */
+    configLines: (balancer: string): Promise<{ lines: string }> => answer(balancers.config.$get(of(balancer))),
+    /** Makes a balancer and its members what the configuration says. */
+    forget: (balancer: string): Promise<{ entries: AuditEntry[] }> => answer(balancers.forget.$post(of(balancer))),
     /** The state now, and whenever it is another one, until the server ends the answer: it does when it is reloaded. */
     events: (signal?: AbortSignal): AsyncIterable<StateEvent> =>
       eventsOf(fetch(`${base}/events`, { headers, ...(signal && { signal }) })),

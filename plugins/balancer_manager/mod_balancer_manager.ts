@@ -19,9 +19,11 @@ import {
   mayChangeServer,
   meterWorkers,
   onAction,
+  overridesOf,
   type ProcessRec,
   postConfig,
   type RequestRec,
+  type ServerRec,
   type Status,
   serverState,
   stateLines,
@@ -90,7 +92,23 @@ function takeOver(process: ProcessRec, _previous: ProcessRec | null): void {
   for (const server of process.servers) {
     if (!getModuleConfig(server.config, manager).persist) continue;
     restore(server);
+    tellOverrides(server);
     onAction(server, save);
+  }
+}
+
+/** What outranks the configuration, so that nobody wonders why a change of the file has no effect. */
+function tellOverrides(server: ServerRec): void {
+  for (const balancer of balancersOfServer(server)) {
+    for (const { member, added, changes } of overridesOf(balancer)) {
+      const list = changes.map(({ name, before, after }) => `${name} ${after ?? "none"}, not ${before ?? "none"}`);
+      const what = [...(added ? ["added"] : []), ...list].join("; ");
+      server.log.notice(
+        "proxy_balancer",
+        "",
+        `BalancerPersist: ${balancer.name}${member === null ? "" : ` ${member}`}: ${what}`,
+      );
+    }
   }
 }
 
@@ -139,14 +157,14 @@ function ownQuery(r: RequestRec): Status | Promise<Status> | null {
 }
 
 function post(r: RequestRec, params: Params): Status {
-  const status = change(r, params, select(r, params));
-  return status === 0 ? show(r, params) : status;
+  const answer = change(r, params, select(r, params));
+  return typeof answer === "number" ? answer : show(r, params, answer);
 }
 
-function show(r: RequestRec, params: Params): Status {
+function show(r: RequestRec, params: Params, notices: readonly string[] = []): Status {
   if (params.has("xml")) return send(r, "text/xml", managerXml(balancersOfServer(r.server)));
   const { persist } = getModuleConfig(r.server.config, manager);
-  return send(r, "text/html; charset=ISO-8859-1", managerPage(r, select(r, params), persist));
+  return send(r, "text/html; charset=ISO-8859-1", managerPage(r, select(r, params), persist, notices));
 }
 
 function send(r: RequestRec, type: string, text: string): Status {
