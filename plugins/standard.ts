@@ -28,6 +28,7 @@ import p2c from "./lbmethod/mod_lbmethod_p2c.ts";
 import random from "./lbmethod/mod_lbmethod_random.ts";
 import logConfig from "./log_config/mod_log_config.ts";
 import mime from "./mime/mod_mime.ts";
+import openTelemetry from "./opentelemetry/mod_opentelemetry.ts";
 import prometheus from "./prometheus/mod_prometheus.ts";
 import proxyFetch from "./proxy_fetch/mod_proxy_fetch.ts";
 import proxyFtp from "./proxy_ftp/mod_proxy_ftp.ts";
@@ -88,4 +89,5 @@ export const standardPlugins: readonly Module[] = [
   sluiceApi,
   status,
   prometheus,
+  openTelemetry,
 ] as readonly Module[];

@@ -85,6 +85,9 @@ test("changes outlive a reload, a stop and a start, and outrank the configuratio
 
   sluice = await startSluice(conf("On", 7));
   assert.deepEqual(kept(await state(sluice)), kept(reloaded));
+  // Who wonders why a change of the file has no effect finds it in the log.
+  await sluice.untilLog(/BalancerPersist: balancer:\/\/app http:\S+: .*, not /);
+  await sluice.untilLog(/BalancerPersist: balancer:\/\/app http:\S+: added/);
   await sluice.stop();
 
   // Room for a member less: the one that was added is gone, and the log says so.
