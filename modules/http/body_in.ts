@@ -26,6 +26,7 @@ class EmptyBody implements RequestBody {
   readonly length = 0;
   readonly announced: boolean;
   readonly ended = true;
+  readonly taken = true;
 
   constructor(announced: boolean) {
     this.announced = announced;
@@ -67,6 +68,10 @@ export class BodyIn implements RequestBody, ChunkConsumer {
     this.left = length;
     this.decoder = length < 0 ? new ChunkDecoder(limits) : null;
     this.ended = length === 0;
+  }
+
+  get taken(): boolean {
+    return this.consumer !== null;
   }
 
   read(consumer: BodyConsumer): void {
@@ -128,7 +133,8 @@ export class BodyIn implements RequestBody, ChunkConsumer {
 
   /** LimitRequestBody, of what is read here: of a proxied request the backend is the judge. */
   private limit(bytes: number): void {
-    const { r } = this;
+    let { r } = this;
+    while (r.next !== null) r = r.next;
     if (r.proxyreq !== "none" || bytes <= 0) return;
     const { limitRequestBody } = getModuleConfig(r.perDirConfig, core);
     if (limitRequestBody === 0 || bytes <= limitRequestBody) return;

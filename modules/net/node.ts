@@ -55,6 +55,11 @@ const REVIVE_MS = 250;
 
 const descriptors = new Descriptors(socketRoom());
 
+/** So many sockets may be open in this event loop, where others share the limit of the process. */
+export function limitSockets(room: number): void {
+  descriptors.room = room;
+}
+
 /** A net.Socket that knows its NodeSocket, so that one set of handlers serves all sockets. */
 interface RawSocket extends net.Socket {
   ours: NodeSocket;
@@ -351,6 +356,7 @@ export const nodeSockets: SocketHost = {
   async listen(options, accept, shed) {
     const backlog = options.backlog ?? 511;
     const take: Take = { accept, shed };
+    if (options.fd !== undefined) return bind({ fd: options.fd, backlog }, take);
     if (options.unix !== undefined) return listenUnix(options.unix, backlog, take);
     const tcp = { port: options.port, backlog, reusePort: options.reusePort ?? false };
     if (options.address !== "" && options.address !== "*") return bind({ ...tcp, host: options.address }, take);
@@ -407,7 +413,7 @@ interface Take {
   readonly shed: (() => void) | undefined;
 }
 
-function bind(options: net.ListenOptions, take: Take): Promise<Listener> {
+function bind(options: net.ListenOptions & { fd?: number }, take: Take): Promise<Listener> {
   return new Promise((resolve, reject) => {
     const server = net.createServer({ allowHalfOpen: true, noDelay: true }, (raw) => {
       if (!descriptors.canAccept) {

@@ -112,6 +112,8 @@ export interface TlsServerOptions extends TlsOptions {
   readonly tickets: boolean;
   /** How long a session may be resumed, seconds. */
   readonly sessionTimeout: number;
+  /** The protocol that clients are told by ALPN: only for those that offer it; "": none. */
+  readonly alpn: string;
 }
 
 /** Made by `SocketHost.tlsServer`. */
@@ -128,6 +130,8 @@ export interface TlsInfo {
   readonly resumed: boolean;
   /** From SNI, lower case; "" if none was sent. */
   readonly serverName: string;
+  /** The protocol that was agreed on by ALPN; "": none. */
+  readonly alpn: string;
   /** The peer's certificates, DER, its own first; none if it has shown none. Their signatures on the handshake are checked. */
   readonly peerChain: readonly Uint8Array[];
 }
@@ -165,6 +169,8 @@ export interface ListenOptions {
   readonly unix?: string;
   /** @default 511 (Bun always has 512) */
   readonly backlog?: number;
+  /** A listening socket that is open already, of this address. @default undefined: one is opened */
+  readonly fd?: number | undefined;
   /** SO_REUSEPORT: several listeners share the port, and the system spreads connections over them. @default false */
   readonly reusePort?: boolean;
 }

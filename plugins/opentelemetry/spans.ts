@@ -59,7 +59,7 @@ export class RequestSpans {
       "server.address": r.hostname || r.server.hostname,
       "server.port": r.conn.localPort,
       "client.address": r.useragentIp,
-      "network.protocol.version": `${Math.floor(r.protoNum / 1000)}.${r.protoNum % 1000}`,
+      "network.protocol.version": r.protoNum >= 2000 ? "2" : `1.${r.protoNum % 1000}`,
       ...(r.args === null ? {} : { "url.query": r.args }),
     };
     const options = { kind: SPAN_KIND.server, startTime: r.requestTimeUs / 1000, attributes };
