@@ -31,8 +31,8 @@ before(async () => {
     "/wait": [gate.step, ok("done")],
   };
   sluice = await startSluice(`
-    Listen 127.0.0.1:PORT
     Listen 127.0.0.1:PORT2
+    Listen 127.0.0.1:PORT
     ServerName plain.test
     MaxKeepAliveRequests 0
     LoadModule http2_module modules/mod_http2.so
