@@ -270,7 +270,7 @@ test("-t: what is refused, and what is only checked", SLOW, async () => {
     ["<Location />\nH2Direct On\n</Location>", /H2Direct not allowed in <Location> context/],
     ["H2Push maybe", /value must be On or Off/],
     ["H2Push On\nH2PushPriority * After\nH2PushResource /x critical\nH2Upgrade Off\nH2MinWorkers 5\nH2Padding 0", null],
-    ["Protocols h2 h2c http/1.1 h3", null],
+    ["Protocols h2 h2c http/1.1 spdy/3", null],
   ];
   for (const [text, error] of answers) {
     const other = await runSluice(`Listen 127.0.0.1:PORT\n${text}`, { args: ["-t"] });
