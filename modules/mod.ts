@@ -37,6 +37,7 @@ export * from "./core/table.ts";
 export { flat } from "./core/text.ts";
 export * from "./core/watched_file.ts";
 export * from "./core/web_socket.ts";
+export { frontTlsLimits } from "./front/server_options.ts";
 export { NO_BODY, ZERO_BODY } from "./http/body_in.ts";
 export * from "./http/chunked.ts";
 export {
@@ -105,7 +106,7 @@ export * from "./proxy_balancer/shares.ts";
 export * from "./proxy_balancer/state.ts";
 export * from "./proxy_balancer/state_lines.ts";
 export * from "./server/auth.ts";
-export { serveConnection } from "./server/connection.ts";
+export { beginConnection, serveConnection } from "./server/connection.ts";
 export * from "./server/expr.ts";
 export * from "./server/expr_subject.ts";
 export { compileGlob } from "./server/glob.ts";
@@ -113,8 +114,16 @@ export * from "./server/handlers.ts";
 export * from "./server/hooks.ts";
 export * from "./server/inside.ts";
 export { logFolderError } from "./server/lifecycle.ts";
+export * from "./server/listener_tls.ts";
 export { authNameOf, authTypeOf } from "./server/mod_authn_core.ts";
-export { type CoreConfig, default as core, frontOf, SERVER_BUILT, serverToken } from "./server/mod_core.ts";
+export {
+  type CoreConfig,
+  default as core,
+  frontOf,
+  type ListenSpec,
+  SERVER_BUILT,
+  serverToken,
+} from "./server/mod_core.ts";
 export * from "./server/remote_host.ts";
 export * from "./server/server_name.ts";
 export * from "./server/timeouts.ts";

@@ -28,6 +28,7 @@ import {
 } from "./node_tls.ts";
 import type {
   ConnectOptions,
+  FirstReader,
   Listener,
   Socket,
   SocketError,
@@ -191,7 +192,27 @@ export class NodeSocket implements Socket {
     if (!this.gone) this.raw.setKeepAlive(on);
   }
 
-  // Handshakes.
+  // Handshakes, and what stands before.
+
+  /** Accepted, nothing read yet. */
+  readFirst(reader: FirstReader): void {
+    const { raw } = this;
+    this.inHandshake = true;
+    let bytes: Buffer = nothing;
+    const onData = (chunk: Buffer): void => {
+      bytes = bytes.length === 0 ? chunk : Buffer.concat([bytes, chunk]);
+      const own = reader.onFirst(asBytes(bytes));
+      if (own < 0 || this.gone) return;
+      raw.off("data", onData);
+      raw.pause();
+      if (own < bytes.length) raw.unshift(bytes.subarray(own));
+      this.inHandshake = false;
+      reader.onRest();
+      this.startReading();
+      raw.resume();
+    };
+    raw.on("data", onData);
+  }
 
   /** Accepted, nothing read yet. */
   acceptTls(acceptor: TlsAcceptor): void {
@@ -327,6 +348,10 @@ export const nodeSockets: SocketHost = {
 
   acceptTls(socket, acceptor) {
     (socket as NodeSocket).acceptTls(acceptor);
+  },
+
+  readFirst(socket, reader) {
+    (socket as NodeSocket).readFirst(reader);
   },
 
   connect(options, owner) {
@@ -514,7 +539,7 @@ function readStatic(raw: net.Socket): void {
 }
 
 const pushToStream = net.Socket.prototype.push;
-const nothing = Buffer.alloc(0);
+const nothing: Buffer = Buffer.alloc(0);
 
 /** `Readable.push` of a plain socket on Bun, past the stream's buffer while that is empty and nobody has paused. */
 function pushStraight(this: net.Socket, chunk: unknown, encoding?: BufferEncoding): boolean {
