@@ -111,6 +111,8 @@ export class ServerRec {
   /** From ServerName; 0: the scheme's default. */
   port = 0;
   scheme = "";
+  /** Its clients speak TLS. */
+  speaksTls = false;
   /** From ServerPath: chooses a virtual host for requests without Host; "" is none. */
   path = "";
   /** ServerAlias without and with wildcards, lower case. */

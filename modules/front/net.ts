@@ -46,13 +46,21 @@ export class NetFront {
     for (const spec of conf.listen) {
       const front = frontOf(conf, spec);
       const key = listenKey(spec, front);
-      if (this.listeners.has(key)) continue;
+      const tls = speaksTls(generation, spec);
+      const known = this.listeners.get(key);
+      if (known !== undefined) {
+        if (!tls || known.plainOnly !== true) continue;
+        // Another kind of listener cannot be bound beside it; what it has accepted goes on.
+        void known.close();
+        this.listeners.delete(key);
+      }
       try {
         const options = {
           address: spec.address,
           port: spec.port,
           backlog: this.gate.backlog,
           reusePort: this.reusePort,
+          tls,
           ...(spec.unix === "" ? {} : { unix: spec.unix }),
         };
         const accept = (socket: Socket): void => this.gate.accept(socket);
@@ -96,6 +104,14 @@ export class NetFront {
   close(): void {
     this.retain(null);
   }
+}
+
+/** Whether a client of this listener may meet a virtual host with TLS; names among its addresses may be any address. */
+function speaksTls(generation: ProcessRec, spec: ListenSpec): boolean {
+  return generation.servers.some(
+    (server) =>
+      server.speaksTls && (!server.isVirtual || server.addrs.some(({ port }) => port === 0 || port === spec.port)),
+  );
 }
 
 /** "127.0.0.1:80", "[::1]:80", "*:80" or a path, as the log names a listener. */
