@@ -196,7 +196,9 @@ export class ConnRec {
 
 /** Takes a request's body. Calls come after `read`, in order; `onBodyEnd` or `onBodyError` is the last. */
 export interface BodyConsumer {
-  /** `bytes` may be kept. */
+  /** It gives what it gets to a socket, within the call, and keeps nothing. @default false */
+  readonly passesOn?: boolean;
+  /** `bytes` may be kept, unless `passesOn`. */
   onBody(bytes: Bytes): void;
   onBodyEnd(): void;
   /** 400 malformed or cut short, 408 too slow, 413 too large. */

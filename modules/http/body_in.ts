@@ -17,8 +17,8 @@ export interface BodySource {
   stopBody(): void;
   /** Sends 100 Continue. */
   sendContinue(): void;
-  /** Bytes that outlive the call. */
-  hold(bytes: Bytes, start: number, end: number): Bytes;
+  /** Bytes that outlive the call; `passOn`: that go to a socket within it. */
+  hold(bytes: Bytes, start: number, end: number, passOn: boolean): Bytes;
 }
 
 /** The body of a request that has none: nothing in it is of the request, so one serves all. */
@@ -104,7 +104,7 @@ export class BodyIn implements RequestBody, ChunkConsumer {
       this.received += size;
       const last = this.left === 0;
       if (last) this.ended = true;
-      this.consumer?.onBody(this.source.hold(bytes, start, start + size));
+      this.deliver(bytes, start, start + size);
       if (last) this.finish();
       return size;
     }
@@ -150,7 +150,12 @@ export class BodyIn implements RequestBody, ChunkConsumer {
     this.received += end - start;
     this.limit(this.received);
     if (this.failure !== null) return;
-    this.consumer?.onBody(this.source.hold(bytes, start, end));
+    this.deliver(bytes, start, end);
+  }
+
+  private deliver(bytes: Bytes, start: number, end: number): void {
+    const { consumer } = this;
+    if (consumer !== null) consumer.onBody(this.source.hold(bytes, start, end, consumer.passesOn === true));
   }
 
   private finish(): void {

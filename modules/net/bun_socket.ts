@@ -10,6 +10,7 @@
 import net from "node:net";
 import type { Bytes } from "../core/bytes.ts";
 import { descriptors } from "./descriptors.ts";
+import { type HandleTaker, openHandle } from "./handle.ts";
 import type { Accept, Listener, Socket, SocketError, SocketOwner } from "./socket.ts";
 import { latin1, plainAddress, socketError } from "./system.ts";
 
@@ -38,7 +39,7 @@ interface Handle {
 
 const nobody: SocketOwner = { onData() {}, onDrain() {}, onEnd() {}, onClose() {} };
 
-export class BunSocket implements Socket {
+export class BunSocket implements Socket, HandleTaker {
   owner: SocketOwner;
   remoteAddress = "";
   remotePort = 0;
@@ -49,7 +50,7 @@ export class BunSocket implements Socket {
   receivedBytes = 0;
   /** null: not connected yet. */
   private handle: Handle | null;
-  /** Connects. On node:net, since a connect of Bun's own cannot be given up. */
+  /** Connects. */
   private connector: net.Socket | null = null;
   /** What the system has not taken yet; null: nothing. */
   private queue: (string | Uint8Array)[] | null = null;
@@ -97,6 +98,10 @@ export class BunSocket implements Socket {
     return start === 0 && end === bytes.length ? bytes : (bytes.subarray(start, end) as Bytes);
   }
 
+  lend(bytes: Bytes, start: number, end: number): Bytes {
+    return this.keep(bytes, start, end);
+  }
+
   pause(): void {
     if (this.gone || this.paused) return;
     this.paused = true;
@@ -139,25 +144,10 @@ export class BunSocket implements Socket {
   // Connecting
 
   connect(options: net.SocketConnectOpts, room: boolean): void {
-    const raw = new net.Socket({ allowHalfOpen: true });
-    this.connector = raw;
-    raw.on("error", (error) => this.failed(error));
-    raw.on("close", () => this.closed(undefined));
-    raw.once("connect", () => this.connected(raw));
-    raw.pause(); // else the stream would begin to read behind 'connect', whatever we say there
-    if (!room) {
-      raw.destroy(Object.assign(new Error("no descriptor is left"), { code: "EMFILE" }));
-      return;
-    }
-    try {
-      raw.connect(options);
-    } catch (error) {
-      raw.destroy(error as Error); // a port or a path that cannot be: an error like any other
-    }
+    this.connector = openHandle(options, this, room);
   }
 
-  /** From here on Bun's socket calls us, and the stream around it is nobody's. */
-  private connected(raw: net.Socket): void {
+  connected(raw: net.Socket): void {
     if (this.gone) return;
     const handle = (raw as unknown as { readonly _handle?: Handle })._handle;
     if (handle?.reload === undefined) {
@@ -178,9 +168,13 @@ export class BunSocket implements Socket {
     else if (this.ended) handle.shutdown();
   }
 
-  private failed(error: Error): void {
+  connectFailed(error: Error): void {
     if (!this.gone) this.error = socketError(error);
     this.gone = true;
+  }
+
+  connectEnded(): void {
+    this.closed(undefined);
   }
 
   // Below: called by the handlers of this file.

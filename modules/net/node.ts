@@ -5,20 +5,51 @@ import { Buffer } from "node:buffer";
 import { lookup as dnsLookup, lookupService } from "node:dns";
 import net from "node:net";
 import { connectBun, listenBun } from "./bun_socket.ts";
+import { denoBinding } from "./deno_binding.ts";
+import { listenDeno } from "./deno_listen.ts";
+import { connectDeno } from "./deno_socket.ts";
 import { openDatagram } from "./node_datagram.ts";
 import { listenNode, listenUnix } from "./node_listen.ts";
 import { connectNode, NodeSocket } from "./node_socket.ts";
 import { NodeTlsServer, tlsLimits } from "./node_tls.ts";
-import type { ConnectOptions, Listener, SocketError, SocketHost } from "./socket.ts";
+import type { Accept, ConnectOptions, Listener, Socket, SocketError, SocketHost, SocketOwner } from "./socket.ts";
 import { asBytes, socketError } from "./system.ts";
 
-export const nodeSockets = socketsOf("Bun" in globalThis);
+/** What TCP without TLS goes by where node:net can be passed by. */
+interface Own {
+  /** null: not by these. */
+  connect(options: net.SocketConnectOpts, owner: SocketOwner): Socket | null;
+  listen(options: TcpListenOptions, accept: Accept, shed?: () => void): Listener | Promise<Listener>;
+}
+
+interface TcpListenOptions {
+  readonly host: string;
+  readonly port: number;
+  readonly backlog: number;
+  readonly reusePort: boolean;
+}
+
+export const nodeSockets = socketsOf(ownSockets());
 
 /** The same on node:net alone. Tests hold the two against each other. */
-export const plainSockets = socketsOf(false);
+export const plainSockets = socketsOf(null);
 
-/** @param bun TCP without TLS goes by Bun's own sockets */
-function socketsOf(bun: boolean): SocketHost {
+function ownSockets(): Own | null {
+  if ("Bun" in globalThis) {
+    return {
+      connect: connectBun,
+      listen: ({ host, port, reusePort }, accept, shed) => listenBun({ hostname: host, port, reusePort }, accept, shed),
+    };
+  }
+  if (denoBinding === null) return null;
+  const binding = denoBinding;
+  return {
+    connect: (options, owner) => connectDeno(binding, options, owner),
+    listen: (options, accept, shed) => listenDeno(binding, options, accept, shed),
+  };
+}
+
+function socketsOf(own: Own | null): SocketHost {
   return {
     alloc: (size) => asBytes(Buffer.allocUnsafe(size)),
 
@@ -33,16 +64,15 @@ function socketsOf(bun: boolean): SocketHost {
     connect(options, owner) {
       const tls = options.tls ?? null;
       const where = connectOptions(options);
-      return (bun && tls === null ? connectBun(where, owner) : null) ?? connectNode(where, tls, owner);
+      return (tls === null ? own?.connect(where, owner) : null) ?? connectNode(where, tls, owner);
     },
 
     async listen(options, accept, shed) {
       const backlog = options.backlog ?? 511;
       if (options.unix !== undefined) return listenUnix(options.unix, backlog, accept, shed);
       const bind = async (host: string): Promise<Listener> => {
-        const { port, reusePort = false } = options;
-        if (bun && !options.tls) return listenBun({ hostname: host, port, reusePort }, accept, shed);
-        return listenNode({ host, port, backlog, reusePort }, accept, shed);
+        const tcp = { host, port: options.port, backlog, reusePort: options.reusePort ?? false };
+        return options.tls || own === null ? listenNode(tcp, accept, shed) : own.listen(tcp, accept, shed);
       };
       if (options.address !== "" && options.address !== "*") return bind(options.address);
       try {

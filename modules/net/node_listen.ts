@@ -1,5 +1,5 @@
 /**
- * Listening on node:net: TCP where TLS may begin, all TCP on Deno, and unix sockets.
+ * Listening on node:net: TCP where TLS may begin, and unix sockets.
  */
 import { lstat, unlink } from "node:fs/promises";
 import net from "node:net";
@@ -14,19 +14,24 @@ const onDeno = "Deno" in globalThis;
 const REVIVE_MS = 250;
 
 export function listenNode(options: net.ListenOptions, accept: Accept, shed?: () => void): Promise<Listener> {
+  const server = net.createServer({ allowHalfOpen: true, noDelay: true }, (raw) => {
+    if (!descriptors.canAccept) {
+      raw.on("error", ignore);
+      raw.destroy();
+      shed?.();
+      return;
+    }
+    const socket = new NodeSocket(raw, nobody, true);
+    socket.learnAddresses();
+    accept(socket);
+    socket.startAccepted();
+  });
+  return bind(server, options);
+}
+
+/** Its `close` resolves when the server's own connections have ended. */
+export function bind(server: net.Server, options: net.ListenOptions): Promise<Listener> {
   return new Promise((resolve, reject) => {
-    const server = net.createServer({ allowHalfOpen: true, noDelay: true }, (raw) => {
-      if (!descriptors.canAccept) {
-        raw.on("error", ignore);
-        raw.destroy();
-        shed?.();
-        return;
-      }
-      const socket = new NodeSocket(raw, nobody, true);
-      socket.learnAddresses();
-      accept(socket);
-      socket.startAccepted();
-    });
     // Stays on for good; once bound there is nobody left to reject for.
     server.on("error", (error) => reject(socketError(error)));
     server.listen(options, () => {

@@ -131,6 +131,10 @@ export class NodeSocket implements Socket {
     return asBytes(copy);
   }
 
+  lend(bytes: Bytes, start: number, end: number): Bytes {
+    return this.keep(bytes, start, end);
+  }
+
   pause(): void {
     this.raw.pause();
     if (this.below !== null) stopBelow(this.below);

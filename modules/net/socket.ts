@@ -57,6 +57,11 @@ export interface Socket {
   writev(parts: readonly (string | Uint8Array)[]): boolean;
   /** The bytes [start, end) in a buffer of their own, valid for good. Only inside `onData`. */
   keep(bytes: Bytes, start: number, end: number): Bytes;
+  /**
+   * The same for whoever gives it to a `write` of this host's sockets within `onData` and keeps nothing: then there may be no
+   * copy. Only inside `onData`.
+   */
+  lend(bytes: Bytes, start: number, end: number): Bytes;
   /** Stops `onData` at once, and with it the peer, soon. `onEnd` waits for `resume`; a reset may not. */
   pause(): void;
   resume(): void;

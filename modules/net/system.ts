@@ -2,12 +2,19 @@
  * What the runtimes say, as the seam has it: errors, addresses, bytes.
  */
 import { Buffer } from "node:buffer";
+import { getSystemErrorName } from "node:util";
 import type { Bytes } from "../core/bytes.ts";
 import type { SocketError } from "./socket.ts";
 
 export function socketError(error: unknown): SocketError {
   const { code, message } = error as NodeJS.ErrnoException;
   return { code: code ?? "UNKNOWN", message };
+}
+
+/** @param status as libuv has it: errno, below 0 */
+export function systemError(status: number, call: string): SocketError {
+  const code = getSystemErrorName(status);
+  return { code, message: `${call} ${code}` };
 }
 
 /** Without the ::ffff: of IPv4 in IPv6; "" if there is none. */

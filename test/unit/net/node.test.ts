@@ -116,14 +116,10 @@ function destroyed(...peers: Peer[]): Promise<void[]> {
   return closed(...peers);
 }
 
-/** On Deno they are of one kind. */
-const kinds: readonly (readonly [name: string, host: SocketHost])[] =
-  "Bun" in globalThis
-    ? [
-        ["BunSocket", nodeSockets],
-        ["NodeSocket", plainSockets],
-      ]
-    : [["NodeSocket", nodeSockets]];
+const kinds: readonly (readonly [name: string, host: SocketHost])[] = [
+  ["Bun" in globalThis ? "BunSocket" : "DenoSocket", nodeSockets],
+  ["NodeSocket", plainSockets],
+];
 
 for (const [name, kind] of kinds)
   describe(name, () => {
