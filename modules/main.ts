@@ -16,7 +16,7 @@ import { configCommand } from "./effective.ts";
 import { explainCommand } from "./explain.ts";
 import * as sluice from "./mod.ts";
 import { describeUser } from "./mpm/mod_unixd.ts";
-import { loadFirst, Parent, pidFileOf, readPid, type StartOptions } from "./mpm/parent.ts";
+import { type FirstConfig, loadFirst, Parent, pidFileOf, readPid, type StartOptions } from "./mpm/parent.ts";
 import type { Loaded } from "./server/load.ts";
 import core from "./server/mod_core.ts";
 import { convertFile, printSchema } from "./tools.ts";
@@ -24,9 +24,6 @@ import { convertFile, printSchema } from "./tools.ts";
 /** A command beside the server. Answers an exit code; null: the command line is wrong. */
 type Tool = (args: readonly string[], modules: readonly Module[]) => Promise<number | null>;
 const TOOLS: Readonly<Record<string, Tool>> = { check, config: configCommand, explain: explainCommand };
-
-/** A configuration that may serve. */
-type Start = Awaited<ReturnType<typeof loadFirst>>;
 
 /**
  * Runs the program on a command line; resolves with its exit code.
@@ -62,7 +59,7 @@ export async function main(args: readonly string[], modules: readonly Module[], 
     reloadOnChange: line.flags.has("watch"),
   };
   nameOurselves();
-  let first: Start;
+  let first: FirstConfig;
   try {
     first = await loadFirst(options);
   } catch (error) {
@@ -86,7 +83,7 @@ export function nameOurselves(): void {
 }
 
 /** Serves until it is told to end. */
-async function serve(first: Start, options: StartOptions, args: readonly string[]): Promise<number> {
+async function serve(first: FirstConfig, options: StartOptions, args: readonly string[]): Promise<number> {
   const parent = new Parent(first, options, [PROGRAM, ...args].join(" "));
   if (!(await parent.start())) return 1;
   return parent.ended;
@@ -136,7 +133,7 @@ function describeRun(loaded: Loaded, line: CommandLine): string {
 /** -k: speaks to a running server through its pid file. The configuration was read, so a broken one sends no signal. */
 async function control(
   action: string,
-  first: Start,
+  first: FirstConfig,
   options: StartOptions,
   args: readonly string[],
   line: CommandLine,
@@ -165,7 +162,12 @@ async function control(
 }
 
 /** -k start goes to the background, unless -X or -D FOREGROUND. */
-async function start(first: Start, options: StartOptions, args: readonly string[], line: CommandLine): Promise<number> {
+async function start(
+  first: FirstConfig,
+  options: StartOptions,
+  args: readonly string[],
+  line: CommandLine,
+): Promise<number> {
   const foreground =
     line.flags.has("X") || ["FOREGROUND", "NO_DETACH", "ONE_PROCESS", "DEBUG"].some((d) => line.defines.includes(d));
   if (foreground) return serve(first, options, args);

@@ -34,17 +34,35 @@ export * from "./core/siblings.ts";
 export * from "./core/status.ts";
 export * from "./core/strftime.ts";
 export * from "./core/table.ts";
+export { flat } from "./core/text.ts";
 export * from "./core/watched_file.ts";
 export * from "./core/web_socket.ts";
+export { NO_BODY, ZERO_BODY } from "./http/body_in.ts";
 export * from "./http/chunked.ts";
-export { type ConnectionView, connectionCount, openConnections } from "./http/connection.ts";
+export {
+  type ConnectionView,
+  connectionClosed,
+  connectionCount,
+  connectionOpened,
+  LINGER_MS,
+  openConnections,
+  room,
+  type ServedConnection,
+  serveHttp,
+} from "./http/connection.ts";
 export { escapeHtml, signature } from "./http/error_response.ts";
 export * from "./http/fetch_handler.ts";
 export * from "./http/field_value.ts";
+export { FilteredOut } from "./http/filtered_out.ts";
 export * from "./http/head.ts";
+export { dateOf, prepareFields, serverOf } from "./http/header_out.ts";
 export * from "./http/host.ts";
+export { type HttpConfig, type HttpSettings, settingsOf, timeLeft } from "./http/http_config.ts";
 export { default as http, handshakeTimeLeft } from "./http/mod_http.ts";
-export { internalRedirect } from "./http/process_request.ts";
+export { internalRedirect, processRequest, type RequestEnd, refuseRequest } from "./http/process_request.ts";
+export { alpnFor, alpnOf } from "./http/protocols.ts";
+export { readRequest } from "./http/read_request.ts";
+export { RequestHead, type RequestLimits } from "./http/request_head.ts";
 export * from "./http/response_head.ts";
 export { traceIsOff } from "./http/trace.ts";
 export * from "./net/datagram.ts";
@@ -98,7 +116,7 @@ export * from "./server/server_name.ts";
 export * from "./server/timeouts.ts";
 export { authorityOf, canonicalizePath, defaultPort, escapeUri, hasControlOrSpace, parseUrl } from "./server/uri.ts";
 export { vhostNamed, vhostsOf } from "./server/vhost.ts";
-export { sectionWalk } from "./server/walk.ts";
+export { keepsEncodedSlashes, sectionWalk } from "./server/walk.ts";
 export * from "./slotmem/slotmem.ts";
 export * from "./slotmem/struct.ts";
 export * from "./watchdog/hooks.ts";

@@ -1,7 +1,4 @@
-/**
- * Of the modules that ship those that import no node: module, in load order: what hosts without it get. A test compares this list
- * with standard.ts.
- */
+/** Of the modules that ship those that import no node: module, in load order: what hosts without it get. A test sees to it. */
 import type { Module } from "../modules/mod.ts";
 import accessCompat from "./aaa/mod_access_compat.ts";
 import authzCore from "./aaa/mod_authz_core.ts";
@@ -15,6 +12,7 @@ import balancerManager from "./balancer_manager/mod_balancer_manager.ts";
 import sluiceApi from "./balancer_manager/mod_sluice_api.ts";
 import env from "./env/mod_env.ts";
 import headers from "./headers/mod_headers.ts";
+import http2 from "./http2/mod_http2.ts";
 import bybusyness from "./lbmethod/mod_lbmethod_bybusyness.ts";
 import byrequests from "./lbmethod/mod_lbmethod_byrequests.ts";
 import bytraffic from "./lbmethod/mod_lbmethod_bytraffic.ts";
@@ -57,6 +55,7 @@ export const portablePlugins: readonly Module[] = [
   uniqueId,
   setenvif,
   headers,
+  http2,
   proxyHttp,
   proxyWstunnel,
   proxyFetch,

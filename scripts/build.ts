@@ -15,8 +15,8 @@ const dist = join(root, "dist");
 
 /** Bytes, plain and gzipped. edge.js holds zod and yaml; the others leave packages to npm. */
 const BOUNDS: Readonly<Record<string, readonly [plain: number, zipped: number]>> = {
-  "edge.js": [1_000_000, 300_000],
-  "mod.js": [1_300_000, 380_000],
+  "edge.js": [1_000_000, 310_000],
+  "mod.js": [1_350_000, 390_000],
 };
 
 const common: BuildOptions = {

@@ -3,12 +3,20 @@
  * Source: httpd server/config.c, ap_walk_config, invoke_cmd
  */
 import { z } from "zod";
-import type { CommandContext, CommandKind, CommandNote, CommandRec, MethodTest, ScopeInfo } from "../core/command.ts";
+import {
+  ArgumentError,
+  type CommandContext,
+  type CommandKind,
+  type CommandNote,
+  type CommandRec,
+  type MethodTest,
+  type ScopeInfo,
+} from "../core/command.ts";
 import type { Host } from "../core/host.ts";
 import type { Module, RawConfig } from "../core/module.ts";
 import { type ProviderGroup, Providers } from "../core/providers.ts";
 import { type RawVector, type SectionRec, ServerRec } from "../core/records.ts";
-import { type ConfigError, type Directive, didYouMean, errorAt, splitWords, type Word } from "./directive.ts";
+import { type ConfigError, columnIn, type Directive, didYouMean, errorAt, splitWords, type Word } from "./directive.ts";
 import { mergeConfig } from "./merge.ts";
 import { notYet } from "./not_yet.ts";
 import { isBareSection } from "./read_yaml.ts";
@@ -51,6 +59,7 @@ export function commandsByName(modules: readonly Module[]): Map<string, OwnedCom
 
 /**
  * Runs every directive; answers the main server and the virtual hosts, merged and parsed.
+ * @param used gets the names of the modules whose directives ran
  * @throws ConfigError at the first directive that is wrong
  */
 export function buildServers(
@@ -58,6 +67,7 @@ export function buildServers(
   modules: readonly Module[],
   host: BuildHost,
   providers = new Providers(),
+  used = new Set<string>(),
 ): ServerRec[] {
   const main = new ServerRec(false, "", 0, []);
   const build: Build = {
@@ -65,6 +75,7 @@ export function buildServers(
     host,
     providers,
     commands: commandsByName(modules),
+    used,
     servers: [main],
     sections: new Map(),
     ids: 0,
@@ -79,6 +90,7 @@ interface Build {
   readonly host: BuildHost;
   readonly commands: ReadonlyMap<string, OwnedCommand>;
   readonly providers: Providers;
+  readonly used: Set<string>;
   readonly servers: ServerRec[];
   readonly sections: Map<ServerRec, SectionRec[]>;
   /** Sections so far. */
@@ -162,6 +174,7 @@ function run(
 ): void {
   const misplaced = wherefore(command, scope.info);
   if (misplaced !== null) throw errorAt(directive, misplaced);
+  build.used.add(module.name);
   const cmd = new Context(build, directive, module, server, scope);
   let error: string | undefined | void;
   try {
@@ -169,6 +182,8 @@ function run(
   } catch (thrown) {
     if (thrown instanceof Refusal)
       throw errorAt(directive, `${command.name}: ${thrown.message}`, { column: directive.argsColumn });
+    if (thrown instanceof ArgumentError)
+      throw errorAt(directive, thrown.message, { column: columnIn(directive, thrown.text, thrown.column) });
     throw thrown;
   }
   if (typeof error === "string") throw errorAt(directive, error);

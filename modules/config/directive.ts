@@ -98,6 +98,23 @@ export function configError(at: DirectiveSource, message: string): ConfigError {
   return errorAt(at as Directive, message);
 }
 
+/** The column at which character `column` of an argument stands, or of a part of one; where it cannot be found, of the first. */
+export function columnIn(d: Directive, text: string, column: number): number {
+  const written = d.args.indexOf(text);
+  if (written >= 0) return d.argsColumn + written + column - 1;
+  // With escaped quotes in it: each character of the text, and where it stands.
+  const places: number[] = [];
+  let plain = "";
+  for (let i = 0; i < d.args.length; i++) {
+    if (d.args[i] === "\\" && /["'\\]/.test(d.args[i + 1] ?? "")) i++;
+    places.push(i);
+    plain += d.args[i];
+  }
+  const unescaped = plain.indexOf(text);
+  if (unescaped < 0) return d.argsColumn;
+  return d.argsColumn + (places[unescaped + column - 1] ?? d.args.length);
+}
+
 const SPACE = /[ \t\n\v\f\r]/;
 
 /** An argument line as words. An empty quoted word is kept; most directives take it for a missing one. */

@@ -8,7 +8,6 @@ const NOT_YET: Readonly<Record<string, string>> = {
   mod_authn_core: "<AuthnProviderAlias",
   mod_auth_digest: "AuthDigest*",
   mod_auth_form: "AuthForm*",
-  mod_http2: "H2*",
   mod_proxy_connect: "AllowCONNECT",
   "the core": "RLimit* RegexDefaultOptions MaxRanges MaxRangeOverlaps MaxRangeReversals",
   mod_filter:
@@ -74,10 +73,8 @@ const NEVER: Readonly<Record<string, string>> = {
   mod_vhost_alias: "VirtualDocumentRoot VirtualDocumentRootIP VirtualScriptAlias VirtualScriptAliasIP",
   mod_so: "LoadFile",
   mod_unixd: "ChrootDir",
-  "the core of httpd":
-    "ReadBufferSize FlushMaxThreshold FlushMaxPipelined Protocol Port QualifyRedirectURL MergeTrailers RegisterHttpMethod",
-  "the MPMs of httpd":
-    "ListenCoresBucketsRatio SendBufferSize ReceiveBufferSize ListenTCPDeferAccept MaxClients AsyncRequestWorkerFactor MaxRequestsPerChild",
+  "the core of httpd": "Protocol Port",
+  "the MPMs of httpd": "ListenTCPDeferAccept",
   "mod_auth_openidc, a module of others": "OIDC* OAuth*",
   "mod_auth_mellon, a module of others": "Mellon*",
   "mod_evasive, a module of others": "DOS*",

@@ -95,6 +95,21 @@ export interface CommandContext {
   provider<T>(group: ProviderGroup<T>, name: string): T | undefined;
 }
 
+/** What a handler throws when it knows where in an argument the mistake is: the message then points there. */
+export class ArgumentError extends Error {
+  /** The argument or the part of it that `column` counts in. */
+  readonly text: string;
+  /** From 1, within `text`. */
+  readonly column: number;
+
+  /** @param message in httpd's words */
+  constructor(message: string, at: { readonly text: string; readonly column: number }) {
+    super(message);
+    this.text = at.text;
+    this.column = at.column;
+  }
+}
+
 /** Answers the text of an error, in httpd's words, or nothing. */
 export type CommandHandler<A extends unknown[] = string[]> = (
   cmd: CommandContext,

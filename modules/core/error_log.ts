@@ -260,6 +260,10 @@ export function escapeErrorLog(text: string): string {
   return text.replace(/[\x00-\x1f\x7f-\xff\\]/g, (c) => ESCAPES[c] ?? hexEscape(c));
 }
 
+/** 1 for the characters that `escapeLogItem` leaves alone. */
+export const PLAIN_IN_LOGS: Uint8Array = new Uint8Array(256);
+for (let c = 0x20; c < 0x7f; c++) if (c !== 0x22 && c !== 0x5c) PLAIN_IN_LOGS[c] = 1;
+
 /** The same for a part of an access log's line that a client chose: quotes, too. Source: httpd ap_escape_logitem */
 export function escapeLogItem(text: string): string {
   return /[^\x20\x21\x23-\x5b\x5d-\x7e]/.test(text)

@@ -17,6 +17,11 @@ export interface HookOrder {
   readonly before?: readonly string[];
   /** Names of modules whose functions must run earlier than this one. */
   readonly after?: readonly string[];
+  /**
+   * Names of modules: the function runs only in a configuration with a directive of one of them. For functions that without
+   * one only find that out, request by request: eighteen of these were a tenth of a proxied request.
+   */
+  readonly directivesOf?: readonly string[];
 }
 
 type AnyFn = (...args: never[]) => unknown;
@@ -125,6 +130,8 @@ export class Hooks {
   private readonly entries: Entry[][] = [];
   private readonly chains: (Chain | undefined)[] = [];
   private module = "core";
+  /** The modules that have directives in the configuration; null: nobody has said. */
+  private used: ReadonlySet<string> | null = null;
 
   /** Names the module on whose behalf `hook` is called from here on. */
   registering(module: string): void {
@@ -146,6 +153,12 @@ export class Hooks {
     this.chains[key.id] = undefined;
   }
 
+  /** Leaves out what has nothing to do in a configuration. @param used names of the modules that it has directives of */
+  configured(used: ReadonlySet<string>): void {
+    this.used = used;
+    this.chains.length = 0;
+  }
+
   /** The functions of a hook in running order. */
   chain(id: number): Chain {
     return this.chains[id] ?? this.sort(id);
@@ -153,9 +166,13 @@ export class Hooks {
 
   private sort(id: number): Chain {
     const entries = this.entries[id];
-    const chain = entries === undefined ? EMPTY : inOrder(entries);
+    const chain = entries === undefined ? EMPTY : inOrder(entries.filter((entry) => this.takesPart(entry)));
     this.chains[id] = chain;
     return chain;
+  }
+
+  private takesPart({ order: { directivesOf } }: Entry): boolean {
+    return this.used === null || directivesOf === undefined || directivesOf.some((name) => this.used!.has(name));
   }
 }
 

@@ -36,6 +36,8 @@ export interface ModuleDefinition<S extends z.ZodObject> {
   readonly config?: S;
   /** Keys whose lists are joined, outer scope first, instead of replaced. */
   readonly append?: readonly (keyof z.output<S> & string)[];
+  /** Keys that an inner scope does not take over from an outer one: unset there, they have their default. */
+  readonly perScope?: readonly (keyof z.output<S> & string)[];
   readonly commands?: (kinds: CommandTable<keyof z.output<S> & string>) => readonly CommandRec[];
   readonly needs?: readonly Capability[];
   /** Of a module that ships: it takes part only if a LoadModule line names it. @default false */
@@ -49,6 +51,7 @@ export interface Module<C = unknown> {
   readonly index: number;
   readonly config: z.ZodType<C>;
   readonly append: readonly string[];
+  readonly perScope: readonly string[];
   readonly commands: readonly CommandRec[];
   readonly needs: readonly Capability[];
   readonly onDemand: boolean;
@@ -69,6 +72,7 @@ export function defineModule<S extends z.ZodObject = z.ZodObject<Record<never, n
     index: modules++,
     config: (definition.config ?? z.object({})) as unknown as z.ZodType<z.output<S>>,
     append: definition.append ?? [],
+    perScope: definition.perScope ?? [],
     commands: definition.commands?.(commandTable as CommandTable<keyof z.output<S> & string>) ?? [],
     needs: definition.needs ?? [],
     onDemand: definition.onDemand ?? false,

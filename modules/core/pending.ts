@@ -12,11 +12,15 @@ export interface StatusWaiter {
 
 /** Extended by what takes its time: it is then its own promise. */
 export class PendingStatus implements Promise<Status> {
-  readonly [Symbol.toStringTag] = "PendingStatus";
   private outcome: Status | null = null;
   /** Why there will be none. */
   private failure: { readonly error: unknown } | null = null;
   private waiter: StatusWaiter | null = null;
+
+  /** No field: one with such a name is defined for each object, by a call of its own. */
+  get [Symbol.toStringTag](): string {
+    return "PendingStatus";
+  }
 
   /** Names the waiter. There can be one, which `then` is, too. */
   tell(waiter: StatusWaiter): void {

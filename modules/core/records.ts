@@ -15,7 +15,7 @@ import type { ConfigVector, Module, RawConfig } from "./module.ts";
 import type { Providers } from "./providers.ts";
 import type { Siblings } from "./siblings.ts";
 import type { Status } from "./status.ts";
-import { HeaderTable } from "./table.ts";
+import { HeaderTable, isOf } from "./table.ts";
 import type { WebSocketOffer } from "./web_socket.ts";
 
 /** One generation of the server: a configuration, and everything that was made of it. */
@@ -50,8 +50,20 @@ export interface ProcessRec {
   readonly drainLimitMs: number;
   /** Counts reloads, from 0. */
   readonly generation: number;
+  /** Reloads that came to nothing while this generation served, and before. */
+  failedReloads: FailedReloads;
   /** Set once this generation must end its connections after the request at hand. */
   stopping: boolean;
+}
+
+/** Configurations that were read and could not be used. */
+export interface FailedReloads {
+  /** Since the start. */
+  readonly count: number;
+  /** Why the last one could not; null: the configuration that serves is the last one that was read. */
+  readonly reason: string | null;
+  /** When that was, microseconds since 1970. */
+  readonly atUs: number;
 }
 
 /** An address that a <VirtualHost> names. */
@@ -160,6 +172,10 @@ export class ConnRec {
   readonly vhosts: readonly ServerRec[];
   /** TLS is spoken on it. */
   secure: boolean;
+  /** What is spoken: "http/1.1", "h2" with TLS, "h2c" without. */
+  protocol = "http/1.1";
+  /** The connection on which this one, of a stream of HTTP/2, is; null: it is one itself. */
+  readonly master: ConnRec | null;
   /** Of the last request that had a good Host: the next one has the same. */
   host: HostChoice | null = null;
   /** What the last request told its backend of the client. */
@@ -182,7 +198,9 @@ export class ConnRec {
     localPort: number;
     vhosts: readonly ServerRec[];
     secure: boolean;
+    master?: ConnRec;
   }) {
+    this.master = init.master ?? null;
     this.id = init.id;
     this.process = init.process;
     this.peerIp = init.peerIp;
@@ -196,9 +214,9 @@ export class ConnRec {
 
 /** Takes a request's body. Calls come after `read`, in order; `onBodyEnd` or `onBodyError` is the last. */
 export interface BodyConsumer {
-  /** It gives what it gets to a socket, within the call, and keeps nothing. @default false */
-  readonly passesOn?: boolean;
-  /** `bytes` may be kept, unless `passesOn`. */
+  /** The socket that it writes to what it gets, within the call, and keeps nothing. @default null: it keeps it */
+  readonly passesTo?: Socket | null;
+  /** `bytes` may be kept, unless they are passed on. */
   onBody(bytes: Bytes): void;
   onBodyEnd(): void;
   /** 400 malformed or cut short, 408 too slow, 413 too large. */
@@ -213,6 +231,8 @@ export interface RequestBody {
   readonly announced: boolean;
   /** The last byte was delivered. */
   readonly ended: boolean;
+  /** Somebody reads it, or did. */
+  readonly taken: boolean;
   /** Delivers to `consumer` from here on; sends 100 Continue first if the client waits for it and it was not sent. */
   read(consumer: BodyConsumer): void;
   pause(): void;
@@ -261,6 +281,8 @@ export interface ResponseOut {
   abort(): void;
   /** Ends HTTP on this connection: `owner` gets its bytes and closes it. A head for it is sent before, by `interim`. */
   upgrade(owner: SocketOwner): UpgradedClient;
+  /** Fields behind the body; null or absent: none. Of use to clients of HTTP/2 only. To be set before `end`. */
+  trailers?: HeaderTable | null;
   /** The client wants a WebSocket, on a front that has messages and no bytes for one; null or absent otherwise. */
   readonly webSocket?: WebSocketOffer | null;
   /** Who makes the response, and is told of the client's side until the response has ended. */
@@ -301,6 +323,11 @@ export interface EnvSource {
   getEnv(name: string): string | undefined;
 }
 
+/** The same for notes. */
+export interface NoteSource {
+  getNote(name: string): string | undefined;
+}
+
 /** A request. */
 export class RequestRec {
   readonly conn: ConnRec;
@@ -314,7 +341,7 @@ export class RequestRec {
   readonly method: string;
   /** The target as received. */
   readonly unparsedUri: string;
-  /** 9, 1000 or 1001: HTTP/0.9, 1.0, 1.1. */
+  /** 9, 1000, 1001 or 2000: HTTP/0.9, 1.0, 1.1, 2.0. */
   readonly protoNum: number;
   readonly headersIn: HeaderTable;
   private responseHeaders: HeaderTable | null = null;
@@ -382,6 +409,8 @@ export class RequestRec {
   private environment: HeaderTable | null = null;
   private envSource: EnvSource | null = null;
   private noteTable: HeaderTable | null = null;
+  /** Is asked for notes that nobody has set. */
+  noteSource: NoteSource | null = null;
 
   constructor(
     conn: ConnRec,
@@ -425,6 +454,11 @@ export class RequestRec {
 
   get requestLine(): string {
     return this.lineText.slice(0, this.lineLength);
+  }
+
+  /** Whether all its characters are 1 in `chars`. No string is made of it. */
+  requestLineIsOf(chars: Uint8Array): boolean {
+    return isOf(this.lineText, 0, this.lineLength, chars);
   }
 
   get headersOut(): HeaderTable {
@@ -483,7 +517,7 @@ export class RequestRec {
 
   /** What modules tell each other, and the log, of a request: `%{NAME}n`. */
   getNote(name: string): string | undefined {
-    return this.noteTable?.get(name);
+    return this.noteTable?.get(name) ?? this.noteSource?.getNote(name);
   }
 
   setNote(name: string, value: string): void {

@@ -14,6 +14,8 @@ const ARGUMENTS: readonly { readonly directive: RegExp; readonly args: RegExp; r
     need: "unix sockets",
   },
   { directive: /^(balancermember|proxyset|proxyhctemplate)$/i, args: /\bhcmethod=(?!none\b)/i, need: "sockets" },
+  // Where there are none, the host speaks HTTP/2 to clients, or does not.
+  { directive: /^protocols$/i, args: /\bh2c?\b/i, need: "sockets" },
   { directive: /^(errorlog|customlog|transferlog|globallog)$/i, args: /^(?!"?\/dev\/std)./, need: "writable files" },
   { directive: /^(balancerpersist|proxyhcstate)$/i, args: /^on$/i, need: "writable files" },
   { directive: /^stickycookiekey$/i, args: /\bfile:/i, need: "files" },

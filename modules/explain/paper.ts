@@ -117,7 +117,7 @@ export function paperHost(real: SocketHost, answer: (head: string) => string, wi
 
 /** A handshake of which nothing is known but the name. */
 function handshake(serverName: string): TlsInfo {
-  return { protocol: "TLSv1.3", cipher: "TLS_AES_256_GCM_SHA384", resumed: false, serverName, peerChain: [] };
+  return { protocol: "TLSv1.3", cipher: "TLS_AES_256_GCM_SHA384", resumed: false, serverName, alpn: "", peerChain: [] };
 }
 
 function acceptTls(socket: Socket, acceptor: TlsAcceptor): void {
@@ -127,7 +127,7 @@ function acceptTls(socket: Socket, acceptor: TlsAcceptor): void {
     acceptor.onPlain();
     return;
   }
-  if (acceptor.onHello({ serverName: name, ecdsa: true }) === null) {
+  if (acceptor.onHello({ serverName: name, ecdsa: true, protocols: [] }) === null) {
     client.destroy();
     return;
   }

@@ -50,6 +50,10 @@ export class FetchBody implements RequestBody, Timeout {
     this.settings = settings;
   }
 
+  get taken(): boolean {
+    return this.consumer !== null;
+  }
+
   read(consumer: BodyConsumer): void {
     this.consumer = consumer;
     if (this.failure !== null) consumer.onBodyError(this.failure.status, this.failure.why);

@@ -75,7 +75,7 @@ export class FetchOut extends FilteredOut {
     }
     this.hasBody = !hasNoBody(r.status) && !r.headerOnly && r.status !== 205;
     this.headers = responseFields(r);
-    if (known >= 0 && !hasNoBody(r.status)) this.headers.set("Content-Length", String(known));
+    if (known >= (r.headerOnly ? 1 : 0) && !hasNoBody(r.status)) this.headers.set("Content-Length", String(known));
     queueMicrotask(this.leave);
   }
 

@@ -18,25 +18,32 @@ export interface ListenFailure {
   readonly error: SocketError;
 }
 
+/** Other ways to come to a listener than to open one for this process alone. */
+export interface ListenWays {
+  /** Others listen on the same ports. @default false */
+  readonly reusePort?: boolean;
+  /** The descriptor of a listener that is open already. @default none is */
+  readonly fdOf?: (spec: ListenSpec) => number | undefined;
+}
+
 /** The listening sockets of a program. They outlive a generation whose successor wants them, too. */
 export class NetFront {
   readonly gate: Gate;
   private readonly sockets: SocketHost;
   private readonly current: () => ProcessRec;
-  private readonly reusePort: boolean;
+  private readonly ways: ListenWays;
   private readonly listeners = new Map<string, Listener>();
   private shedCount = 0;
   private shedToldMs = Number.NEGATIVE_INFINITY;
 
   /**
    * @param current the generation that new connections belong to
-   * @param reusePort others listen on the same ports
    */
-  constructor(sockets: SocketHost, current: () => ProcessRec, reusePort = false) {
+  constructor(sockets: SocketHost, current: () => ProcessRec, ways: ListenWays = {}) {
     this.sockets = sockets;
     this.current = current;
     this.gate = new Gate(current);
-    this.reusePort = reusePort;
+    this.ways = ways;
   }
 
   /** Opens what a generation wants and is not open. What fails is answered; what succeeded stays open. */
@@ -59,11 +66,13 @@ export class NetFront {
           address: spec.address,
           port: spec.port,
           backlog: this.gate.backlog,
-          reusePort: this.reusePort,
+          reusePort: this.ways.reusePort ?? false,
+          fd: this.ways.fdOf?.(spec),
           tls,
           ...(spec.unix === "" ? {} : { unix: spec.unix }),
         };
-        const accept = (socket: Socket): void => this.gate.accept(socket);
+        const plain = spec.protocol.toLowerCase() !== "https";
+        const accept = (socket: Socket): void => this.gate.accept(socket, plain);
         const listener =
           front === "fetch"
             ? listenFetch(options, this.current)

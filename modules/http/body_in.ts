@@ -6,6 +6,7 @@ import type { Bytes } from "../core/bytes.ts";
 import { getModuleConfig } from "../core/module.ts";
 import type { BodyConsumer, RequestBody, RequestRec } from "../core/records.ts";
 import type { Status } from "../core/status.ts";
+import type { Socket } from "../net/socket.ts";
 import core from "../server/mod_core.ts";
 import { type ChunkConsumer, ChunkDecoder, type ChunkLimits } from "./chunked.ts";
 
@@ -17,8 +18,8 @@ export interface BodySource {
   stopBody(): void;
   /** Sends 100 Continue. */
   sendContinue(): void;
-  /** Bytes that outlive the call; `passOn`: that go to a socket within it. */
-  hold(bytes: Bytes, start: number, end: number, passOn: boolean): Bytes;
+  /** Bytes that outlive the call. @param to null, or the socket that they go to within it */
+  hold(bytes: Bytes, start: number, end: number, to: Socket | null): Bytes;
 }
 
 /** The body of a request that has none: nothing in it is of the request, so one serves all. */
@@ -26,6 +27,7 @@ class EmptyBody implements RequestBody {
   readonly length = 0;
   readonly announced: boolean;
   readonly ended = true;
+  readonly taken = true;
 
   constructor(announced: boolean) {
     this.announced = announced;
@@ -67,6 +69,10 @@ export class BodyIn implements RequestBody, ChunkConsumer {
     this.left = length;
     this.decoder = length < 0 ? new ChunkDecoder(limits) : null;
     this.ended = length === 0;
+  }
+
+  get taken(): boolean {
+    return this.consumer !== null;
   }
 
   read(consumer: BodyConsumer): void {
@@ -128,7 +134,8 @@ export class BodyIn implements RequestBody, ChunkConsumer {
 
   /** LimitRequestBody, of what is read here: of a proxied request the backend is the judge. */
   private limit(bytes: number): void {
-    const { r } = this;
+    let { r } = this;
+    while (r.next !== null) r = r.next;
     if (r.proxyreq !== "none" || bytes <= 0) return;
     const { limitRequestBody } = getModuleConfig(r.perDirConfig, core);
     if (limitRequestBody === 0 || bytes <= limitRequestBody) return;
@@ -155,7 +162,7 @@ export class BodyIn implements RequestBody, ChunkConsumer {
 
   private deliver(bytes: Bytes, start: number, end: number): void {
     const { consumer } = this;
-    if (consumer !== null) consumer.onBody(this.source.hold(bytes, start, end, consumer.passesOn === true));
+    if (consumer !== null) consumer.onBody(this.source.hold(bytes, start, end, consumer.passesTo ?? null));
   }
 
   private finish(): void {

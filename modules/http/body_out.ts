@@ -63,7 +63,7 @@ export class BodyOut extends FilteredOut {
     const protocol = responseProtocol(r);
     this.hasBody = !hasNoBody(r.status) && !r.headerOnly;
     if (hasNoBody(r.status)) this.framing = "none";
-    else if (known < 0 && r.headerOnly && !r.headersOut.hasId(TRANSFER_ENCODING)) this.framing = "none";
+    else if (r.headerOnly && saysNothing(r, known)) this.framing = "none";
     else if (known >= 0) this.framing = "length";
     else this.framing = protocol.number >= HTTP_11 ? "chunked" : "close";
     const delimited = this.framing !== "close" || !this.hasBody;
@@ -110,7 +110,8 @@ export class BodyOut extends FilteredOut {
       const text = before + bytes.latin1Slice(start, end);
       return this.send(chunked ? `${text}\r\n` : text);
     }
-    const part = from === undefined ? (bytes.subarray(start, end) as Bytes) : from.lend(bytes, start, end);
+    const part =
+      from === undefined ? (bytes.subarray(start, end) as Bytes) : from.lend(bytes, start, end, this.sink.socket);
     if (before === "") return this.send(part);
     return this.sendv(chunked ? [before, part, "\r\n"] : [before, part]);
   }
@@ -138,4 +139,9 @@ export class BodyOut extends FilteredOut {
     if (!room) this.sink.blocked();
     return room;
   }
+}
+
+/** Of HEAD: a length of 0 would be that of the answer that was not made, not of GET's. Source: httpd ap_http_header_filter */
+function saysNothing(r: RequestRec, known: number): boolean {
+  return known === 0 || (known < 0 && !r.headersOut.hasId(TRANSFER_ENCODING));
 }

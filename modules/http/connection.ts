@@ -30,7 +30,7 @@ import { parseRequestHead, RequestHead } from "./request_head.ts";
 /** Body bytes read and thrown away after a response, so that the connection can go on. More: it is closed. */
 const DISCARD_BYTES = 262_144;
 /** How long a closed connection waits for the client to take the last response. Source: httpd, SECONDS_TO_LINGER is 30, and 2 between reads */
-const LINGER_MS = 2000;
+export const LINGER_MS = 2000;
 
 type Phase = "waiting" | "head" | "busy" | "discarding" | "lingering" | "upgraded" | "closed";
 
@@ -466,8 +466,8 @@ export class HttpConnection implements ServedConnection, SocketOwner, Timeout, B
     this.socket.write("HTTP/1.1 100 Continue\r\n\r\n");
   }
 
-  hold(bytes: Bytes, start: number, end: number, passOn: boolean): Bytes {
-    return passOn ? this.socket.lend(bytes, start, end) : this.socket.keep(bytes, start, end);
+  hold(bytes: Bytes, start: number, end: number, to: Socket | null): Bytes {
+    return to !== null ? this.socket.lend(bytes, start, end, to) : this.socket.keep(bytes, start, end);
   }
 
   private listenAgain(): void {

@@ -17,6 +17,7 @@ export abstract class FilteredOut implements ResponseOut {
   started = false;
   ended = false;
   watcher: ResponseWatcher | null = null;
+  trailers: HeaderTable | null = null;
   protected r: RequestRec;
   /** Set by `compose`. */
   protected hasBody = false;

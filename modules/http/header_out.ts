@@ -16,7 +16,7 @@ import {
   TRANSFER_ENCODING,
   VARY,
 } from "../core/table.ts";
-import { flat } from "../core/text.ts";
+import { detached, flat } from "../core/text.ts";
 import core, { serverToken } from "../server/mod_core.ts";
 import { HTTP_09, HTTP_10, HTTP_11 } from "./head.ts";
 
@@ -148,10 +148,34 @@ export function ownConnection(r: RequestRec): string {
   return own;
 }
 
+function isOneName(headers: HeaderTable, at: number): boolean {
+  for (let i = headers.valueLength(at) - 1; i >= 0; i--) {
+    const c = headers.valueCharCode(at, i);
+    if (c === 0x2c || c <= 0x20 || c === 0xa0) return false;
+  }
+  return true;
+}
+
+/** The value that the last Vary with several names had, and has now: most answers of a server have the same. */
+let varyBefore = "";
+let varyAfter = "";
+
 /** One Vary field with each name once. */
 function fixupVary(r: RequestRec): void {
-  const only = r.errHeadersOut === null ? r.headersOut.getId(VARY)! : ",";
-  if (!/[,\s]/.test(only) && r.headersOut.indexOfId(VARY, r.headersOut.indexOfId(VARY) + 1) < 0) return;
+  const { headersOut } = r;
+  const at = headersOut.indexOfId(VARY);
+  if (r.errHeadersOut !== null || headersOut.indexOfId(VARY, at + 1) >= 0) joinVary(r);
+  else if (isOneName(headersOut, at)) return;
+  else if (headersOut.valueIs(at, varyBefore)) headersOut.setId(VARY, "Vary", varyAfter);
+  else {
+    const before = detached(headersOut.valueAt(at));
+    joinVary(r);
+    varyBefore = before;
+    varyAfter = headersOut.getId(VARY)!;
+  }
+}
+
+function joinVary(r: RequestRec): void {
   const names: string[] = [];
   for (const table of [r.errHeadersOut, r.headersOut]) {
     for (const value of table?.getAll("Vary") ?? []) {

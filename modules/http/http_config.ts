@@ -25,6 +25,10 @@ export const httpSchema = z.object({
   limitRequestFieldSize: z.number().default(8190),
   /** 0: unlimited. */
   limitRequestFields: z.number().default(100),
+  /** Protocols, in lower case and the order of the lines; none: HTTP/1.1. */
+  protocols: z.array(z.string()).default([]),
+  /** ProtocolsHonorOrder: that order counts, not the client's. On, against what httpd's own help says: measured, 2.4.71. */
+  honorOrder: z.boolean().default(true),
   /** HttpProtocolOptions, lower case. */
   protocolOptions: z.array(z.string()).default([]),
   headerTimeout: z.custom<ReadTimeout>().default({ initialMs: 20_000, mostMs: 40_000, bytesPerSecond: 500 }),

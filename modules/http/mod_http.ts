@@ -97,17 +97,15 @@ function addProtocolOption(cmd: CommandContext, word: string): string | undefine
   return undefined;
 }
 
-/** A name that no module knows is nobody's, as in httpd; those that sluice will speak one day are named. */
-function addProtocol(_cmd: CommandContext, name: string): string | undefined {
-  const lower = name.toLowerCase();
-  if (lower === "h2" || lower === "h2c")
-    return `Protocols ${name} belongs to mod_http2, which sluice does not have yet`;
-  return undefined;
+/** A name that no module knows is nobody's, as in httpd. */
+function addProtocol(cmd: CommandContext, name: string): void {
+  cmd.push("protocols", name.toLowerCase());
 }
 
-/** With one protocol there is no order to honour. */
-function setHonorOrder(_cmd: CommandContext, arg: string): string | undefined {
-  return /^(on|off)$/i.test(arg) ? undefined : "ProtocolsHonorOrder must be 'on' or 'off'";
+function setHonorOrder(cmd: CommandContext, arg: string): string | undefined {
+  if (!/^(on|off)$/i.test(arg)) return "ProtocolsHonorOrder must be 'on' or 'off'";
+  cmd.set("honorOrder", arg.toLowerCase() === "on");
+  return undefined;
 }
 
 function setKeepAliveTimeout(cmd: CommandContext, arg: string): string | undefined {

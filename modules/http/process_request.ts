@@ -5,13 +5,14 @@
 import { getModuleConfig } from "../core/module.ts";
 import { PendingStatus, type StatusWaiter } from "../core/pending.ts";
 import { type RequestBody, RequestRec } from "../core/records.ts";
-import { DONE, hasReason, OK, type Status } from "../core/status.ts";
+import { DONE, hasNoBody, hasReason, OK, type Status } from "../core/status.ts";
 import { LOCATION } from "../core/table.ts";
 import { type ErrorDocument, findErrorDocument } from "../server/error_document.ts";
 import { requestSubject } from "../server/expr_subject.ts";
 import { logTransaction } from "../server/hooks.ts";
 import core from "../server/mod_core.ts";
 import { processRequestInternal } from "../server/request.ts";
+import { serverOrigin } from "../server/server_name.ts";
 import { NO_BODY, ZERO_BODY } from "./body_in.ts";
 import { sendErrorResponse, setStatus } from "./error_response.ts";
 import { dropsConnection } from "./header_out.ts";
@@ -150,15 +151,27 @@ function die(r: RequestRec, answer: Status): undefined | Promise<void> {
     case "path":
       return fetchDocument(r, document.value);
     case "url":
+      if (isTooLarge(r, status)) break;
       // The client sees the redirect instead of the error.
       setStatus(r, 302);
       r.headersOut.set("Location", document.value);
       sendErrorResponse(r, 302);
       return undefined;
     default:
+      if (isTooLarge(r, status)) break;
       sendErrorResponse(r, status, { text: document?.value });
       return undefined;
   }
+  r.conn.closing = true;
+  sendErrorResponse(r, 413);
+  return undefined;
+}
+
+/** What would be read only to be thrown away, and is too long for that. */
+function isTooLarge(r: RequestRec, status: Status): boolean {
+  if (r.body.taken || dropsConnection(status) || hasNoBody(status)) return false;
+  const { limitRequestBody } = getModuleConfig(r.perDirConfig, core);
+  return limitRequestBody > 0 && r.body.length > limitRequestBody;
 }
 
 /** ErrorDocument's answer to a status; null: the server's own page. */
@@ -173,11 +186,15 @@ function documentOf(r: RequestRec, status: Status): { kind: ErrorDocument["kind"
   }
 }
 
-/** An ErrorDocument is fetched with GET, whatever the request was, and without the request's body. */
+/**
+ * An ErrorDocument is fetched with GET, whatever the request was. A body that nobody has taken goes along, as in httpd; one that
+ * the client holds back until it is asked does not.
+ */
 function fetchDocument(r: RequestRec, target: string): undefined | Promise<void> {
   r.setEnv("REQUEST_METHOD", r.method);
   if (r.errorNotes !== null) r.setEnv("ERROR_NOTES", r.errorNotes);
-  const answer = redirect(target, r, "GET", r.body.announced ? ZERO_BODY : NO_BODY);
+  const gone = r.body.announced ? ZERO_BODY : NO_BODY;
+  const answer = redirect(target, r, "GET", r.body.taken || r.expecting100 ? gone : r.body);
   if (typeof answer === "number") {
     if (answer !== DONE) sendErrorResponse(r, r.status);
     return undefined;
@@ -211,7 +228,8 @@ function redirect(target: string, r: RequestRec, method: string, body: RequestBo
   r.out.serve(next);
   for (const [name, value] of r.env) next.setEnv(`REDIRECT_${name}`, value);
   next.setEnv("REDIRECT_STATUS", String(r.status));
-  next.setEnv("REDIRECT_URL", r.uri);
+  const { qualifyRedirectUrl } = getModuleConfig(r.perDirConfig, core);
+  next.setEnv("REDIRECT_URL", qualifyRedirectUrl ? serverOrigin(r) + r.uri : r.uri);
   if (r.args !== null) next.setEnv("REDIRECT_QUERY_STRING", r.args);
   const answer = processRequestInternal(next);
   const dying = typeof answer === "number" ? die(next, answer) : dieLater(next, answer);

@@ -50,7 +50,7 @@ export function readRequest(conn: ConnRec, head: RequestHead, bad: Status): Read
   }
   // Looked for before an absolute target stands in for it: RFC 9112 section 3.2 asks for both.
   const hostless = !head.headers.hasId(HOST);
-  const target = readTarget(r);
+  const target = readTarget(r, head);
   if (target !== 0) return { r, body: NO_BODY, refused: target };
   if (hostless && r.protoNum >= HTTP_11) {
     r.log.info("core", "AH00569", "client sent HTTP/1.1 request without hostname (see RFC2616 section 14.23)", r);
@@ -62,11 +62,12 @@ export function readRequest(conn: ConnRec, head: RequestHead, bad: Status): Read
 }
 
 /** Origin form, or the path of an absolute one: this is no forward proxy. */
-function readTarget(r: RequestRec): Status {
+function readTarget(r: RequestRec, { path, query }: RequestHead): Status {
   const target = r.unparsedUri;
-  if (target.charCodeAt(0) === 0x2f) {
+  if (path !== "" || target.charCodeAt(0) === 0x2f) {
     if (r.method === "CONNECT") return 400; // it asks for a host, and this is none
-    r.encodedUri = target;
+    r.encodedUri = path === "" ? target : path;
+    r.args = query;
     return 0;
   }
   if (r.method === "CONNECT") {
@@ -80,8 +81,8 @@ function readTarget(r: RequestRec): Status {
   const match = /^(https?):\/\/([^/?#]*)(.*)$/i.exec(target);
   if (match === null || match[2]!.includes("@")) return 400;
   if (r.protoNum >= HTTP_11 && !r.headersIn.hasId(HOST)) return noHost(r);
-  const path = match[3]!;
-  r.encodedUri = path.startsWith("/") ? path : `/${path}`;
+  const rest = match[3]!;
+  r.encodedUri = rest.startsWith("/") ? rest : `/${rest}`;
   // Of another scheme than the connection's: the path is ours, the host is not taken from it.
   const sameScheme = match[1]!.toLowerCase() === requestScheme(r);
   if (sameScheme && match[2] !== "") r.headersIn.setId(HOST, "Host", match[2]!);

@@ -44,6 +44,12 @@ export class RequestHead extends Head {
   method = "";
   /** The request target as received, each byte one char. */
   target = "";
+  /**
+   * Path and query of a target that begins with a slash; "" and null: not known. Strings of their own: all that follows looks
+   * into them, and to make a whole string of a piece of another one costs JavaScriptCore 110 ns, to make it of bytes 25.
+   */
+  path = "";
+  query: string | null = null;
   /** HTTP_09, HTTP_10 or HTTP_11: a later version is answered as 1.1. */
   protocol: number = HTTP_11;
   /** What begins with the request line as received, and its length; of a bad one what there was. */
@@ -62,7 +68,8 @@ export class RequestHead extends Head {
 
   override reset(): void {
     super.reset();
-    this.method = this.target = this.lineText = "";
+    this.method = this.target = this.path = this.lineText = "";
+    this.query = null;
     this.lineLength = 0;
     this.protocol = HTTP_11;
     this.emptyLines = 0;
@@ -174,7 +181,7 @@ export function parseRequestHead(
     p = lineEnd + 2;
     into.started = true;
     if (into.protocol === HTTP_09) {
-      cutRequestLine(b.latin1Slice(base, p), methodEnd - base, targetEnd - base, lineEnd - base, into);
+      cutRequestLine(b, base, b.latin1Slice(base, p), methodEnd, targetEnd, lineEnd, into);
       return into.method === "GET"
         ? p - start
         : refuse(
@@ -272,7 +279,7 @@ function cutBatch(
 ): number {
   if (end === base) return 0;
   const s = b.latin1Slice(base, end);
-  if (methodEnd > 0) cutRequestLine(s, methodEnd - base, targetEnd - base, lineEnd - base, into);
+  if (methodEnd > 0) cutRequestLine(b, base, s, methodEnd, targetEnd, lineEnd, into);
   if (n > 0 && into.headers.size === 0) {
     into.headers.fill(s, b, base, marks, n / 4);
     into.lastField = n / 4 - 1;
@@ -320,12 +327,27 @@ function mergeFields(s: string, base: number, n: number, limits: Readonly<Reques
   return 0;
 }
 
-function cutRequestLine(s: string, methodEnd: number, targetEnd: number, lineEnd: number, into: RequestHead): void {
+/** @param s what begins at `base`; the other positions are in the bytes, too */
+function cutRequestLine(
+  b: Bytes,
+  base: number,
+  s: string,
+  methodEnd: number,
+  targetEnd: number,
+  lineEnd: number,
+  into: RequestHead,
+): void {
   // The constant where it is one: no object, and comparisons with it are of one and the same.
-  into.method = s.startsWith("GET ") ? "GET" : s.startsWith("POST ") ? "POST" : s.slice(0, methodEnd);
-  into.target = s.slice(methodEnd + 1, targetEnd);
+  into.method = s.startsWith("GET ") ? "GET" : s.startsWith("POST ") ? "POST" : s.slice(0, methodEnd - base);
+  into.target = s.slice(methodEnd + 1 - base, targetEnd - base);
   into.lineText = s;
-  into.lineLength = lineEnd;
+  into.lineLength = lineEnd - base;
+  const path = methodEnd + 1;
+  if (b[path] !== 0x2f) return;
+  let mark = path;
+  while (mark < targetEnd && b[mark] !== 0x3f) mark++;
+  into.path = mark === path + 1 ? "/" : b.latin1Slice(path, mark);
+  if (mark < targetEnd) into.query = b.latin1Slice(mark + 1, targetEnd);
 }
 
 /** A line that begins with a blank goes on with the field before, the fold becoming one space. The next line, 0 or a refusal. */

@@ -2,8 +2,8 @@
  * A child: one event loop that serves. Its listeners, the generation that new requests belong to, and those that end.
  * Source: httpd server/mpm/event/event.c, child_main
  */
-import type { ProcessRec } from "../core/records.ts";
-import { type ListenFailure, listenName, NetFront } from "../front/net.ts";
+import type { FailedReloads, ProcessRec } from "../core/records.ts";
+import { type ListenFailure, type ListenWays, listenName, NetFront } from "../front/net.ts";
 import { closeAllConnections, closeIdleConnections, connectionCount, whenDrained } from "../http/connection.ts";
 import { nodeSockets } from "../net/node.ts";
 import { endGeneration, startGeneration } from "../server/lifecycle.ts";
@@ -14,6 +14,8 @@ import { planOf } from "./mpm.ts";
 export class Child {
   private loaded: Loaded;
   private readonly front: NetFront;
+  /** It shares ports and limits with others. */
+  private readonly oneOfMany: boolean;
   private readonly onEnded: (generation: number) => void;
   private readonly ending = new Set<ProcessRec>();
   private begun = false;
@@ -24,10 +26,11 @@ export class Child {
    * @param onEnded a generation has no connection any more, or came to nothing
    * @param onFull as many connections were accepted as one child may; once
    */
-  constructor(first: Loaded, reusePort: boolean, onEnded: (generation: number) => void, onFull = () => {}) {
+  constructor(first: Loaded, ways: ListenWays, onEnded: (generation: number) => void, onFull = () => {}) {
     this.loaded = first;
     this.onEnded = onEnded;
-    this.front = new NetFront(nodeSockets, () => this.loaded.process, reusePort);
+    this.oneOfMany = ways.reusePort ?? false;
+    this.front = new NetFront(nodeSockets, () => this.loaded.process, ways);
     this.front.gate.onFull = onFull;
     this.limitConnections();
   }
@@ -48,6 +51,7 @@ export class Child {
   exchange(next: Loaded): void {
     const { process: previous, logs } = this.loaded;
     startGeneration(next.process, previous);
+    next.process.failedReloads = { ...previous.failedReloads, reason: null };
     this.loaded = next;
     this.limitConnections();
     previous.stopping = true;
@@ -62,6 +66,11 @@ export class Child {
       this.checkEnd();
     });
     reopenLogs();
+  }
+
+  /** A reload came to nothing: for those who ask the generation that serves. */
+  reloadFailed(failed: FailedReloads): void {
+    this.loaded.process.failedReloads = failed;
   }
 
   /** What was opened for a configuration is not wanted after all. */
@@ -125,8 +134,8 @@ export class Child {
 
   private limitConnections(): void {
     const { gate } = this.front;
-    const { connections, backlog, lifetime } = planOf(this.loaded.process);
-    gate.limit = connections;
+    const { children, connections, backlog, lifetime } = planOf(this.loaded.process);
+    gate.limit = this.oneOfMany ? Math.ceil(connections / children) : connections;
     gate.backlog = backlog;
     gate.lifetime = lifetime;
   }

@@ -2,6 +2,7 @@
  * A thread as who started it sees it: messages to and fro, and its end.
  */
 import { Worker } from "node:worker_threads";
+import type { HeldListeners, LentListener } from "./held.ts";
 import type { ChildStart, FromChild, ToChild } from "./messages.ts";
 
 /** Who was told to stop and does not is ended. */
@@ -20,8 +21,12 @@ export class ChildThread {
   missed = 0;
   /** Names of the shared memory that it has. */
   readonly memories = new Set<string>();
-  /** Its listening sockets, where who started it must know them. */
-  readonly listeners = new Set<string>();
+  /** Its listening sockets: descriptor → inode. */
+  readonly listeners = new Map<number, string>();
+  /** The same, for who takes its place; null: it has to open them anew. */
+  held: HeldListeners | null = null;
+  /** Listeners that it was given and has not opened yet. */
+  lent: readonly LentListener[] = [];
   /** Generations that it has connections of. */
   readonly generations = new Set<number>();
   private readonly worker: Worker;

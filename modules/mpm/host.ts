@@ -4,6 +4,7 @@
 import { createHash, createHmac, randomBytes } from "node:crypto";
 import { closeSync, fsyncSync, lstatSync, openSync, readFileSync, renameSync, statSync, writeSync } from "node:fs";
 import { loadavg } from "node:os";
+import { threadId } from "node:worker_threads";
 import type { FileInfo, Host } from "../core/host.ts";
 
 export const nodeHost: Host = {
@@ -37,7 +38,7 @@ export const nodeHost: Host = {
   },
   writer: {
     write(path, text) {
-      const fresh = `${path}.new`;
+      const fresh = `${path}.new${threadId}`; // children may write at the same time
       const fd = openSync(fresh, "w", 0o600);
       try {
         writeSync(fd, text, null, "latin1");

@@ -1,7 +1,9 @@
 /**
  * What the threads of children and who started them tell each other: plain data.
  */
+import type { FailedReloads } from "../core/records.ts";
 import type { ReadConfig } from "../server/load.ts";
+import type { LentListener } from "./held.ts";
 import type { LoadOptions } from "./load.ts";
 
 /** A configuration for a child, with the memory that it shares. */
@@ -27,6 +29,10 @@ export interface ChildStart {
   readonly secret: Uint8Array;
   /** One number a child, which counts as long as it lives. */
   readonly beats: Int32Array;
+  /** Listeners that are open already; it opens the others. */
+  readonly listeners: readonly LentListener[];
+  /** How many sockets all children may have together. */
+  readonly socketRoom: number;
 }
 
 export type ToChild =
@@ -37,6 +43,7 @@ export type ToChild =
   /** Serve what was prepared. @param first of all children: its log is not silent */
   | { readonly kind: "commit"; readonly first: boolean }
   | { readonly kind: "abandon" }
+  | { readonly kind: "reloadFailed"; readonly failed: FailedReloads }
   /** Singletons are yours. */
   | { readonly kind: "lead" }
   | { readonly kind: "drain" }

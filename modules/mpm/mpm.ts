@@ -98,7 +98,7 @@ export interface Plan {
   readonly children: number;
   /** Why they are fewer than the configuration names; "": they are not. */
   readonly why: string;
-  /** Of each child; 0: no limit. */
+  /** Of all children; 0: no limit. */
   readonly connections: number;
   /** Of each child, after which it is replaced; 0: never. */
   readonly lifetime: number;
@@ -127,7 +127,7 @@ export function planOf(
   return {
     children,
     why,
-    connections: Math.ceil(conf.maxRequestWorkers / children),
+    connections: conf.maxRequestWorkers,
     lifetime: conf.maxConnectionsPerChild,
     backlog: conf.listenBacklog,
   };

@@ -6,12 +6,14 @@ import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { ConfigError, formatConfigError } from "../config/directive.ts";
 import { getModuleConfig } from "../core/module.ts";
 import { OnlyChild } from "../core/only_child.ts";
-import type { ProcessRec } from "../core/records.ts";
+import type { FailedReloads, ProcessRec } from "../core/records.ts";
 import type { Loaded } from "../server/load.ts";
 import core, { serverToken } from "../server/mod_core.ts";
 import { treeChanges } from "./changes.ts";
+import { type Dup, loadDup } from "./dup.ts";
 import { makeFolderOf } from "./files.ts";
 import { nodeHost } from "./host.ts";
+import { describe, type Inherited, takeInherited } from "./inherited.ts";
 import { closeInspector, guardInspector } from "./inspector.ts";
 import { type LoadOptions, loadConfig, nodeMachine } from "./load.ts";
 import { dropPrivileges } from "./mod_unixd.ts";
@@ -28,6 +30,8 @@ export interface Children {
   begin(): void;
   /** New requests belong to `next`; or why not, and nothing was changed. */
   exchange(next: Loaded): Promise<readonly string[]>;
+  /** The configuration that was read could not be used; those who show it tell. */
+  reloadFailed(failed: FailedReloads): void;
   /** Ends at once. */
   stop(): Promise<void>;
   /** Takes no new connections; answers whether all that were open ended by themselves. */
@@ -42,28 +46,59 @@ export interface StartOptions extends LoadOptions {
   readonly reloadOnChange?: boolean;
 }
 
-/** Reads a configuration, and says who is to serve it. @throws as loadConfig */
-export async function loadFirst(options: StartOptions): Promise<{ loaded: Loaded; siblings: OnlyChild }> {
+/** A configuration that may serve, and who is to serve it. */
+export interface FirstConfig {
+  readonly loaded: Loaded;
+  readonly siblings: OnlyChild;
+  readonly inherited: Inherited;
+  /** null: there is none, or nobody needs it. */
+  readonly dup: Dup | null;
+}
+
+/** Reads a configuration, and says who is to serve it. @throws as loadConfig, takeInherited */
+export async function loadFirst(options: StartOptions): Promise<FirstConfig> {
+  const inherited = takeInherited(process.env, process.pid);
   const alone = new OnlyChild(nodeHost.randomBytes(32));
-  const loaded = await loadConfig(options, 0, nodeMachine(options.startLog, { siblings: alone }));
-  const plan = planOf(loaded.process);
-  if (options.program === undefined || (plan.children === 1 && plan.lifetime === 0)) return { loaded, siblings: alone };
+  const loaded = await load(options, 0, alone, inherited);
+  const { children, lifetime } = planOf(loaded.process);
+  const asThreads = options.program !== undefined && (children > 1 || lifetime > 0);
+  const dup = asThreads ? await loadDup() : null;
+  if (!asThreads || (inherited.used && dup === null)) return { loaded, siblings: alone, inherited, dup };
   // Read again: what several children share is told from what one has.
   loaded.logs.release();
   const siblings = new ThreadParent(alone.secret);
-  return { loaded: await loadConfig(options, 0, nodeMachine(options.startLog, { siblings })), siblings };
+  return { loaded: await load(options, 0, siblings, inherited), siblings, inherited, dup };
+}
+
+/** @throws as loadConfig; ConfigError if it wants other listeners than were handed over */
+async function load(
+  options: StartOptions,
+  generation: number,
+  siblings: OnlyChild,
+  inherited: Inherited,
+): Promise<Loaded> {
+  const loaded = await loadConfig(options, generation, nodeMachine(options.startLog, { siblings }));
+  try {
+    inherited.check(loaded.process);
+  } catch (error) {
+    loaded.logs.release();
+    throw error;
+  }
+  return loaded;
 }
 
 export class Parent {
   private current: ProcessRec;
   private loaded: Loaded;
   private readonly siblings: OnlyChild;
+  private readonly inherited: Inherited;
   private readonly children: Children;
   private readonly options: StartOptions;
   private readonly commandLine: string;
   private pidFile: string | null = null;
   private state: "running" | "draining" | "stopping" = "running";
   private reloading: Promise<void> = Promise.resolve();
+  private failures = 0;
   private unwatch: () => void = () => {};
   private done!: (code: number) => void;
   /** Resolves with the exit code. */
@@ -71,16 +106,17 @@ export class Parent {
     this.done = resolve;
   });
 
-  constructor(first: { loaded: Loaded; siblings: OnlyChild }, options: StartOptions, commandLine: string) {
+  constructor(first: FirstConfig, options: StartOptions, commandLine: string) {
     this.loaded = first.loaded;
     this.current = first.loaded.process;
     this.siblings = first.siblings;
+    this.inherited = first.inherited;
     this.options = options;
     this.commandLine = commandLine;
     this.children =
       first.siblings instanceof ThreadParent
-        ? new Threads(first.loaded, first.siblings, options, (code) => this.failed(code))
-        : new SingleChild(first.loaded, first.siblings);
+        ? new Threads(first, first.siblings, options, (code) => this.failed(code))
+        : new SingleChild(first.loaded, first.siblings, first.inherited);
   }
 
   /** Opens the listeners and serves. False: it cannot; the reason was written to standard error. */
@@ -107,6 +143,7 @@ export class Parent {
     dropPrivileges(this.current);
     this.children.begin();
     this.announce();
+    this.announceInherited();
     if (this.options.reloadOnChange) this.watch();
     return true;
   }
@@ -143,15 +180,13 @@ export class Parent {
     const generation = previous.process.generation + 1;
     let loaded: Loaded;
     try {
-      loaded = await loadConfig(
-        this.options,
-        generation,
-        nodeMachine(this.options.startLog, { siblings: this.siblings }),
-      );
+      loaded = await load(this.options, generation, this.siblings, this.inherited);
     } catch (error) {
       this.siblings.release(generation);
       const text = error instanceof ConfigError ? formatConfigError(error, "sluice") : String((error as Error).message);
       log.error("core", "", `the configuration is broken, nothing was changed: ${text.replaceAll("\n", " | ")}`);
+      console.error(text);
+      this.reloadFailed(text);
       return;
     }
     const failures =
@@ -159,7 +194,11 @@ export class Parent {
         ? ["no Listen is left: nothing was changed"]
         : await this.children.exchange(loaded);
     if (failures.length > 0) {
-      for (const failure of failures) log.error("core", "", failure);
+      for (const failure of failures) {
+        log.error("core", "", failure);
+        console.error(failure);
+      }
+      this.reloadFailed(failures.join("\n"));
       loaded.logs.release();
       this.siblings.release(generation);
       return;
@@ -174,6 +213,10 @@ export class Parent {
     if (this.options.reloadOnChange) this.watch();
   }
 
+  private reloadFailed(reason: string): void {
+    this.children.reloadFailed({ count: ++this.failures, reason, atUs: this.current.clock.wallUs() });
+  }
+
   /** Reloads when a file that was read changes, plug-ins included. */
   private watch(): void {
     const { files, loads } = this.loaded;
@@ -184,10 +227,27 @@ export class Parent {
 
   private announce(): void {
     const { log } = this.current;
-    const { why } = planOf(this.current);
+    const why = this.whyOne();
     if (why !== "") log.notice("mpm_event", "", `one child serves, although StartServers names more: ${why}`);
     log.notice("mpm_event", "AH00489", `${serverToken(coreOf(this.current))} configured -- resuming normal operations`);
     log.notice("core", "AH00094", `Command line: '${this.commandLine}'`);
+  }
+
+  /** Why one child serves where the configuration names more; "": it is not so. */
+  private whyOne(): string {
+    const { why, children } = planOf(this.current);
+    if (why !== "" || children === 1 || this.children instanceof Threads) return why;
+    if (this.options.program === undefined) return "it was started so";
+    if (this.current.generation > 0) return "from one child to several takes a restart";
+    return "the listeners that were handed over cannot be multiplied without --allow-ffi and a C library";
+  }
+
+  private announceInherited(): void {
+    const { sockets, remark } = this.inherited;
+    const { log } = this.current;
+    if (remark !== "") log.warn("mpm_event", "", remark);
+    if (sockets.length > 0)
+      log.notice("mpm_event", "", `listeners that were handed over: ${sockets.map(describe).join(", ")}`);
   }
 
   /** Nobody is left who serves. */

@@ -2,15 +2,19 @@
  * One child, in the event loop of the program itself: no threads.
  */
 import type { OnlyChild } from "../core/only_child.ts";
+import type { FailedReloads } from "../core/records.ts";
 import type { Loaded } from "../server/load.ts";
+import type { ListenSpec } from "../server/mod_core.ts";
 import { Child } from "./child.ts";
+import type { Inherited } from "./inherited.ts";
 import type { Children } from "./parent.ts";
 
 export class SingleChild implements Children {
   private readonly child: Child;
 
-  constructor(first: Loaded, siblings: OnlyChild) {
-    this.child = new Child(first, false, (generation) => siblings.release(generation));
+  constructor(first: Loaded, siblings: OnlyChild, inherited: Inherited) {
+    const ways = { fdOf: (spec: ListenSpec) => inherited.fdOf(spec) };
+    this.child = new Child(first, ways, (generation) => siblings.release(generation));
   }
 
   open(): Promise<readonly string[]> {
@@ -26,6 +30,10 @@ export class SingleChild implements Children {
     if (failures.length > 0) this.child.abandon(next);
     else this.child.exchange(next);
     return failures;
+  }
+
+  reloadFailed(failed: FailedReloads): void {
+    this.child.reloadFailed(failed);
   }
 
   async stop(): Promise<void> {

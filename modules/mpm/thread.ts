@@ -7,16 +7,25 @@ import type { LogSink } from "../core/error_log.ts";
 import type { Module } from "../core/module.ts";
 import { KnownPlaces } from "../core/places.ts";
 import { MOST_CHILDREN, type Places, type Siblings } from "../core/siblings.ts";
+import { limitSockets } from "../net/node.ts";
 import type { Loaded } from "../server/load.ts";
+import type { ListenSpec } from "../server/mod_core.ts";
 import { leadership } from "../watchdog/hooks.ts";
 import { Child } from "./child.ts";
+import type { LentListener } from "./held.ts";
+import { means } from "./inherited.ts";
 import { loadConfig, nodeMachine } from "./load.ts";
 import type { ProgramLog } from "./logs.ts";
 import type { ChildConfig, ChildStart, FromChild, LogLine, SharedMemory, ToChild } from "./messages.ts";
+import { type Plan, planOf } from "./mpm.ts";
 
 export const BEAT_MS = 1000;
 /** Lines for a program are sent together. */
 const LOG_MS = 50;
+/** Descriptors that the runtime needs for each thread, rounded up: Bun 1.4.4 and Deno 2.9.5. */
+const OF_A_THREAD = 16;
+/** A client, and who serves it. */
+const LEAST_SOCKETS = 4;
 
 /** Whether this is a thread that was started to become a child. */
 export function isChildThread(): boolean {
@@ -80,6 +89,7 @@ class ThreadChild {
   /** What this child logs another one logs, too: while all of them build the same. */
   private silent = true;
   private leads = false;
+  private readonly lent: LentListener[];
   private readonly campaigns = new Set<() => void>();
   private readonly programs = new Map<string, SentLog>();
   private queue: Promise<void> = Promise.resolve();
@@ -88,6 +98,7 @@ class ThreadChild {
   constructor(start: ChildStart, modules: readonly Module[]) {
     this.start = start;
     this.modules = modules;
+    this.lent = [...start.listeners];
     this.siblings = new ThreadSiblings(start.sluiceChild, start.secret);
   }
 
@@ -119,6 +130,9 @@ class ThreadChild {
       case "abandon":
         if (this.next !== null) this.child?.abandon(this.next);
         this.next = null;
+        break;
+      case "reloadFailed":
+        this.child?.reloadFailed(message.failed);
         break;
       case "lead":
         this.leads = true;
@@ -156,16 +170,24 @@ class ThreadChild {
       loaded.process.providers.register(leadership, "children", {
         campaign: (_process, _name, lead) => this.campaign(lead),
       });
+      shareSockets(this.start.socketRoom, planOf(loaded.process));
       this.next = loaded;
       if (this.child === null) {
         const ended = (generation: number) => send({ kind: "ended", generation });
-        this.child = new Child(loaded, true, ended, () => send({ kind: "full" }));
+        const ways = { reusePort: true, fdOf: (spec: ListenSpec) => this.takeLent(spec) };
+        this.child = new Child(loaded, ways, ended, () => send({ kind: "full" }));
       }
       send({ kind: "ready", failures: [] });
     } catch (error) {
       send({ kind: "ready", failures: [String((error as Error).stack ?? error)] });
     }
     this.silent = false;
+  }
+
+  /** Once: what is closed later has to be opened anew. */
+  private takeLent(spec: ListenSpec): number | undefined {
+    const at = this.lent.findIndex((socket) => means(spec, socket));
+    return at < 0 ? undefined : this.lent.splice(at, 1)[0]!.fd;
   }
 
   private commit(first: boolean): void {
@@ -208,6 +230,12 @@ class ThreadChild {
     if (log === undefined) this.programs.set(target, (log = new SentLog(target)));
     return log;
   }
+}
+
+/** Each child may have its share; where they are replaced regularly, so may one that is replaced and still has clients. */
+function shareSockets(room: number, { children, lifetime }: Plan): void {
+  const shares = children + (lifetime > 0 ? 1 : 0);
+  limitSockets(Math.max(LEAST_SOCKETS, Math.floor(room / shares) - OF_A_THREAD));
 }
 
 /** A log whose program is the parent's: all children write to one. */

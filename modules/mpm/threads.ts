@@ -3,18 +3,24 @@
  * answering, or has served its time, is replaced; a reload is made by all of them or by none.
  * Source: httpd server/mpm/event/event.c server_main_loop, perform_idle_server_maintenance
  */
+import { getModuleConfig } from "../core/module.ts";
 import { OnlyChild } from "../core/only_child.ts";
-import type { ProcessRec } from "../core/records.ts";
+import type { FailedReloads, ProcessRec } from "../core/records.ts";
 import { MOST_CHILDREN } from "../core/siblings.ts";
+import { socketRoom } from "../net/descriptors.ts";
 import { childDied } from "../server/hooks.ts";
 import type { Loaded } from "../server/load.ts";
+import core, { type ListenSpec } from "../server/mod_core.ts";
 import { ChildThread } from "./child_thread.ts";
-import { closeListeners, listeningInodes } from "./listeners.ts";
+import type { Dup } from "./dup.ts";
+import { HeldListeners } from "./held.ts";
+import { closeListeners } from "./listeners.ts";
 import { closeLogs, reopenLogs } from "./logs.ts";
 import type { ChildConfig, FromChild, SharedMemory, ToChild } from "./messages.ts";
 import { planOf } from "./mpm.ts";
-import type { Children, StartOptions } from "./parent.ts";
+import type { Children, FirstConfig, StartOptions } from "./parent.ts";
 import { probePorts } from "./ports.ts";
+import { inodeOf, type ListeningSocket, listeningTcp, ownSockets } from "./proc_net.ts";
 
 /** Between looks at the children. */
 const LOOK_MS = 1000;
@@ -45,31 +51,39 @@ export class Threads implements Children {
   private readonly siblings: ThreadParent;
   private readonly options: StartOptions;
   private readonly onFailed: (code: number) => void;
+  private readonly dup: Dup | null;
+  /** The listeners that were handed over: all children accept from these. */
+  private readonly handed: HeldListeners | null;
+  private readonly room = socketRoom();
   private readonly threads = new Set<ChildThread>();
   /** Generations that some child still has. */
   private readonly generations = new Map<number, ProcessRec>();
   private readonly beats = new Int32Array(new SharedArrayBuffer(4 * MOST_CHILDREN));
   /** What children that come later must know. */
   private readonly kept: ToChild[] = [];
+  private failed: FailedReloads = { count: 0, reason: null, atUs: 0 };
   private leader: ChildThread | null = null;
   private ending = false;
   private opening: Promise<void> = Promise.resolve();
   private look: ReturnType<typeof setInterval> | null = null;
 
   /** @param onFailed no child is left, and none can be started */
-  constructor(first: Loaded, siblings: ThreadParent, options: StartOptions, onFailed: (code: number) => void) {
-    this.loaded = first;
+  constructor(first: FirstConfig, siblings: ThreadParent, options: StartOptions, onFailed: (code: number) => void) {
+    const { loaded, inherited, dup } = first;
+    this.loaded = loaded;
     this.siblings = siblings;
     this.options = options;
     this.onFailed = onFailed;
-    this.generations.set(first.process.generation, first.process);
+    this.dup = dup;
+    this.handed = dup !== null && inherited.used ? new HeldListeners(dup, inherited.sockets) : null;
+    this.generations.set(loaded.process.generation, loaded.process);
   }
 
   async open(): Promise<readonly string[]> {
-    const taken = await probePorts(this.loaded.process, null);
+    const taken = this.handed === null ? await probePorts(this.loaded.process, null) : [];
     if (taken.length > 0) return taken;
     const { children } = planOf(this.loaded.process);
-    const threads = Array.from({ length: children }, () => this.startThread());
+    const threads = Array.from({ length: children }, () => this.startThread(null));
     return this.readyToServe(threads);
   }
 
@@ -88,10 +102,14 @@ export class Threads implements Children {
     const failures = await this.readyToServe(asked);
     if (this.ending) return ["the server is ending"];
     if (failures.length > 0) {
-      for (const thread of asked) thread.send({ kind: "abandon" });
+      for (const thread of asked) {
+        thread.send({ kind: "abandon" });
+        thread.held?.retain(this.listen);
+      }
       return failures;
     }
     this.loaded = next;
+    this.failed = { ...this.failed, reason: null };
     this.generations.set(next.process.generation, next.process);
     for (const thread of asked) this.commit(thread);
     // What operators did is taken back, or in a file.
@@ -100,6 +118,11 @@ export class Threads implements Children {
     reopenLogs();
     this.adjust();
     return [];
+  }
+
+  reloadFailed(failed: FailedReloads): void {
+    this.failed = failed;
+    for (const thread of this.threads) thread.send({ kind: "reloadFailed", failed });
   }
 
   async stop(): Promise<void> {
@@ -113,7 +136,10 @@ export class Threads implements Children {
   private async endAll(message: ToChild): Promise<boolean> {
     this.ending = true;
     const threads = [...this.threads];
-    for (const thread of threads) thread.send(message);
+    for (const thread of threads) {
+      thread.held?.close();
+      thread.send(message);
+    }
     const whole = await Promise.all(threads.map((thread) => thread.gone(message.kind === "stop")));
     if (this.look !== null) clearInterval(this.look);
     this.look = null;
@@ -128,10 +154,11 @@ export class Threads implements Children {
     // One after the other: so it is known which sockets are whose.
     const opened = this.opening.then(async () => {
       for (const thread of threads) {
-        const before = listeningInodes();
+        const before = listeningTcp();
         thread.send({ kind: "listen" });
         failures.push(...(await thread.ready()));
-        for (const inode of listeningInodes()) if (!before.has(inode)) thread.listeners.add(inode);
+        thread.lent = [];
+        this.hold(thread, before);
       }
     });
     this.opening = opened;
@@ -139,17 +166,34 @@ export class Threads implements Children {
     return distinct(failures);
   }
 
+  /** Remembers the listeners that a child opened, and keeps them open. */
+  private hold(thread: ChildThread, before: ReadonlyMap<string, ListeningSocket>): void {
+    const now = listeningTcp();
+    for (const inode of before.keys()) now.delete(inode);
+    if (now.size === 0) return;
+    for (const [fd, inode] of ownSockets()) {
+      const socket = now.get(inode);
+      if (socket === undefined) continue;
+      thread.listeners.set(fd, inode);
+      thread.held?.hold({ ...socket, fd });
+    }
+  }
+
   /** More children, or fewer, where the new configuration says so. */
   private adjust(): void {
     const serving = this.serving();
     const { children } = planOf(this.loaded.process);
-    for (let n = serving.length; n < children; n++) void this.join();
+    for (let n = serving.length; n < children; n++) void this.join(null);
     for (const thread of serving.slice(children)) this.retire(thread);
   }
 
-  private startThread(): ChildThread {
+  /** @param heirloom the listeners of the child in whose place this one is */
+  private startThread(heirloom: HeldListeners | null): ChildThread {
     const seat = this.freeSeat();
     Atomics.store(this.beats, seat, 0);
+    const held = this.handed ?? heirloom ?? (this.dup === null ? null : new HeldListeners(this.dup));
+    held?.retain(this.listen);
+    const listeners = held?.lend() ?? [];
     const { file, serverRoot, defines, before, after, startRank, startLog, text } = this.options;
     const options = {
       file,
@@ -170,26 +214,32 @@ export class Threads implements Children {
         config: this.configOf(this.loaded, known),
         secret: this.siblings.secret,
         beats: this.beats,
+        listeners,
+        socketRoom: this.room,
       },
       (message) => this.told(thread, message),
       (reason) => this.left(thread, reason),
     );
     for (const name of known) thread.memories.add(name);
+    thread.held = this.handed === null ? held : null;
+    thread.lent = listeners;
+    for (const { fd } of listeners) thread.listeners.set(fd, inodeOf(fd)!);
     thread.generations.add(this.loaded.process.generation);
     this.threads.add(thread);
     return thread;
   }
 
-  /** A child more, for one that died, retires, or was not there before. */
-  private async join(): Promise<boolean> {
+  /** A child more. @param heirloom the listeners of the one that died or retires; null: nobody was in its place */
+  private async join(heirloom: HeldListeners | null): Promise<boolean> {
     for (;;) {
       const { generation } = this.loaded.process;
-      const thread = this.startThread();
+      const thread = this.startThread(heirloom);
       const failures = await this.readyToServe([thread]);
       if (failures.length > 0 || this.ending) {
         for (const failure of failures) this.log("error", `a child cannot start: ${failure}`);
         this.threads.delete(thread);
         thread.end();
+        thread.held?.close();
         this.endedIn(thread);
         return false;
       }
@@ -197,9 +247,12 @@ export class Threads implements Children {
       if (generation === this.loaded.process.generation) {
         this.commit(thread);
         for (const told of this.kept) thread.send(told);
+        thread.send({ kind: "reloadFailed", failed: this.failed });
         this.log("info", `child ${thread.seat} serves now`);
         return true;
       }
+      heirloom = thread.held;
+      thread.held = null;
       thread.retiring = true;
       thread.send({ kind: "stop" });
     }
@@ -207,6 +260,7 @@ export class Threads implements Children {
 
   private commit(thread: ChildThread): void {
     thread.serving = true;
+    thread.held?.retain(this.listen);
     thread.generations.add(this.loaded.process.generation);
     this.leader ??= thread;
     thread.send({ kind: "commit", first: this.leader === thread });
@@ -219,6 +273,7 @@ export class Threads implements Children {
   /** Takes no new connections, and ends with those that it has. */
   private retire(thread: ChildThread): void {
     thread.retiring = true;
+    thread.held?.close();
     this.passLead(thread);
     thread.send({ kind: "drain" });
   }
@@ -242,8 +297,7 @@ export class Threads implements Children {
           "info",
           `child ${thread.seat} has accepted MaxConnectionsPerChild connections, another takes its place`,
         );
-        // It serves until the other does: no port is without a listener.
-        void this.join().then((joined) => joined && this.retire(thread));
+        void this.succeed(thread);
         break;
       case "tell": {
         const told: ToChild = { kind: "told", topic: message.topic, message: message.message };
@@ -259,9 +313,17 @@ export class Threads implements Children {
     }
   }
 
+  /** It serves until the other does: no port is without a listener. */
+  private async succeed(thread: ChildThread): Promise<void> {
+    const { held } = thread;
+    thread.held = null;
+    if (await this.join(held)) this.retire(thread);
+  }
+
   /** @param reason "" if it was told to */
   private left(thread: ChildThread, reason: string): void {
     this.threads.delete(thread);
+    for (const { fd } of thread.lent) this.dup?.close(fd);
     if (reason !== "" && !this.ending) void closeListeners(thread.listeners);
     if (reason === "" || !thread.serving) {
       this.endedIn(thread);
@@ -274,11 +336,11 @@ export class Threads implements Children {
     this.endedIn(thread);
     if (this.ending || thread.retiring) return;
     const wait = Math.max(0, RESTART_MS - (performance.now() - thread.startedMs));
-    setTimeout(() => void this.replace(), wait);
+    setTimeout(() => void this.replace(thread.held), wait);
   }
 
-  private async replace(): Promise<void> {
-    if (this.ending || (await this.join()) || this.ending) return;
+  private async replace(held: HeldListeners | null): Promise<void> {
+    if (this.ending || (await this.join(held)) || this.ending) return;
     const left = this.serving().length;
     if (left === 0) {
       this.log("crit", "no child is left, and none can be started: ending");
@@ -308,6 +370,10 @@ export class Threads implements Children {
       this.generations.delete(generation);
       this.siblings.release(generation);
     }
+  }
+
+  private get listen(): readonly ListenSpec[] {
+    return getModuleConfig(this.loaded.process.servers[0]!.config, core).listen;
   }
 
   private serving(): ChildThread[] {

@@ -1,7 +1,7 @@
 /**
- * The first message of a TLS client, as far as it decides who answers: the name that it asks for, and whether it takes an
- * ECDSA certificate. Read before TLS begins, so that each virtual host has protocols, suites and certificates of its own.
- * Source: RFC 8446 section 4.1.2, RFC 6066 section 3
+ * The first message of a TLS client, as far as it decides who answers: the name that it asks for, whether it takes an
+ * ECDSA certificate, and what it would speak. Read before TLS begins, so that each virtual host has protocols, suites and certificates of its own.
+ * Source: RFC 8446 section 4.1.2, RFC 6066 section 3, RFC 7301 section 3
  */
 
 export interface ClientHello {
@@ -9,6 +9,8 @@ export interface ClientHello {
   readonly serverName: string;
   /** It can check signatures of ECDSA, and offers suites that use them. */
   readonly ecdsa: boolean;
+  /** The protocols that it offers by ALPN, in its order. */
+  readonly protocols: readonly string[];
 }
 
 /** The bytes begin a request of plain HTTP. */
@@ -20,6 +22,7 @@ const HANDSHAKE = 22;
 const CLIENT_HELLO = 1;
 const SERVER_NAME = 0;
 const SIGNATURE_ALGORITHMS = 13;
+const APPLICATION_PROTOCOLS = 16;
 const SUPPORTED_VERSIONS = 43;
 /** ecdsa_secp256r1_sha256, ecdsa_secp384r1_sha384, ecdsa_secp521r1_sha512 */
 const ECDSA_SCHEMES = [0x0403, 0x0503, 0x0603];
@@ -27,7 +30,7 @@ const ECDSA_SCHEMES = [0x0403, 0x0503, 0x0603];
 const ECDSA_SUITES = [0xc009, 0xc00a, 0xc023, 0xc024, 0xc02b, 0xc02c, 0xcca9];
 /** No hello of a client that means well is larger: key shares and tickets have some KB. */
 const MAX_HELLO_BYTES = 65_536;
-const NOBODY: ClientHello = { serverName: "", ecdsa: false };
+const NOBODY: ClientHello = { serverName: "", ecdsa: false, protocols: [] };
 
 /** Reads what came first on a connection. What is neither TLS nor HTTP asks for nothing: TLS itself answers it. */
 export function parseClientHello(bytes: Uint8Array): ClientHello | typeof PLAIN_HTTP | typeof INCOMPLETE {
@@ -82,6 +85,7 @@ function readHello(hello: Uint8Array): ClientHello {
   reader.vector(1); // compression
   let serverName = "";
   let schemes: number[] = [];
+  let protocols: string[] = [];
   let modern = false;
   const extensions = new Reader(reader.vector(2));
   while (!extensions.atEnd) {
@@ -89,10 +93,12 @@ function readHello(hello: Uint8Array): ClientHello {
     const body = new Reader(extensions.vector(2));
     if (type === SERVER_NAME) serverName = readName(new Reader(body.vector(2)));
     else if (type === SIGNATURE_ALGORITHMS) schemes = body.numbers(body.vector(2));
+    else if (type === APPLICATION_PROTOCOLS) protocols = readProtocols(new Reader(body.vector(2)));
     else if (type === SUPPORTED_VERSIONS) modern = body.numbers(body.vector(1)).includes(0x0304);
   }
   const takes = schemes.some((scheme) => ECDSA_SCHEMES.includes(scheme));
-  return { serverName, ecdsa: takes && (modern || suites.some((suite) => ECDSA_SUITES.includes(suite))) };
+  const ecdsa = takes && (modern || suites.some((suite) => ECDSA_SUITES.includes(suite)));
+  return { serverName, ecdsa, protocols };
 }
 
 function readName(list: Reader): string {
@@ -102,6 +108,12 @@ function readName(list: Reader): string {
     if (type === 0) return String.fromCharCode(...name.subarray(0, 255)).toLowerCase();
   }
   return "";
+}
+
+function readProtocols(list: Reader): string[] {
+  const names: string[] = [];
+  while (!list.atEnd) names.push(String.fromCharCode(...list.vector(1)));
+  return names;
 }
 
 /** Reads numbers and vectors; beyond the end everything is empty. */

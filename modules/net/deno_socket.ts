@@ -107,8 +107,10 @@ export class DenoSocket implements Socket, HandleTaker {
     return copy as unknown as Bytes;
   }
 
-  lend(bytes: Bytes, start: number, end: number): Bytes {
-    return bytes === sharedBytes ? this.keep(bytes, start, end) : (bytes.subarray(start, end) as Bytes);
+  lend(bytes: Bytes, start: number, end: number, to: Socket): Bytes {
+    // Only a socket of this kind says whether it still reads from there.
+    if (bytes === this.own && to instanceof DenoSocket) return bytes.subarray(start, end) as Bytes;
+    return this.keep(bytes, start, end);
   }
 
   pause(): void {

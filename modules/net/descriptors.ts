@@ -14,9 +14,10 @@ export class Descriptors {
   clients = 0;
   /** When there were so many that accepting may have failed. */
   private nearMs = Number.NEGATIVE_INFINITY;
-  private readonly room: number;
+  /** How many sockets there may be; infinite where that is not known. */
+  room: number;
 
-  /** @param room how many sockets there may be; infinite where that is not known */
+  /** @param room see there */
   constructor(room: number) {
     this.room = room;
   }

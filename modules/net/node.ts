@@ -8,6 +8,7 @@ import { connectBun, listenBun } from "./bun_socket.ts";
 import { denoBinding } from "./deno_binding.ts";
 import { listenDeno } from "./deno_listen.ts";
 import { connectDeno } from "./deno_socket.ts";
+import { descriptors } from "./descriptors.ts";
 import { openDatagram } from "./node_datagram.ts";
 import { listenNode, listenUnix } from "./node_listen.ts";
 import { connectNode, NodeSocket } from "./node_socket.ts";
@@ -27,6 +28,11 @@ interface TcpListenOptions {
   readonly port: number;
   readonly backlog: number;
   readonly reusePort: boolean;
+}
+
+/** So many sockets may be open in this event loop, where others share the limit of the process. */
+export function limitSockets(room: number): void {
+  descriptors.room = room;
 }
 
 export const nodeSockets = socketsOf(ownSockets());
@@ -69,6 +75,8 @@ function socketsOf(own: Own | null): SocketHost {
 
     async listen(options, accept, shed) {
       const backlog = options.backlog ?? 511;
+      // Nobody can bind another in its place, should TLS be wanted one day.
+      if (options.fd !== undefined) return listenNode({ fd: options.fd, backlog }, accept, shed);
       if (options.unix !== undefined) return listenUnix(options.unix, backlog, accept, shed);
       const bind = async (host: string): Promise<Listener> => {
         const tcp = { host, port: options.port, backlog, reusePort: options.reusePort ?? false };

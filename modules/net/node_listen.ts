@@ -10,10 +10,13 @@ import { socketError } from "./system.ts";
 
 const onDeno = "Deno" in globalThis;
 
+/** @types/node lacks the descriptor of a listener that is open already. */
+type NodeListenOptions = net.ListenOptions & { readonly fd?: number };
+
 /** While sockets are many, how often listeners of Deno are looked after. */
 const REVIVE_MS = 250;
 
-export function listenNode(options: net.ListenOptions, accept: Accept, shed?: () => void): Promise<Listener> {
+export function listenNode(options: NodeListenOptions, accept: Accept, shed?: () => void): Promise<Listener> {
   const server = net.createServer({ allowHalfOpen: true, noDelay: true }, (raw) => {
     if (!descriptors.canAccept) {
       raw.on("error", ignore);
@@ -30,7 +33,7 @@ export function listenNode(options: net.ListenOptions, accept: Accept, shed?: ()
 }
 
 /** Its `close` resolves when the server's own connections have ended. */
-export function bind(server: net.Server, options: net.ListenOptions): Promise<Listener> {
+export function bind(server: net.Server, options: NodeListenOptions): Promise<Listener> {
   return new Promise((resolve, reject) => {
     // Stays on for good; once bound there is nobody left to reject for.
     server.on("error", (error) => reject(socketError(error)));

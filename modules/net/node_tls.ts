@@ -65,6 +65,7 @@ export class NodeTlsServer implements TlsServer {
       honorCipherOrder: options.honorCipherOrder,
       sessionTimeout: options.sessionTimeout,
       ...(options.ca !== "" && { ca: options.ca }),
+      ...(options.alpn !== "" && { ALPNProtocols: [options.alpn] }),
       ...(!options.tickets && { secureOptions: constants.SSL_OP_NO_TICKET }),
     } as tls.TlsOptions);
     this.server.on("secureConnection", (socket: tls.TLSSocket) => this.ownerOf(socket)?.secured(socket));
@@ -158,6 +159,7 @@ export function tlsInfo(socket: tls.TLSSocket, serverName: string): TlsInfo {
     cipher: socket.getCipher()?.name ?? "",
     resumed: socket.isSessionReused?.() ?? false,
     serverName,
+    alpn: socket.alpnProtocol || "",
     peerChain: peerChain(socket),
   };
 }

@@ -57,11 +57,8 @@ export interface Socket {
   writev(parts: readonly (string | Uint8Array)[]): boolean;
   /** The bytes [start, end) in a buffer of their own, valid for good. Only inside `onData`. */
   keep(bytes: Bytes, start: number, end: number): Bytes;
-  /**
-   * The same for whoever gives it to a `write` of this host's sockets within `onData` and keeps nothing: then there may be no
-   * copy. Only inside `onData`.
-   */
-  lend(bytes: Bytes, start: number, end: number): Bytes;
+  /** The same for `to.write` or `to.writev`, which must get it before `onData` returns, and nobody else: perhaps without a copy. */
+  lend(bytes: Bytes, start: number, end: number, to: Socket): Bytes;
   /** Stops `onData` at once, and with it the peer, soon. `onEnd` waits for `resume`; a reset may not. */
   pause(): void;
   resume(): void;
@@ -115,6 +112,8 @@ export interface TlsServerOptions extends TlsOptions {
   readonly tickets: boolean;
   /** How long a session may be resumed, seconds. */
   readonly sessionTimeout: number;
+  /** The protocol that clients are told by ALPN: only for those that offer it; "": none. */
+  readonly alpn: string;
 }
 
 /** Made by `SocketHost.tlsServer`. */
@@ -131,6 +130,8 @@ export interface TlsInfo {
   readonly resumed: boolean;
   /** From SNI, lower case; "" if none was sent. */
   readonly serverName: string;
+  /** The protocol that was agreed on by ALPN; "": none. */
+  readonly alpn: string;
   /** The peer's certificates, DER, its own first; none if it has shown none. Their signatures on the handshake are checked. */
   readonly peerChain: readonly Uint8Array[];
 }
@@ -168,6 +169,8 @@ export interface ListenOptions {
   readonly unix?: string;
   /** @default 511 (Bun always has 512) */
   readonly backlog?: number;
+  /** A listening socket that is open already, of this address. @default undefined: one is opened */
+  readonly fd?: number | undefined;
   /** SO_REUSEPORT: several listeners share the port, and the system spreads connections over them. @default false */
   readonly reusePort?: boolean;
   /** TLS may begin on its connections. @default false */

@@ -2,7 +2,7 @@
  * One proxied request over its attempts: what was tried, and what it left behind.
  */
 import type { Bytes } from "../core/bytes.ts";
-import type { EnvSource, FilenameSource, RequestRec } from "../core/records.ts";
+import type { EnvSource, FilenameSource, NoteSource, RequestRec } from "../core/records.ts";
 import type { BackendTls } from "./backend.ts";
 import type { ProxyBalancer } from "./balancer.ts";
 import type { Failure } from "./failure.ts";
@@ -34,7 +34,7 @@ export interface AttemptTimes {
 /** Before anybody was elected, and after the end: one list for all. */
 const NOBODY: readonly ProxyWorker[] = [];
 
-export class ProxyAttempt implements EnvSource, FilenameSource {
+export class ProxyAttempt implements EnvSource, NoteSource, FilenameSource {
   /** The URL to ask for, in its halves. `pre_request` replaces that of a balancer by the member's. */
   origin: Origin;
   /** Path and query. */
@@ -106,11 +106,20 @@ export class ProxyAttempt implements EnvSource, FilenameSource {
     this.electedAtMs = -1;
   }
 
+  getNote(name: string): string | undefined {
+    if (this.session === null) return undefined;
+    const lower = name.toLowerCase(); // names are case-blind
+    if (lower === "session-sticky") return this.session.name;
+    return lower === "session-route" ? this.session.route : undefined;
+  }
+
   get envNames(): readonly string[] {
     return ENV_NAMES;
   }
 
   getEnv(name: string): string | undefined {
+    // Nearly all that are asked for are others.
+    if ((name.charCodeAt(0) | 0x20) !== 0x62) return undefined;
     switch (name) {
       case "BALANCER_NAME":
         return this.balancer?.name;
@@ -123,8 +132,7 @@ export class ProxyAttempt implements EnvSource, FilenameSource {
       case "BALANCER_SESSION_ROUTE":
         return this.session?.route;
       default: {
-        // Names are case-blind, and nearly all that are asked for are others.
-        const upper = (name.charCodeAt(0) | 0x20) === 0x62 ? name.toUpperCase() : name;
+        const upper = name.toUpperCase(); // names are case-blind
         return upper === name ? undefined : this.getEnv(upper);
       }
     }

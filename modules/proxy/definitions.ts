@@ -134,7 +134,10 @@ function addSettings(draft: Draft, { whole, directive }: Definition): void {
 /** httpd has a field of fixed size for it. Source: modules/proxy/mod_proxy.h, PROXY_BALANCER_MAX_NAME_SIZE */
 const MAX_BALANCER_NAME = "balancer://".length + 84;
 
-/** A worker whose name is a prefix serves this URL, too, and its parameters stay as they are. */
+/**
+ * A worker whose name is a prefix serves this URL, too, and its parameters stay as they are; but those of ProxyPass and of
+ * ProxyPassMatch are not each other's.
+ */
 function addWorker(
   process: ProcessRec,
   workers: ProxyWorker[],
@@ -143,8 +146,9 @@ function addWorker(
   built: Map<ProxyWorker, string>,
 ): void {
   const url = parsed(process, definition);
-  const shared = matchWorker(workers, url.name);
   const isSection = /^(ProxySet|Proxy)$/i.test(definition.directive.name);
+  const candidates = isSection ? workers : workers.filter((worker) => worker.isMatch === definition.isMatch);
+  const shared = matchWorker(candidates, url.name);
   if (shared !== undefined && isSection) {
     applyWorkerSettings(shared, definition.worker);
     return;
@@ -234,8 +238,13 @@ function record(
       `${lost} is no member of ${name}: the virtual host has inherited the balancer as it is`,
     );
   }
-  if (base !== undefined) applyBalancerSettings(balancer, base.settings);
+  const { lbmethod, ...inherited } = base?.settings ?? {};
+  applyBalancerSettings(balancer, inherited);
   applyBalancerSettings(balancer, from.settings);
+  if (lbmethod !== undefined && lbmethod !== "byrequests" && from.settings.lbmethod === undefined) {
+    const text = `${name} elects by requests here: a virtual host that mentions it does not inherit lbmethod=${lbmethod}`;
+    process.log.warn("proxy", "", text);
+  }
   if (base?.settings.failOnStatus !== undefined && from.settings.failOnStatus !== undefined) {
     balancer.params.failOnStatus = [...base.settings.failOnStatus, ...from.settings.failOnStatus];
   }

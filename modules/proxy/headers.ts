@@ -15,6 +15,12 @@ import type { ProxyConfig } from "./config.ts";
 import { proxyError } from "./proxy_error.ts";
 import type { ProxyUrl } from "./url.ts";
 
+/** Fields of an answer that are between it and us, whatever Connection says. */
+const HOP_BY_HOP_IDS = [h.PROXY_CONNECTION, h.KEEP_ALIVE, h.PROXY_AUTHENTICATE, h.TE, h.TRAILER, h.UPGRADE] as const;
+const HOP_BY_HOP = h.bitsOf(...HOP_BY_HOP_IDS);
+/** Fields of an answer that are looked at, besides those that nearly all have. */
+const LATE = h.bitsOf(h.EXPIRES, h.LAST_MODIFIED, h.WARNING, h.SET_COOKIE);
+
 /** How the request's body and connection are announced. */
 export interface RequestFraming {
   /** "Content-Length: 5\r\n", "Transfer-Encoding: chunked\r\n" or "". */
@@ -162,7 +168,7 @@ function addTokens(value: string, names: string[]): void {
 export function viaValue(r: RequestRec, conf: ProxyConfig): string {
   const port = serverPort(r);
   const suffix = port === defaultPort(requestScheme(r)) ? "" : `:${port}`;
-  const version = r.protoNum === 9 ? "0.9" : r.protoNum === 1000 ? "1.0" : "1.1";
+  const version = `${Math.floor(r.protoNum / 1000)}.${r.protoNum % 1000}`;
   const product = conf.via === "full" ? ` (Apache/${SERVER_VERSION})` : "";
   return `${version} ${r.server.hostname}${suffix}${product}`;
 }
@@ -174,19 +180,21 @@ export function viaValue(r: RequestRec, conf: ProxyConfig): string {
 export function responseHeaders(r: RequestRec, conf: ProxyConfig, headers: h.HeaderTable): void {
   clearConnection(headers);
   headers.unsetId(h.TRANSFER_ENCODING);
-  if (headers.hasId(h.CONTENT_TYPE)) firstAlone(headers, h.CONTENT_TYPE, "Content-Type");
+  firstAlone(headers, h.CONTENT_TYPE, "Content-Type");
   normalizeDate(headers, h.DATE);
-  normalizeDate(headers, h.EXPIRES);
-  normalizeDate(headers, h.LAST_MODIFIED);
-  if (headers.hasId(h.WARNING)) cleanWarnings(headers);
-  if (headers.hasId(h.SET_COOKIE)) moveBehind(headers, h.SET_COOKIE);
+  if (headers.mayHave(LATE)) {
+    normalizeDate(headers, h.EXPIRES);
+    normalizeDate(headers, h.LAST_MODIFIED);
+    if (headers.hasId(h.WARNING)) cleanWarnings(headers);
+    headers.moveToEnd(h.SET_COOKIE);
+  }
   if (conf.via === "on" || conf.via === "full") headers.addId(h.VIA, "Via", viaValue(r, conf));
 }
 
 /** Of fields that contradict each other the first counts. */
 function firstAlone(headers: h.HeaderTable, id: number, name: string): void {
-  const values = headers.getAll(name);
-  if (values.length > 1) headers.setId(id, name, values[0]!);
+  const first = headers.indexOfId(id);
+  if (first >= 0 && headers.indexOfId(id, first + 1) >= 0) headers.setId(id, name, headers.valueAt(first));
 }
 
 /** Hop-by-hop fields of a response. Source: httpd ap_proxy_clear_connection */
@@ -196,19 +204,7 @@ export function clearConnection(headers: h.HeaderTable): void {
     headers.unsetId(h.CONNECTION);
     if (named !== null) for (const name of named) headers.unset(name);
   }
-  headers.unsetId(h.PROXY_CONNECTION);
-  headers.unsetId(h.KEEP_ALIVE);
-  headers.unsetId(h.PROXY_AUTHENTICATE);
-  headers.unsetId(h.TE);
-  headers.unsetId(h.TRAILER);
-  headers.unsetId(h.UPGRADE);
-}
-
-function moveBehind(headers: h.HeaderTable, id: number): void {
-  const name = h.headerName(id);
-  const values = headers.getAll(name);
-  headers.unsetId(id);
-  for (const value of values) headers.addId(id, name, value);
+  if (headers.mayHave(HOP_BY_HOP)) for (const id of HOP_BY_HOP_IDS) headers.unsetId(id);
 }
 
 const WARNING_VALUE = /(\d{3}[ \t]+[^ \t]+[ \t]+"[^"]*"(?:[ \t]+"([^"]+)")?)/g;

@@ -3,13 +3,13 @@
  * Source: httpd modules/proxy/mod_proxy.h
  */
 import { runAll, runFirst } from "../core/hooks.ts";
-import type { RequestRec } from "../core/records.ts";
+import type { MappedUrl, RequestRec } from "../core/records.ts";
 import type { ProxyAttempt } from "./attempt.ts";
 import type { ProxyUrl } from "./url.ts";
 import type { ProxyWorker } from "./worker.ts";
 
 /** Whether a ProxyPass rule that matches takes the request: OK or DECLINED if so. Answers at once, no promise. */
-export const checkTrans = runFirst<[r: RequestRec, url: string]>("check_trans");
+export const checkTrans = runFirst<[r: RequestRec, mapped: MappedUrl]>("check_trans");
 
 /** Makes `filename` canonical: "proxy:SCHEME://..." with the path encoded for the backend. Answers OK, DECLINED or a status. */
 export const canonHandler = runFirst<[r: RequestRec, url: string]>("canon_handler");

@@ -71,12 +71,12 @@ export interface PassRequest {
   /** In the early pass the normalised, still encoded path; in the normal pass the decoded one. */
   path: string;
   /** The request target as received, query included. */
-  rawTarget: string;
+  readonly rawTarget: string;
   /** The request environment; null unless ProxyPassInterpolateEnv is On. */
   env: ((name: string) => string | undefined) | null;
   /** What check_trans says of a match for the request `r`. */
   accept?: (match: PassMatch, r: RequestRec) => boolean;
-  r?: RequestRec;
+  r?: RequestRec | null;
 }
 
 /** A rule matched, and it says not to proxy. */

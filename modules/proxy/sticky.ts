@@ -3,6 +3,7 @@
  */
 import { providerGroup } from "../core/providers.ts";
 import type { RequestRec } from "../core/records.ts";
+import type { ProxyAttempt } from "./attempt.ts";
 import type { ProxyBalancer } from "./balancer.ts";
 import type { ProxyWorker } from "./worker.ts";
 
@@ -14,8 +15,8 @@ export interface SessionRoute {
 }
 
 export interface StickyProvider {
-  /** @param url of the balancer: balancer://name/path?query. Called only if the balancer has sessions. */
-  findRoute(balancer: ProxyBalancer, r: RequestRec, url: string): SessionRoute | null;
+  /** @param attempt its URL is still the balancer's: balancer://name/path?query. Called only if the balancer has sessions. */
+  findRoute(balancer: ProxyBalancer, r: RequestRec, attempt: ProxyAttempt): SessionRoute | null;
   /** Is told of the member of each attempt, by whatever it was elected. */
   elected?(balancer: ProxyBalancer, r: RequestRec, worker: ProxyWorker): void;
 }

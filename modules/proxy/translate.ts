@@ -2,12 +2,10 @@
  * Request path → backend URL, in two passes: rules with mapping= see the path as it was sent, the others decoded.
  * Source: httpd modules/proxy/mod_proxy.c proxy_trans, proxy_walk; mod_proxy_http.c proxy_http_canon
  */
-import { getModuleConfig } from "../core/module.ts";
 import type { RequestRec } from "../core/records.ts";
 import { DECLINED, OK, type Status } from "../core/status.ts";
-import core from "../server/mod_core.ts";
 import { authorityOf, canonicalizePath, hasControlOrSpace, parseUrl, splitUnixUrl } from "../server/uri.ts";
-import { sectionWalk } from "../server/walk.ts";
+import { keepsEncodedSlashes, sectionWalk } from "../server/walk.ts";
 import { getProxyConfig } from "./config.ts";
 import { checkTrans } from "./hooks.ts";
 import { findPass, Mapping, type PassMatch, type PassRequest, splitUrl } from "./pass.ts";
@@ -24,7 +22,15 @@ export function translate(r: RequestRec): Status {
 }
 
 /** One object: it is read before the next call. */
-const asked: PassRequest = { path: "", rawTarget: "", env: null, accept: isAccepted };
+const asked: PassRequest & { r: RequestRec | null } = {
+  path: "",
+  get rawTarget() {
+    return rawTarget(this.r!);
+  },
+  env: null,
+  accept: isAccepted,
+  r: null,
+};
 
 function match(r: RequestRec, early: boolean): Status {
   const rules = getProxyConfig(r.server.config).passes;
@@ -33,7 +39,6 @@ function match(r: RequestRec, early: boolean): Status {
   if (rules.length === 0 && section === null) return DECLINED;
   if (r.getEnv("no-proxy") !== undefined) return DECLINED;
   asked.path = early ? r.encodedUri : r.uri;
-  asked.rawTarget = rawTarget(r);
   asked.env = conf.interpolateEnv ? envOf(r) : null;
   asked.r = r;
   const found = findPass(section, rules, early, asked);
@@ -76,7 +81,7 @@ function envOf(r: RequestRec): (name: string) => string | undefined {
 function isAccepted(found: PassMatch, r: RequestRec): boolean {
   const { hooks } = r.server.process;
   if (checkTrans.isEmpty(hooks)) return true;
-  const answer = checkTrans.run(hooks, r, found.origin + found.path);
+  const answer = checkTrans.run(hooks, r, found);
   return answer === OK || answer === DECLINED;
 }
 
@@ -122,8 +127,7 @@ export function canonicalize(r: RequestRec): Status {
   if (mapped.raw || mapped.encoded) {
     if (hasControlOrSpace(path)) return 403;
   } else {
-    const keep = getModuleConfig(r.server.config, core).encodedSlashes === "nodecode";
-    const canonical = canonicalizePath(path, keep);
+    const canonical = canonicalizePath(path, keepsEncodedSlashes(r));
     if (typeof canonical === "number") return canonical;
     path = canonical;
   }

@@ -199,7 +199,7 @@ class Side implements BackendUser {
   }
 
   onData(bytes: Bytes, start: number, end: number): void {
-    if (!this.shutDown) this.pass(this.socket.lend(bytes, start, end));
+    if (!this.shutDown) this.pass(this.socket.lend(bytes, start, end, this.peer.socket));
   }
 
   onDrain(): void {

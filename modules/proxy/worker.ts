@@ -161,6 +161,8 @@ export class ProxyWorker {
   /** A list of this one, for who needs lists. */
   readonly alone: readonly ProxyWorker[] = [this];
   readonly unixPath: string | null;
+  /** Of a ProxyPassMatch. */
+  readonly isMatch: boolean;
   /** `name` has $1 and the like, which stand for any text. */
   readonly isRegex: boolean;
   readonly matcher: RegExp | null;
@@ -204,7 +206,8 @@ export class ProxyWorker {
     this.origin = originOf(url.name.slice(0, end));
     this.path = url.name.slice(end);
     this.unixPath = url.unixPath;
-    this.isRegex = kind === "match" && /\$\d/.test(url.name);
+    this.isMatch = kind === "match";
+    this.isRegex = this.isMatch && /\$\d/.test(url.name);
     this.matcher = this.isRegex ? wildcardPattern(url.name) : null;
     this.s.lbfactor = 100;
     if (kind !== "member") this.s.status = IGNORE_ERRORS;

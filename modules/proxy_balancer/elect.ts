@@ -209,7 +209,7 @@ function tellElection(
 /** The route that the request's session asks for. */
 function findSession(balancer: ProxyBalancer, r: RequestRec, attempt: ProxyAttempt): SessionRoute | null {
   if (!balancer.hasSessions || balancer.sticky === null) return null;
-  const session = balancer.sticky.findRoute(balancer, r, attempt.url);
+  const session = balancer.sticky.findRoute(balancer, r, attempt);
   if (session !== null && session.route !== "" && r.log.enabled(LOG, 7)) {
     r.log.debug(LOG, "AH01161", `Found route ${session.route}`);
   }
@@ -295,10 +295,7 @@ function take(
   if (worker.path !== "") attempt.target = worker.path + attempt.target;
   attempt.session = session;
   r.setEnvSource(attempt);
-  if (session !== null) {
-    r.setNote("session-sticky", session.name);
-    r.setNote("session-route", session.route);
-  }
+  if (session !== null) r.noteSource = attempt;
   if (balancer.hasSessions) balancer.sticky?.elected?.(balancer, r, worker);
   if (r.log.enabled(LOG, 7)) {
     r.log.debug(LOG, "AH01172", `${balancer.name}: worker (${worker.name}) rewritten to ${attempt.url}`);

@@ -5,7 +5,7 @@
 import type { CommandContext } from "../core/command.ts";
 import { providerGroup } from "../core/providers.ts";
 import type { RequestRec } from "../core/records.ts";
-import { type Expr, type ExprSubject, parseStringExpr } from "./expr.ts";
+import { type Expr, type ExprError, type ExprSubject, parseStringExpr } from "./expr.ts";
 import { unbase64 } from "./expr_ops.ts";
 
 /** "error": something is wrong with the server, and the log says what. */
@@ -35,7 +35,7 @@ export const authz = providerGroup<AuthzProvider>("authz");
  * A text in which %{VARIABLES} may stand, as AuthName and `Require user` take it. One without any needs no evaluation.
  * @returns the error of a text that is none
  */
-export function textOrExpr(written: string): Expr<string> | { readonly error: string } {
+export function textOrExpr(written: string): Expr<string> | ExprError {
   if (!/[%$\\]/.test(written)) {
     const text = byteText(written);
     return { text, evaluate: (_subject: ExprSubject) => text };

@@ -2,7 +2,7 @@
  * ErrorDocument: what a client gets instead of the server's own page.
  * Source: httpd server/core.c, set_error_document, ap_response_code_string
  */
-import type { CommandContext } from "../core/command.ts";
+import { ArgumentError, type CommandContext } from "../core/command.ts";
 import { hasReason, type Status } from "../core/status.ts";
 import { type Expr, parseStringExpr } from "./expr.ts";
 
@@ -30,7 +30,7 @@ export function addErrorDocument(cmd: CommandContext, code: string, document: st
   let expr: Expr<string> | null = null;
   if (document.includes("%{")) {
     const parsed = parseStringExpr(document);
-    if ("error" in parsed) return `Cannot parse expression in ErrorDocument: ${parsed.error}`;
+    if ("error" in parsed) throw new ArgumentError(`Cannot parse expression in ErrorDocument: ${parsed.error}`, parsed);
     expr = parsed.expr;
   }
   const entry: ErrorDocument = { status, kind, value: document, expr };

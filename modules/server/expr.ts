@@ -21,6 +21,7 @@ export interface ExprNames {
 export interface ExprError {
   /** In httpd's words. */
   readonly error: string;
+  readonly text: string;
   /** Where in the text, from 1; its length plus 1 when it ends too early. */
   readonly column: number;
 }
@@ -75,7 +76,7 @@ function attempt<T>(
   } catch (error) {
     if (!(error instanceof ParseError)) throw error;
     // Bytes that continue a character count for no column.
-    return { error: error.message, column: bytes.slice(0, error.at).replace(/[\x80-\xbf]/g, "").length + 1 };
+    return { error: error.message, text, column: bytes.slice(0, error.at).replace(/[\x80-\xbf]/g, "").length + 1 };
   }
 }
 

@@ -122,7 +122,7 @@ const VARIABLES: Readonly<Record<string, (r: RequestRec) => string | null | unde
   HANDLER: (r) => r.handler,
   LAST_MODIFIED: () => localTime(0).all, // no file, no time
   HTTPS: (r) => (r.conn.secure ? "on" : "off"),
-  HTTP2: () => "off",
+  HTTP2: (r) => (r.protoNum >= 2000 ? "on" : "off"),
   IPV6: (r) => (r.conn.peerIp.includes(":") ? "on" : "off"),
   CONN_REMOTE_ADDR: (r) => r.conn.peerIp,
 };

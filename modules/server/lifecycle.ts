@@ -58,7 +58,9 @@ export function makeGeneration(input: GenerationInput): ProcessRec {
     hooks.registering(module.name);
     module.registerHooks?.(registrar);
   }
-  const servers = buildServers(input.tree, input.modules, input, providers);
+  const used = new Set<string>();
+  const servers = buildServers(input.tree, input.modules, input, providers, used);
+  hooks.configured(used);
   const main = servers[0]!;
   const conf = getModuleConfig(main.config, core);
   const process: ProcessRec = {
@@ -82,6 +84,7 @@ export function makeGeneration(input: GenerationInput): ProcessRec {
     runtimeDir: input.resolvePath(conf.runtimeDir || "."),
     siblings: input.siblings ?? new OnlyChild(input.host.randomBytes(32)),
     generation: input.generation,
+    failedReloads: { count: 0, reason: null, atUs: 0 },
     stopping: false,
   };
   for (const server of servers) {

@@ -3,7 +3,7 @@
  * Source: httpd modules/aaa/mod_authn_core.c
  */
 import { z } from "zod";
-import type { CommandContext } from "../core/command.ts";
+import { ArgumentError, type CommandContext } from "../core/command.ts";
 import { defineModule, getModuleConfig } from "../core/module.ts";
 import type { RequestRec } from "../core/records.ts";
 import { OK, type Status } from "../core/status.ts";
@@ -31,7 +31,8 @@ export default authnCore;
 function setText(key: "authType" | "authName") {
   return (cmd: CommandContext, text: string): string | undefined => {
     const value = textOrExpr(text);
-    if ("error" in value) return `Cannot parse expression '${text}' in ${cmd.directive.name}: ${value.error}`;
+    if ("error" in value)
+      throw new ArgumentError(`Cannot parse expression '${text}' in ${cmd.directive.name}: ${value.error}`, value);
     cmd.set(key, value);
     return undefined;
   };

@@ -7,6 +7,7 @@ import { ConfigError, splitWords } from "../config/directive.ts";
 import { parseInterval } from "../config/units.ts";
 import type { CommandContext } from "../core/command.ts";
 import { LEVELS, levelRank } from "../core/error_log.ts";
+import { registerMethod } from "../core/method.ts";
 import { defineModule, getModuleConfig } from "../core/module.ts";
 import type { ProcessRec } from "../core/records.ts";
 import { addErrorDocument, type ErrorDocument } from "./error_document.ts";
@@ -59,7 +60,9 @@ const schema = z.object({
   fronts: z.array(z.custom<FrontSpec>()).default([]),
   /** Milliseconds. Timeout of httpd is whole seconds. */
   timeoutMs: z.number().default(60_000),
+  /** AllowEncodedSlashes, which no virtual host inherits from the main server. */
   encodedSlashes: z.enum(["off", "on", "nodecode"]).default("off"),
+  qualifyRedirectUrl: z.boolean().default(false),
   mergeSlashes: z.boolean().default(true),
   traceEnable: z.enum(["on", "off", "extended"]).default("on"),
   useCanonicalName: z.enum(["on", "off", "dns"]).default("off"),
@@ -88,6 +91,7 @@ export type CoreConfig = z.output<typeof schema>;
 const core = defineModule({
   name: "mod_core",
   config: schema,
+  perScope: ["encodedSlashes"],
   append: ["listen", "fronts", "logLevels", "errorDocuments"],
   commands: ({ flag, take1, take12, take2, iterate, raw }) => [
     take1("ServerName", "server", setServerName, "The hostname and port of the server"),
@@ -156,6 +160,13 @@ const core = defineModule({
       "any",
       "useCanonicalPhysicalPort",
       "Whether to use the physical port when constructing URLs",
+    ),
+    iterate("RegisterHttpMethod", "global", registerHttpMethod, "Registers non-standard HTTP methods"),
+    flag(
+      "QualifyRedirectURL",
+      "any",
+      "qualifyRedirectUrl",
+      "Controls whether the REDIRECT_URL environment variable is fully qualified",
     ),
     flag("StrictHostCheck", "server", "strictHostCheck", "Controls whether a hostname match is required"),
     raw("ServerTokens", "global", setServerTokens, "Determine tokens displayed in the Server: header"),
@@ -361,6 +372,10 @@ function setTimeoutSeconds(cmd: CommandContext, arg: string): string | undefined
 /** Seconds; what is no number is 0, as in httpd. */
 function setGracefulTimeout(cmd: CommandContext, arg: string): void {
   cmd.set("gracefulShutdownTimeoutMs", Math.max(0, parseInterval(arg, "s") ?? 0));
+}
+
+function registerHttpMethod(_cmd: CommandContext, method: string): void {
+  registerMethod(method);
 }
 
 function setEncodedSlashes(cmd: CommandContext, arg: string): string | undefined {

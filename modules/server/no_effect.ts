@@ -19,6 +19,7 @@ type Row = readonly [where: Where, kind: Kind, names: string, check?: CommandHan
 const FILES = "about files, of which sluice serves none";
 const LISTINGS = "about listings of directories, which sluice does not make";
 const CGI = "about programs, of which sluice runs none";
+const TRAILERS = "the trailers of a request never become headers";
 const SYSTEM = "about processes, locks, buffers and system calls that sluice does not use";
 
 const TABLE: Readonly<Record<string, readonly Row[]>> = {
@@ -56,9 +57,11 @@ const TABLE: Readonly<Record<string, readonly Row[]>> = {
     ["server", "take2", "AcceptFilter"],
     ["server", "take1", "FlushMaxPipelined FlushMaxThreshold"],
     ["any", "take1", "ReadBufferSize"],
+    ["global", "take1", "SendBufferSize ReceiveBufferSize"],
     ["global", "iterate", "Mutex", checkMutex],
     ["global", "take1", "CoreDumpDirectory EnableExceptionHook ThreadStackSize MaxMemFree GprofDir"],
   ],
+  [TRAILERS]: [["server", "take1", "MergeTrailers", checkMergeTrailers]],
 };
 
 export const noEffectCommands: readonly CommandRec[] = Object.entries(TABLE).flatMap(([reason, rows]) =>
@@ -107,6 +110,11 @@ function checkOnOff(_cmd: CommandContext, word: string): string | undefined {
 
 function checkFlag(name: string): CommandHandler {
   return (_cmd, word) => (/^(on|off)$/i.test(word!) ? undefined : `${name} must be On or Off`);
+}
+
+function checkMergeTrailers(_cmd: CommandContext, word: string): string | undefined {
+  if (/^on$/i.test(word)) return `MergeTrailers On is not supported: ${TRAILERS}`;
+  return /^off$/i.test(word) ? undefined : "MergeTrailers must be On or Off";
 }
 
 function checkPathInfo(_cmd: CommandContext, word: string): string | undefined {

@@ -78,10 +78,14 @@ function resume(answer: Promise<Status>, next: number, r: RequestRec): Promise<S
   return answer.then((status) => (status === OK || status === DECLINED ? from(next, r) : status));
 }
 
-/** `post_read_request` sees the path as it was sent, but for slashes at its begin, of which one is left. */
+/** A target that is in one piece is cut in two. `post_read_request` sees the path as it was sent, but for slashes at its begin, of which one is left. */
 function parseUri(r: RequestRec): Status {
-  const { path, query } = splitTarget(r.encodedUri);
-  r.args = query;
+  let path = r.encodedUri;
+  if (path.includes("?") || path.includes("#")) {
+    const target = splitTarget(path);
+    path = target.path;
+    r.args = target.query;
+  }
   r.encodedUri = path.startsWith("//") ? path.replace(/^\/+/, "/") : path;
   r.uri = r.encodedUri;
   return OK;
@@ -125,7 +129,12 @@ function decodeUri(r: RequestRec): Status {
   const conf = getModuleConfig(r.server.config, core);
   const decoded = decodePath(r.encodedUri, conf.encodedSlashes);
   if (typeof decoded === "number") {
-    if (decoded === 404) r.uri = hiddenPath(r.encodedUri);
+    if (decoded === 404) {
+      r.uri = hiddenPath(r.encodedUri);
+      // No section is about it.
+      r.perDirConfig = r.server.config;
+      r.log = r.server.log;
+    }
     return decoded;
   }
   r.uri = conf.encodedSlashes === "on" ? normalizeDecoded(decoded, conf.mergeSlashes) : decoded;

@@ -5,6 +5,7 @@
 import { takeWord } from "../config/directive.ts";
 import { compileRegex } from "../config/regex.ts";
 import {
+  ArgumentError,
   type CommandContext,
   type CommandRec,
   commandTable,
@@ -121,7 +122,7 @@ function ifSection(cmd: CommandContext, args: string): string | undefined {
     const taken = takeWord(args, 0);
     if (taken === null) return `<${name}> directive requires additional arguments`;
     const parsed = parseExpr(taken.word.text);
-    if ("error" in parsed) return `Cannot parse condition clause: ${parsed.error}`;
+    if ("error" in parsed) throw new ArgumentError(`Cannot parse condition clause: ${parsed.error}`, parsed);
     if (takeWord(args, taken.next) !== null) return `Multiple <${name}> arguments not supported.`;
     return openIf(cmd, { ...scope, condition: parsed.expr });
   }

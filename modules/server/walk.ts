@@ -53,6 +53,16 @@ export function matchingSections(r: RequestRec, url: string | null): readonly Se
   return hits;
 }
 
+/**
+ * Whether a `%2F` goes to the backend as it came. A <Location> or <If> that holds for the request resets AllowEncodedSlashes NoDecode,
+ * as in httpd, where every section has a value of its own: the backend gets `%252F`, unless `nocanon` says otherwise.
+ */
+export function keepsEncodedSlashes(r: RequestRec): boolean {
+  const { server } = r;
+  if (getModuleConfig(server.config, core).encodedSlashes !== "nodecode") return false;
+  return r.perDirConfig === server.config || matchingSections(r, null).length === 0;
+}
+
 /** The sections that match. Changes `perDirConfig`. */
 function findSections(r: RequestRec, origin: string | null, path: string): Step {
   const { server } = r;

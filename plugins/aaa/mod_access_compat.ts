@@ -56,8 +56,10 @@ const accessCompat = defineModule({
   ],
   registerHooks({ hook }) {
     hook(restrictsAccess, (r) => (accessOf(r) === undefined ? DECLINED : OK));
-    hook(satisfyAny, (r) => (lastAbout(accessOf(r)?.satisfyAny, r) ? OK : DECLINED));
-    hook(accessChecker, checkAddress);
+    hook(satisfyAny, (r) => (lastAbout(accessOf(r)?.satisfyAny, r) ? OK : DECLINED), {
+      directivesOf: ["mod_access_compat"],
+    });
+    hook(accessChecker, checkAddress, { directivesOf: ["mod_access_compat"] });
   },
 });
 export default accessCompat;

@@ -4,6 +4,7 @@
  */
 import { z } from "zod";
 import {
+  ArgumentError,
   AUTHORIZATION,
   type AuthnProvider,
   type AuthnStatus,
@@ -65,7 +66,7 @@ const authBasic = defineModule({
   ],
   registerHooks({ hook }) {
     hook(checkUserId, authenticate);
-    hook(fixups, sendFake, { rank: "last" });
+    hook(fixups, sendFake, { rank: "last", directivesOf: ["mod_auth_basic"] });
     hook(noteAuthFailure, (r, type) => {
       if (type.toLowerCase() !== "basic") return DECLINED;
       challenge(r, authNameOf(r) ?? "");
@@ -88,10 +89,14 @@ function setFake(cmd: CommandContext, user: string, password = "password"): stri
     return undefined;
   }
   const name = textOrExpr(user);
-  if ("error" in name) return `Could not parse fake username expression '${user}': ${name.error}`;
+  if ("error" in name)
+    throw new ArgumentError(`Could not parse fake username expression '${user}': ${name.error}`, name);
   const secret = textOrExpr(password);
   if ("error" in secret) {
-    return `Could not parse fake password expression associated to user '${user}': ${secret.error}`;
+    throw new ArgumentError(
+      `Could not parse fake password expression associated to user '${user}': ${secret.error}`,
+      secret,
+    );
   }
   cmd.set("fake", { user: name, password: secret });
   return undefined;

@@ -4,6 +4,7 @@
  */
 import { z } from "zod";
 import {
+  ArgumentError,
   type AuthzCheck,
   type AuthzStatus,
   accessCheckerEx,
@@ -70,7 +71,10 @@ const authzCore = defineModule({
   registerHooks({ hook, provider }) {
     hook(checkConfig, refuseNegative);
     hook(restrictsAccess, (r) => (getModuleConfig(r.perDirConfig, authzCore).require !== null ? OK : DECLINED));
-    hook(accessCheckerEx, (r) => authorize(r, false), { rank: "last" });
+    hook(accessCheckerEx, (r) => authorize(r, false), {
+      rank: "last",
+      directivesOf: ["mod_authz_core", "mod_authn_core"],
+    });
     hook(authChecker, (r) => authorize(r, true), { rank: "last" });
     provider(authz, "all", { parse: parseAll });
     provider(authz, "env", { parse: parseEnv });
@@ -218,10 +222,10 @@ function parseMethod(args: string): AuthzCheck | string {
   return (r) => (methods.has(r.method) ? "granted" : "denied");
 }
 
-function parseExprLine(args: string): AuthzCheck | string {
+function parseExprLine(args: string): AuthzCheck {
   const quoted = args.length > 1 && args.startsWith('"') && args.endsWith('"');
   const parsed = parseExpr(quoted ? args.slice(1, -1) : args);
-  if ("error" in parsed) return `Cannot parse expression in require line: ${parsed.error}`;
+  if ("error" in parsed) throw new ArgumentError(`Cannot parse expression in require line: ${parsed.error}`, parsed);
   const { expr } = parsed;
   // Where the user matters, one who is not known yet may change the answer.
   const refused = /%\{\s*REMOTE_USER\s*\}/i.test(args) ? "deniedNoUser" : "denied";

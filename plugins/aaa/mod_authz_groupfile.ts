@@ -52,9 +52,8 @@ function readGroups(text: string): Groups {
   return groups;
 }
 
-function parseGroup(args: string): AuthzCheck | string {
+function parseGroup(args: string): AuthzCheck {
   const wanted = parseWords(args);
-  if (typeof wanted === "string") return wanted;
   return (r) => (r.user === null ? "deniedNoUser" : checkGroups(r, r.user, wanted(r)));
 }
 

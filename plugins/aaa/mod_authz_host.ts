@@ -50,9 +50,8 @@ function isLocal(r: RequestRec): "granted" | "denied" {
   return local ? "granted" : "denied";
 }
 
-function parseRequireHost(args: string): AuthzCheck | string {
+function parseRequireHost(args: string): AuthzCheck {
   const words = parseWords(args);
-  if (typeof words === "string") return words;
   return async (r) => {
     const host = await getRemoteHost(r);
     const { log } = r.server;
@@ -84,9 +83,8 @@ function beforeComment(r: RequestRec, words: WordsOf): readonly string[] {
   return kept;
 }
 
-function parseForwardDns(args: string): AuthzCheck | string {
+function parseForwardDns(args: string): AuthzCheck {
   const words = parseWords(args);
-  if (typeof words === "string") return words;
   return async (r) => {
     for (const word of words(r)) {
       const comment = word.indexOf("#");

@@ -15,9 +15,8 @@ export default defineModule({
   },
 });
 
-function parseUser(args: string): AuthzCheck | string {
+function parseUser(args: string): AuthzCheck {
   const users = parseWords(args);
-  if (typeof users === "string") return users;
   return (r) => {
     if (r.user === null) return "deniedNoUser";
     if (users(r).includes(r.user)) return "granted";

@@ -1,12 +1,12 @@
 /** The words behind `Require host`, `user` and `group`, in which %{VARIABLES} may stand. */
-import { type RequestRec, requestSubject, splitWords, textOrExpr } from "../../modules/mod.ts";
+import { ArgumentError, type RequestRec, requestSubject, splitWords, textOrExpr } from "../../modules/mod.ts";
 
 export type WordsOf = (r: RequestRec) => readonly string[];
 
-/** Words without a variable are split once. A text is an error of the configuration. */
-export function parseWords(args: string): WordsOf | string {
+/** Words without a variable are split once. @throws ArgumentError */
+export function parseWords(args: string): WordsOf {
   const value = textOrExpr(args);
-  if ("error" in value) return `Cannot parse expression in require line: ${value.error}`;
+  if ("error" in value) throw new ArgumentError(`Cannot parse expression in require line: ${value.error}`, value);
   const split = (text: string) => splitWords(text, 1).map((word) => word.text);
   if (!/[%$\\]/.test(args)) {
     const words = split(value.text);

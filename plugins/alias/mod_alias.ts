@@ -4,6 +4,7 @@
  */
 import { z } from "zod";
 import {
+  ArgumentError,
   aliasMatch,
   type CommandContext,
   compileRegex,
@@ -92,8 +93,8 @@ const alias = defineModule({
     ),
   ],
   registerHooks({ hook }) {
-    hook(translateName, translate);
-    hook(fixups, fixup);
+    hook(translateName, translate, { directivesOf: ["mod_alias"] });
+    hook(fixups, fixup, { directivesOf: ["mod_alias"] });
   },
 });
 export default alias;
@@ -149,7 +150,7 @@ function addAlias(cmd: CommandContext, first: string, real?: string): string | u
   if (real !== undefined) return addEntry(cmd, first, null, real);
   if (cmd.scope.kind === "server") return "Alias must have two arguments when used globally";
   const expr = parseStringExpr(first);
-  if ("error" in expr) return `Cannot parse alias expression '${first}': ${expr.error}`;
+  if ("error" in expr) throw new ArgumentError(`Cannot parse alias expression '${first}': ${expr.error}`, expr);
   cmd.set("sectionAlias", { file: expr.expr, fake: cmd.scope.arg });
   return undefined;
 }

@@ -3,6 +3,7 @@
  * Source: httpd modules/mappers/mod_alias.c add_redirect_internal, try_alias_list
  */
 import {
+  ArgumentError,
   aliasMatch,
   compileRegex,
   type Expr,
@@ -51,7 +52,7 @@ export function parseRedirect(
     if (bare) {
       const text = given === null ? first : second!;
       const expr = parseStringExpr(text);
-      if ("error" in expr) return `Cannot parse redirect expression '${text}': ${expr.error}`;
+      if ("error" in expr) throw new ArgumentError(`Cannot parse redirect expression '${text}': ${expr.error}`, expr);
       return { section: { url: expr.expr, status: answer } };
     }
     if (given !== null && !isRedirect(answer) && second === undefined)

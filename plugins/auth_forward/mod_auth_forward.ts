@@ -63,7 +63,7 @@ const authForward = defineModule({
   ],
   registerHooks({ hook }) {
     // Last of all checks, so that no question is asked for what is refused anyway; first of those that change the request.
-    hook(fixups, askService, { rank: "reallyFirst" });
+    hook(fixups, askService, { rank: "reallyFirst", directivesOf: ["mod_auth_forward"] });
     hook(childExit, closePools);
   },
 });

@@ -85,7 +85,15 @@ function pageHead(r: RequestRec, persists: boolean): string {
 <dt>Balancer changes will ${persists ? "" : "NOT "}be persisted on restart.</dt>${
     inherited("Balancers", conf.balancerInherit) + inherited("ProxyPass settings", conf.passInherit)
   }</dl>
-`;
+${staleNotice(r)}`;
+}
+
+/** An operator must not take what serves for what is in the file. */
+function staleNotice(r: RequestRec): string {
+  const { reason, atUs } = r.server.process.failedReloads;
+  if (reason === null) return "";
+  const when = new Date(atUs / 1000).toUTCString();
+  return `<p role="alert">The configuration that was read ${when} is broken, and the one before goes on:</p>\n<pre>${esc(reason)}</pre>\n`;
 }
 
 function balancerSection(r: RequestRec, balancer: ProxyBalancer, state: BalancerState): string {

@@ -33,7 +33,7 @@ const env = defineModule({
     iterate("UnsetEnv", "any", unsetEnv, "a list of variables to remove from the CGI environment."),
   ],
   registerHooks({ hook }) {
-    hook(fixups, setVariables);
+    hook(fixups, setVariables, { directivesOf: ["mod_env"] });
   },
 });
 export default env;

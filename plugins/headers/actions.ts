@@ -64,7 +64,7 @@ function edit(r: RequestRec, entry: HeaderEntry, table: HeaderTable, toClient: b
 
 /**
  * The response has one type, whatever table a line is for: setting it replaces the type, and what would add another one
- * does nothing. `Header always unset` has nothing to unset.
+ * does nothing. `Header always unset` takes the type of the server's own pages, and none that a backend sent.
  */
 function editContentType(r: RequestRec, entry: HeaderEntry, table: HeaderTable): void {
   const out = r.headersOut;
@@ -79,6 +79,8 @@ function editContentType(r: RequestRec, entry: HeaderEntry, table: HeaderTable):
       if (!out.hasId(CONTENT_TYPE)) edit(r, entry, out, true);
       break;
     case "unset":
+      if (table === out || r.errorPage || r.proxyreq === "none") out.unsetId(CONTENT_TYPE);
+      break;
     case "note":
       edit(r, entry, table, true);
       break;

@@ -3,6 +3,7 @@
  * Source: httpd modules/metadata/mod_headers.c, parse_format_string, process_tags
  */
 import {
+  ArgumentError,
   byteString,
   type Expr,
   ExprFailure,
@@ -39,7 +40,7 @@ const ITEMS: Readonly<Record<string, Item>> = {
 export function parseHeaderValue(text: string): HeaderValue | string {
   if (text.startsWith("expr=")) {
     const parsed = parseStringExpr(text.slice(5));
-    if ("error" in parsed) return `Can't parse value expression : ${parsed.error}`;
+    if ("error" in parsed) throw new ArgumentError(`Can't parse value expression : ${parsed.error}`, parsed);
     return { constant: null, evaluate: (r) => evaluated(r, parsed.expr) };
   }
   const parts: { text: string; item: Item | null }[] = [];

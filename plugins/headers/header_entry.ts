@@ -3,6 +3,7 @@
  * Source: httpd modules/metadata/mod_headers.c, header_cmd, header_inout_cmd
  */
 import {
+  ArgumentError,
   byteString,
   compileRegex,
   type Expr,
@@ -154,7 +155,7 @@ function readClause(clause: string): Condition | "early" | string {
   }
   if (lower.startsWith("expr=")) {
     const parsed = parseExpr(clause.slice(5));
-    if ("error" in parsed) return `Can't parse envclause/expression: ${parsed.error}`;
+    if ("error" in parsed) throw new ArgumentError(`Can't parse envclause/expression: ${parsed.error}`, parsed);
     return { variable: null, expr: parsed.expr };
   }
   return `Unknown parameter: ${clause}`;

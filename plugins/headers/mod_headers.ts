@@ -56,10 +56,10 @@ const headers = defineModule({
     ),
   ],
   registerHooks({ hook }) {
-    hook(postReadRequest, earlyHeaders, { rank: "first" });
-    hook(fixups, requestHeaders, { rank: "last" });
-    hook(insertFilter, responseHeaders, { rank: "last" });
-    hook(insertErrorFilter, alwaysHeaders, { rank: "last" });
+    hook(postReadRequest, earlyHeaders, { rank: "first", directivesOf: ["mod_headers"] });
+    hook(fixups, requestHeaders, { rank: "last", directivesOf: ["mod_headers"] });
+    hook(insertFilter, responseHeaders, { rank: "last", directivesOf: ["mod_headers"] });
+    hook(insertErrorFilter, alwaysHeaders, { rank: "last", directivesOf: ["mod_headers"] });
   },
 });
 export default headers;

@@ -5,9 +5,11 @@
 import {
   canonicalPort,
   escapeLogItem,
+  type HeaderTable,
   HTTP_09,
   headerId,
   OTHER,
+  PLAIN_IN_LOGS,
   type RequestRec,
   remoteName,
   serverName,
@@ -30,6 +32,11 @@ const original = (make: (arg: string) => Item): Specifier => ({ make, original: 
 
 const clientIp: Item = (r) => r.useragentIp;
 
+function clientName(r: RequestRec): string {
+  const name = remoteName(r);
+  return name === r.useragentIp ? name : escapeLogItem(name);
+}
+
 /** By letter; those of two letters follow a `^`. */
 export const SPECIFIERS: Readonly<Record<string, Specifier>> = {
   a: final((arg) => (arg === "c" ? (r) => r.conn.peerIp : clientIp)),
@@ -40,7 +47,7 @@ export const SPECIFIERS: Readonly<Record<string, Specifier>> = {
   D: original(() => (r) => String(durationUs(r))),
   e: final((arg) => (r) => escaped(r.getEnv(arg))),
   f: final(() => (r) => escaped(r.filename || undefined)),
-  h: final((arg) => (arg === "c" ? (r) => r.conn.peerIp : (r) => escapeLogItem(remoteName(r)))),
+  h: final((arg) => (arg === "c" ? (r) => r.conn.peerIp : clientName)),
   H: final(() => (r) => escaped(protocol(r))),
   i: final(headerIn),
   I: final(() => (r) => String(r.wireIn)),
@@ -54,7 +61,7 @@ export const SPECIFIERS: Readonly<Record<string, Specifier>> = {
   p: final(port),
   P: final(processId),
   q: final(() => (r) => (r.args === null ? "" : escapeLogItem(`?${r.args}`))),
-  r: original(() => (r) => escaped(requestLine(r))),
+  r: original(() => requestLine),
   R: original(() => (r) => escaped(r.handler || undefined)),
   s: original(() => (r) => String(r.status)),
   S: final(() => (r) => String(r.wireIn + r.wireOut)),
@@ -128,8 +135,15 @@ function processId(which: string): Item {
 
 function headerIn(name: string): Item {
   const id = headerId(name);
-  if (id !== OTHER) return (r) => escaped(r.headersIn.getId(id));
-  return (r) => escaped(r.headersIn.get(name));
+  if (id === OTHER) return (r) => fieldAt(r.headersIn, r.headersIn.indexOf(name));
+  return (r) => fieldAt(r.headersIn, r.headersIn.indexOfId(id));
+}
+
+/** Looked at where it stands: a piece of a head that must be looked into as a string is made one for it. */
+function fieldAt(headers: HeaderTable, at: number): string | null {
+  if (at < 0) return null;
+  const value = headers.valueAt(at);
+  return headers.valueIsOf(at, PLAIN_IN_LOGS) ? value : escapeLogItem(value);
 }
 
 function headerOut(name: string): Item {
@@ -161,11 +175,16 @@ function cookie(name: string): Item {
   };
 }
 
+/** Characters of a request line that is written as it came. */
+const PLAIN_LINE = PLAIN_IN_LOGS.slice();
+PLAIN_LINE[0x40] = 0;
+
 /** A password in the target is not for the log. */
-function requestLine(r: RequestRec): string | undefined {
+function requestLine(r: RequestRec): string | null {
   const line = r.requestLine;
-  if (line === "") return undefined;
-  return line.includes("@") ? line.replace(/(:\/\/[^/@: ]*):[^@/ ]*@/, "$1:XXXXXXXX@") : line;
+  if (line === "") return null;
+  if (r.requestLineIsOf(PLAIN_LINE)) return line;
+  return escapeLogItem(line.replace(/(:\/\/[^/@: ]*):[^@/ ]*@/, "$1:XXXXXXXX@"));
 }
 
 /** Of a request that was refused by its head: method or path as they came, if the line has its form and is whole. */

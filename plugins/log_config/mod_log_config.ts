@@ -4,6 +4,7 @@
  */
 import { z } from "zod";
 import {
+  ArgumentError,
   type CommandContext,
   checkConfig,
   childExit,
@@ -107,7 +108,7 @@ const logConfig = defineModule({
   registerHooks({ hook }) {
     hook(checkConfig, checkTargets);
     hook(postConfig, openLogs);
-    hook(logTransaction, writeLogs);
+    hook(logTransaction, writeLogs, { directivesOf: ["mod_log_config"] });
     hook(childExit, flushLogs, { rank: "last" });
   },
 });
@@ -154,7 +155,7 @@ function conditionOf(clause: string): Condition | string {
   }
   if (!/^expr=/i.test(clause)) return "error in condition clause";
   const parsed = parseExpr(clause.slice(5));
-  if ("error" in parsed) return parsed.error;
+  if ("error" in parsed) throw new ArgumentError(parsed.error, parsed);
   const expr: Expr<boolean> = parsed.expr;
   return (r) => expr.evaluate(requestSubject(r));
 }

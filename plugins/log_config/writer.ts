@@ -1,7 +1,7 @@
 /**
  * Lines on their way to a log: gathered, and handed on in one piece when there are many or some time has passed.
  */
-import type { ErrorLog, LogSink, Timeout, TimerWheel } from "../../modules/mod.ts";
+import { type ErrorLog, flat, type LogSink, type Timeout, type TimerWheel } from "../../modules/mod.ts";
 
 /** As much is handed on at once. */
 const FULL_CHARS = 65_536;
@@ -41,7 +41,8 @@ export class LogWriter implements Timeout {
 
   /** @param line with its end */
   write(line: string): void {
-    this.lines += line;
+    // In one piece: the pieces would keep the heads of hundreds of requests.
+    this.lines += flat(line);
     if (this.lines.length >= FULL_CHARS) this.flush();
     else if (this.deadline === 0) this.wheel.arm(this, this.delayMs);
   }

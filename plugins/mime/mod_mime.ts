@@ -53,7 +53,7 @@ const mime = defineModule({
   ],
   registerHooks({ hook }) {
     hook(checkConfig, readTypes);
-    hook(insertFilter, label, { rank: "first" });
+    hook(insertFilter, label, { rank: "first", directivesOf: ["mod_mime"] });
   },
 });
 export default mime;

@@ -76,10 +76,23 @@ function serverFamilies(process: ProcessRec, startedUs: number): Family[] {
     return family;
   };
   const { user, system } = process.host.cpuUsageUs();
+  const { failedReloads } = process;
   return [
     build,
     one("gauge", "sluice_start_time_seconds", "When the configuration was read, since 1970", startedUs / 1e6),
     one("gauge", "sluice_config_generation", "How often the configuration was read anew", process.generation),
+    one(
+      "counter",
+      "sluice_config_reload_failures",
+      "Configurations that were read anew and are broken",
+      failedReloads.count,
+    ),
+    one(
+      "gauge",
+      "sluice_config_stale",
+      "1: the last one was, and another one serves",
+      failedReloads.reason === null ? 0 : 1,
+    ),
     one("gauge", "sluice_client_connections", "Open connections of clients", connectionCount()),
     one("counter", "sluice_cpu_seconds", "Processor time that the program used", (user + system) / 1e6),
   ];

@@ -7,10 +7,10 @@ import {
   authorityOf,
   canonHandler,
   canonicalizePath,
-  core,
   DECLINED,
   defineModule,
   getModuleConfig,
+  keepsEncodedSlashes,
   OK,
   type ProxyAttempt,
   type ProxyUrl,
@@ -68,8 +68,7 @@ function canonicalize(r: RequestRec, url: string): Status {
   const [, origin, userinfo = "", path] = match as unknown as [string, string, string | undefined, string];
   const parsed = parseUrl(origin);
   if ("error" in parsed || !isSendable(userinfo) || /%(?![0-9a-f]{2})/i.test(r.args ?? "")) return 400;
-  const keep = getModuleConfig(r.server.config, core).encodedSlashes === "nodecode";
-  const encoded = canonicalizePath(path === "" ? "/" : path, keep);
+  const encoded = canonicalizePath(path === "" ? "/" : path, keepsEncodedSlashes(r));
   if (typeof encoded === "number") return encoded;
   if (!isSendable(encoded)) return 400;
   const user = userinfo === "" ? "" : `${userinfo}@`;

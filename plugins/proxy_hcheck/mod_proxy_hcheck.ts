@@ -4,6 +4,7 @@
  */
 import { z } from "zod";
 import {
+  ArgumentError,
   type CommandContext,
   checkConfig,
   DECLINED,
@@ -81,7 +82,8 @@ function addExpr(cmd: CommandContext, args: string): string | undefined {
   if (written.text === "") return "Missing expression for ProxyHCExpr";
   if (written.rest !== "") return "error: extra parameter(s)";
   const parsed = parseExpr(written.text);
-  if ("error" in parsed) return `Could not parse expression "${written.text}": ${parsed.error}`;
+  if ("error" in parsed)
+    throw new ArgumentError(`Could not parse expression "${written.text}": ${parsed.error}`, parsed);
   healthContext(cmd.server).exprs.set(name.toLowerCase(), parsed.expr);
   return undefined;
 }

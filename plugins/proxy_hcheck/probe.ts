@@ -38,6 +38,8 @@ import { ProbeSubject } from "./subject.ts";
 export interface Finding {
   readonly passed: boolean;
   readonly reason: string;
+  /** It failed for want of something of ours: that says nothing of the member. */
+  readonly ours?: boolean;
 }
 
 /** A probe that runs. `done` never rejects. */
@@ -113,8 +115,9 @@ class SocketProbe implements Probe, BackendUser, ChunkConsumer {
     const { connectMs, answerMs } = probeLimits(worker, check);
     worker.pool.connect(worker.host, worker.port, connectMs, tls, answerMs).then(
       (result) => {
-        if ("cause" in result) this.finish(false, `${result.inHandshake ? "TLS" : "connect"}: ${result.cause}`);
-        else if (this.over) result.close();
+        if ("cause" in result) {
+          this.finish(false, `${result.inHandshake ? "TLS" : "connect"}: ${result.cause}`, result.exhausted);
+        } else if (this.over) result.close();
         else this.connected(result, answerMs);
       },
       (error: SocketError) => this.finish(false, `address: ${describeSocketError(error)}`),
@@ -261,11 +264,11 @@ class SocketProbe implements Probe, BackendUser, ChunkConsumer {
     }
   }
 
-  private finish(passed: boolean, reason: string): void {
+  private finish(passed: boolean, reason: string, ours = false): void {
     if (this.over) return;
     this.over = true;
     this.backend?.close();
-    this.resolve({ passed, reason });
+    this.resolve({ passed, reason, ours });
   }
 }
 

@@ -90,12 +90,17 @@ export class Schedule {
     this.running++;
     check.wanted = false;
     entry.probe = startProbe(worker, check, balancer, this.process);
-    const { passed, reason } = await entry.probe.done;
+    const { passed, reason, ours } = await entry.probe.done;
     this.running--;
     entry.probe = null;
     entry.fromMs = clock.now();
     entry.chance = clock.random();
     if (this.stopped) return;
+    if (ours) {
+      const text = `Health check ${check.params.method} of ${worker.displayName} could not be made: ${reason}`;
+      log.error(LOG, "", text);
+      return;
+    }
     const result: CheckResult = { atMs: clock.wallUs() / 1000, tookMs: entry.fromMs - startMs, passed, reason };
     const text = `Health check ${check.params.method} of ${worker.displayName} ${passed ? "passed" : "failed"}: ${reason}`;
     log.debug(LOG, "AH03251", text);

@@ -25,6 +25,7 @@ import {
   type ProxyUrl,
   type ProxyWorker,
   proxyError,
+  type RequestFraming,
   type RequestRec,
   type ResponseWatcher,
   requestHead,
@@ -39,8 +40,10 @@ import { type BodyFraming, type BodyOwner, PREFETCH_BYTES, RequestBodyOut } from
 import { ResponseIn } from "./response_in.ts";
 
 const MODULE = "proxy_http";
+/** Seconds, where descriptors have run out. */
+const RETRY_AFTER = "5";
 
-export class Exchange extends PendingStatus implements BodyOwner, ResponseWatcher {
+export class Exchange extends PendingStatus implements BodyOwner, ResponseWatcher, RequestFraming {
   readonly r: RequestRec;
   readonly worker: ProxyWorker;
   readonly pool: ConnPool;
@@ -62,7 +65,7 @@ export class Exchange extends PendingStatus implements BodyOwner, ResponseWatche
   private response: ResponseIn | null = null;
   private readonly url: ProxyUrl;
   readonly attempt: ProxyAttempt;
-  private readonly expect: boolean;
+  readonly expect: boolean;
   private framing: BodyFraming = "none";
   private turn: PoolWaiter | null = null;
   private reserved = false;
@@ -202,6 +205,7 @@ export class Exchange extends PendingStatus implements BodyOwner, ResponseWatche
       return;
     }
     if (result.exhausted) {
+      r.headersOut.set("Retry-After", RETRY_AFTER);
       this.finish(this.failed(503, "connect", "proxy", "never", result.cause));
       return;
     }
@@ -225,13 +229,7 @@ export class Exchange extends PendingStatus implements BodyOwner, ResponseWatche
       return;
     }
     this.framing = this.framingOf();
-    const head = requestHead(r, this.conf, this.url, {
-      length: this.lengthField(),
-      expect: this.expect,
-      keepAlive: this.keepsAlive,
-      http10: this.http10,
-      upgrade: this.upgrade,
-    });
+    const head = requestHead(r, this.conf, this.url, this);
     if (body === null) {
       this.worker.s.transferred += head.length;
       backend.socket.write(head);
@@ -244,8 +242,10 @@ export class Exchange extends PendingStatus implements BodyOwner, ResponseWatche
     } else body.start(backend.socket, head, this.framing);
   }
 
+  // RequestFraming, besides `expect`, `http10` and `upgrade`
+
   /** Whether the connection may be used again as far as we are concerned. */
-  get keepsAlive(): boolean {
+  get keepAlive(): boolean {
     return this.pool.reusable && !this.http10 && this.r.getEnv("proxy-nokeepalive") === undefined;
   }
 
@@ -257,7 +257,7 @@ export class Exchange extends PendingStatus implements BodyOwner, ResponseWatche
     return this.attempt.prefetchedAll && this.attempt.prefetchedBytes < PREFETCH_BYTES ? "length" : "chunked";
   }
 
-  private lengthField(): string {
+  get length(): string {
     if (this.framing === "none") return "";
     if (this.framing === "chunked") return "Transfer-Encoding: chunked\r\n";
     const known = this.attempt.prefetchedAll || this.r.body.length < 0;
@@ -440,7 +440,7 @@ export class Exchange extends PendingStatus implements BodyOwner, ResponseWatche
     this.reserved = false;
     this.body?.stop();
     this.countBody();
-    if (reusable && this.requestSent && this.keepsAlive) {
+    if (reusable && this.requestSent && this.keepAlive) {
       backend.served++;
       this.pool.release(backend);
     } else {

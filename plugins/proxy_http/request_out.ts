@@ -53,8 +53,8 @@ export class RequestBodyOut implements BodyConsumer {
     this.ended = attempt.prefetchedAll;
   }
 
-  get passesOn(): boolean {
-    return this.state === "stream";
+  get passesTo(): Socket | null {
+    return this.state === "stream" ? this.socket : null;
   }
 
   /** Reads ahead; `onPrefetched` follows, maybe at once. @param spool to the end of the body */

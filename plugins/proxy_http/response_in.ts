@@ -426,6 +426,7 @@ export class ResponseIn implements BackendUser, ChunkConsumer {
       if (last) {
         this.state = ENDED;
         this.leftover(bytes, start + taken, end);
+        if (decoder.trailers !== null) exchange.r.out.trailers = decoder.trailers;
       }
       if (this.dataStart >= 0) this.pass(bytes, this.dataStart, this.dataEnd, last);
       else if (last) this.done(true);

@@ -12,6 +12,7 @@ import {
   defineModule,
   getModuleConfig,
   HeaderTable,
+  type MappedUrl,
   OK,
   type ProxyAttempt,
   type ProxyUrl,
@@ -40,8 +41,12 @@ const wstunnel = defineModule({
     ),
   ],
   registerHooks(hooks) {
-    hooks.hook(checkTrans, wantsUpgrade);
-    hooks.hook(schemeHandler, wstunnelHandler, { rank: "first", before: ["mod_proxy_http"] });
+    hooks.hook(checkTrans, wantsUpgrade, { directivesOf: ["mod_proxy_wstunnel"] });
+    hooks.hook(schemeHandler, wstunnelHandler, {
+      rank: "first",
+      before: ["mod_proxy_http"],
+      directivesOf: ["mod_proxy_wstunnel"],
+    });
   },
 });
 export default wstunnel;
@@ -50,14 +55,9 @@ export default wstunnel;
 const WEBSOCKET = "WebSocket";
 
 /** check_trans: a rule for ws:// is none for a request without Upgrade. */
-function wantsUpgrade(r: RequestRec, url: string): Status {
-  if (!isWebSocket(url) || getModuleConfig(r.perDirConfig, wstunnel).fallback) return DECLINED;
+function wantsUpgrade(r: RequestRec, { origin }: MappedUrl): Status {
+  if (!/^wss?:/i.test(origin) || getModuleConfig(r.perDirConfig, wstunnel).fallback) return DECLINED;
   return r.headersIn.hasId(UPGRADE) ? DECLINED : 426;
-}
-
-function isWebSocket(url: string): boolean {
-  // The first letter tells nearly all URLs apart.
-  return (url.charCodeAt(0) | 32) === 0x77 && /^wss?:/i.test(url);
 }
 
 function wstunnelHandler(

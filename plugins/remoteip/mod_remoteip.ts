@@ -65,8 +65,8 @@ const remoteip = defineModule({
   registerHooks({ hook }) {
     hook(postConfig, buildRules);
     hook(childExit, dropReaders);
-    hook(processConnection, readProxyHeader, { rank: "first" });
-    hook(postReadRequest, findClient, { rank: "first" });
+    hook(processConnection, readProxyHeader, { rank: "first", directivesOf: ["mod_remoteip"] });
+    hook(postReadRequest, findClient, { rank: "first", directivesOf: ["mod_remoteip"] });
   },
 });
 export default remoteip;

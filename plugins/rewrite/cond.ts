@@ -3,6 +3,7 @@
  * Source: httpd modules/mappers/mod_rewrite.c cmd_rewritecond, apply_rewrite_cond
  */
 import {
+  ArgumentError,
   compileRegex,
   type Expr,
   ExprFailure,
@@ -75,7 +76,8 @@ export function parseCond(
   let input: Template | string;
   if (isExpr) {
     const expr = parseExpr(operator);
-    if ("error" in expr) return `RewriteCond: cannot compile expression "${operator}" ${expr.error}`;
+    if ("error" in expr)
+      throw new ArgumentError(`RewriteCond: cannot compile expression "${operator}" ${expr.error}`, expr);
     match = { kind: "expr", expr: expr.expr };
     input = new Template("expr", []);
   } else {

@@ -52,10 +52,10 @@ const rewrite = defineModule({
   ],
   registerHooks({ hook }) {
     hook(checkConfig, prepare);
-    hook(translateName, translate, { rank: "first", before: ["mod_proxy"] });
-    hook(fixups, fixup, { rank: "first", before: ["mod_proxy"] });
-    hook(fixups, forceTypeAndHandler, { rank: "last" });
-    hook(handler, redirectHandler);
+    hook(translateName, translate, { rank: "first", before: ["mod_proxy"], directivesOf: ["mod_rewrite"] });
+    hook(fixups, fixup, { rank: "first", before: ["mod_proxy"], directivesOf: ["mod_rewrite"] });
+    hook(fixups, forceTypeAndHandler, { rank: "last", directivesOf: ["mod_rewrite"] });
+    hook(handler, redirectHandler, { directivesOf: ["mod_rewrite"] });
   },
 });
 export default rewrite;

@@ -4,6 +4,7 @@
  */
 import { z } from "zod";
 import {
+  ArgumentError,
   byteString,
   type CommandContext,
   compileRegex,
@@ -87,8 +88,8 @@ const setenvif = defineModule({
     ),
   ],
   registerHooks({ hook }) {
-    hook(postReadRequest, matchServer);
-    hook(headerParser, matchSections);
+    hook(postReadRequest, matchServer, { directivesOf: ["mod_setenvif"] });
+    hook(headerParser, matchSections, { directivesOf: ["mod_setenvif"] });
   },
 });
 export default setenvif;
@@ -130,7 +131,7 @@ function setEnvIfExpr(cmd: CommandContext, args: string): string | undefined {
   const [text = "", ...features] = splitWords(args, 1).map((word) => word.text);
   if (text === "") return `Missing expression for ${cmd.directive.name}`;
   const parsed = parseExpr(text);
-  if ("error" in parsed) return `Could not parse expression "${text}": ${parsed.error}`;
+  if ("error" in parsed) throw new ArgumentError(`Could not parse expression "${text}": ${parsed.error}`, parsed);
   return push(cmd, { expr: parsed.expr }, features);
 }
 
@@ -174,7 +175,7 @@ const SPECIAL: Readonly<Record<string, Attribute>> = {
   server_addr: { valueOf: (r) => r.conn.localIp },
   request_uri: { valueOf: (r) => r.uri },
   request_method: { valueOf: (r) => r.method },
-  request_protocol: { valueOf: (r) => (r.protoNum === 9 ? "HTTP/0.9" : r.protoNum === 1000 ? "HTTP/1.0" : "HTTP/1.1") },
+  request_protocol: { valueOf: (r) => `HTTP/${Math.floor(r.protoNum / 1000)}.${r.protoNum % 1000}` },
 };
 
 /** Attributes that are fields or variables, by name in lower case. */

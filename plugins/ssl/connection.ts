@@ -41,7 +41,7 @@ export interface SslConn {
 const connections = new WeakMap<ConnRec, SslConn>();
 
 export function sslConnOf(conn: ConnRec): SslConn | undefined {
-  return connections.get(conn);
+  return connections.get(conn.master ?? conn);
 }
 
 /** pre_connection */
@@ -67,7 +67,7 @@ class Handshake implements TlsAcceptor, Timeout {
     this.socket = socket;
     this.ssl = ssl;
     this.met = ssl.server;
-    this.certificate = ssl.choose({ serverName: "", ecdsa: false }).certificate;
+    this.certificate = ssl.choose({ serverName: "", ecdsa: false, protocols: [] }).certificate;
     this.startMs = conn.process.clock.now();
   }
 

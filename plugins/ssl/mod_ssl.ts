@@ -123,9 +123,9 @@ const ssl = defineModule({
       checkFronts(process);
     });
     hook(preConnection, secureConnection);
-    hook(postReadRequest, readRequest, { rank: "reallyFirst" });
-    hook(accessChecker, (r) => checkAccess(r, getModuleConfig(r.perDirConfig, ssl)));
-    hook(fixups, (r) => setVariables(r, getModuleConfig(r.perDirConfig, ssl)));
+    hook(postReadRequest, readRequest, { rank: "reallyFirst", directivesOf: ["mod_ssl"] });
+    hook(accessChecker, (r) => checkAccess(r, getModuleConfig(r.perDirConfig, ssl)), { directivesOf: ["mod_ssl"] });
+    hook(fixups, (r) => setVariables(r, getModuleConfig(r.perDirConfig, ssl)), { directivesOf: ["mod_ssl"] });
     hook(sslBindOutgoing, (r, url, attempt) => bindOutgoing(r, getModuleConfig(r.perDirConfig, ssl), url, attempt));
   },
 });

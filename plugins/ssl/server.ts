@@ -4,10 +4,14 @@
  */
 import type { X509Certificate } from "node:crypto";
 import {
+  alpnFor,
+  alpnOf,
   type ClientHello,
   configError,
   type DirectiveSource,
   getModuleConfig,
+  type HttpConfig,
+  http,
   type Module,
   type ProcessRec,
   type ServerRec,
@@ -29,25 +33,34 @@ interface Pair {
   readonly key: string;
 }
 
+/** A certificate, and who shows it: for each protocol that ALPN can end in a server of its own. */
+interface Shown {
+  readonly tls: ReadonlyMap<string, TlsServer>;
+  readonly certificate: Certificate;
+}
+
 export class SslServer {
   readonly server: ServerRec;
   readonly conf: SslConfig;
   /** The authorities that clients' certificates may come from. */
   readonly roots: readonly Certificate[];
   /** By type of key; there is one at least. */
-  readonly pairs: ReadonlyMap<KeyType, { readonly tls: TlsServer; readonly certificate: Certificate }>;
+  readonly pairs: ReadonlyMap<KeyType, Shown>;
+  private readonly http: HttpConfig;
 
   constructor(server: ServerRec, conf: SslConfig, roots: readonly Certificate[], pairs: SslServer["pairs"]) {
     this.server = server;
     this.conf = conf;
     this.roots = roots;
     this.pairs = pairs;
+    this.http = getModuleConfig(server.config, http);
   }
 
-  /** ECDSA if there is a certificate and the client can check it. */
+  /** ECDSA if there is a certificate and the client can check it; the protocol by Protocols. */
   choose(hello: ClientHello): { readonly tls: TlsServer; readonly certificate: Certificate } {
     const { pairs } = this;
-    return (hello.ecdsa ? pairs.get("ec") : pairs.get("rsa")) ?? pairs.get("rsa") ?? pairs.get("ec")!;
+    const shown = (hello.ecdsa ? pairs.get("ec") : pairs.get("rsa")) ?? pairs.get("rsa") ?? pairs.get("ec")!;
+    return { tls: shown.tls.get(alpnFor(this.http, hello.protocols))!, certificate: shown.certificate };
   }
 }
 
@@ -114,7 +127,8 @@ function build(process: ProcessRec, server: ServerRec, conf: SslConfig): SslServ
     );
   const roots = conf.ca.flatMap((file) => certificatesAt(file));
   const names = (conf.caNames.length > 0 ? conf.caNames : conf.ca).map((file) => file.text).join("\n");
-  const prepared = new Map<KeyType, { tls: TlsServer; certificate: Certificate }>();
+  const prepared = new Map<KeyType, Shown>();
+  const protocolNames = ["", ...alpnOf(getModuleConfig(server.config, http))];
   for (const pair of pairs.values()) {
     const options = {
       cert: pair.cert,
@@ -129,7 +143,8 @@ function build(process: ProcessRec, server: ServerRec, conf: SslConfig): SslServ
       sessionTimeout: conf.sessionTimeout,
     };
     try {
-      prepared.set(pair.type, { tls: process.sockets.tlsServer(options), certificate: pair.certificate });
+      const tls = new Map(protocolNames.map((alpn) => [alpn, process.sockets.tlsServer({ ...options, alpn })]));
+      prepared.set(pair.type, { tls, certificate: pair.certificate });
     } catch (error) {
       throw configError(at, `Failed to set up TLS for ${name}: ${(error as Error).message}`);
     }

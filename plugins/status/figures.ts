@@ -38,10 +38,11 @@ export class Tally {
     this.totals[ACCESSES]! += 1;
     this.totals[BYTES]! += r.bytesSent;
     this.totals[DURATION_US]! += durationUs;
-    let own = this.connections.get(r.conn);
+    const conn = r.conn.master ?? r.conn;
+    let own = this.connections.get(conn);
     if (own === undefined) {
       own = { accesses: 0, bytes: 0, durationUs: 0, lastUs: 0 };
-      this.connections.set(r.conn, own);
+      this.connections.set(conn, own);
     }
     own.accesses++;
     own.bytes += r.bytesSent;
@@ -161,7 +162,12 @@ function slotFigures({ conn, phase, r }: ConnectionView, tally: Tally | null, no
     requestMs: Math.round((own?.lastUs ?? 0) / 1000),
     sinceSeconds: r === null ? 0 : Math.max(0, Math.floor((nowUs - r.requestTimeUs) / 1_000_000)),
     client: r === null ? clientAddress(conn).replace(/:\d+$/, "") : r.useragentIp || "unix",
-    protocol: r === null ? "" : `http/${Math.floor(r.protoNum / 1000)}.${r.protoNum % 1000}`,
+    protocol:
+      r === null
+        ? ""
+        : conn.protocol !== "http/1.1"
+          ? conn.protocol
+          : `http/${Math.floor(r.protoNum / 1000)}.${r.protoNum % 1000}`,
     vhost: `${server.hostname}:${server.port || conn.localPort}`,
     request: r?.requestLine ?? "",
   };

@@ -8,7 +8,8 @@ import type { BalancerState } from "../../modules/mod.ts";
 import { sluiceApi } from "../../plugins/balancer_manager/client.ts";
 import { type Backend, ok, startBackend } from "../support/backend.ts";
 import { fetchOnce } from "../support/client.ts";
-import { type Sluice, startSluice } from "../support/sluice.ts";
+import { Chance } from "../support/mutate.ts";
+import { SLOW, type Sluice, startSluice } from "../support/sluice.ts";
 
 let runtimeDir: string;
 let backend: Backend;
@@ -109,6 +110,48 @@ test("a file that is damaged is reported and set aside, and the configuration co
     [`${name}.damaged`],
   );
 });
+
+for (const [children, rounds] of [
+  [1, 4],
+  [2, 2],
+] as const) {
+  test(
+    `kill -9 at any moment, ${children} children: what was acknowledged is kept, and no file is damaged`,
+    SLOW,
+    async () => {
+      const chance = new Chance(Date.now() % 1_000_000_007);
+      let least = 1;
+      for (let round = 0; round < rounds; round++) {
+        const sluice = await startSluice(conf("On", 1).replace("nonce=abc", `nonce=kill${children}`), {
+          args: ["-C", `StartServers ${children}`],
+        });
+        if (children > 1) await sluice.untilLog("children serve");
+        const { id, settings } = (await state(sluice)).members[0]!;
+        assert.ok(
+          settings.loadFactor >= least,
+          `round ${round}: ${settings.loadFactor} after ${least}\n${sluice.errorLog}`,
+        );
+        assert.doesNotMatch(sluice.errorLog, /damaged/);
+        let next = settings.loadFactor;
+        let alive = true;
+        const changes = (async () => {
+          while (alive && next < 99) {
+            try {
+              await api(sluice).setMember("app", id, { loadFactor: ++next });
+              least = next;
+            } catch {
+              alive = false;
+            }
+          }
+        })();
+        await new Promise((resolve) => setTimeout(resolve, 5 + chance.int(60)));
+        await sluice.stop("SIGKILL");
+        await changes;
+      }
+      assert.ok(least > 1);
+    },
+  );
+}
 
 test("without BalancerPersist a reload takes back what was changed", async () => {
   await using sluice = await startSluice(conf("Off"));

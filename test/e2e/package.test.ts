@@ -3,7 +3,20 @@
  */
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { createHash } from "node:crypto";
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
@@ -30,18 +43,37 @@ before(async () => {
 function pack(): string {
   if (project !== "") return project;
   project = mkdtempSync(join(tmpdir(), "sluice-project-"));
-  const npm = spawnSync("npm", ["pack", ROOT, "--silent"], { cwd: project, encoding: "utf8" });
-  assert.equal(npm.status, 0, npm.stderr);
   const modules = join(project, "node_modules");
   mkdirSync(modules);
-  const archive = readdirSync(project).find((name) => name.endsWith(".tgz"))!;
-  spawnSync("tar", ["xzf", join(project, archive)], { cwd: modules });
+  spawnSync("tar", ["xzf", archive()], { cwd: modules });
   spawnSync("mv", ["package", "sluice"], { cwd: modules });
   packed = (readdirSync(join(modules, "sluice"), { recursive: true }) as string[]).filter((n) => !n.includes("types"));
   const { dependencies } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8"));
   for (const name of Object.keys(dependencies)) symlinkSync(join(ROOT, "node_modules", name), join(modules, name));
   writeFileSync(join(project, "package.json"), '{ "type": "module", "dependencies": { "sluice": "*" } }');
   return project;
+}
+
+/** The package's file. One that was made of the same sources, be it on the other runtime, is as good as a new one. */
+function archive(): string {
+  const sum = createHash("sha1");
+  const sources = ["modules", "plugins", "scripts"].flatMap((folder) =>
+    (readdirSync(join(ROOT, folder), { recursive: true }) as string[]).map((name) => join(folder, name)),
+  );
+  for (const name of [...sources, ...readdirSync(ROOT)].sort()) {
+    const path = join(ROOT, name);
+    if (statSync(path).isFile()) sum.update(`${name}\n`).update(readFileSync(path));
+  }
+  const cache = join(ROOT, "node_modules/.cache/sluice-pack");
+  const path = join(cache, `${sum.digest("hex")}.tgz`);
+  if (existsSync(path)) return path;
+  rmSync(cache, { recursive: true, force: true });
+  mkdirSync(cache, { recursive: true });
+  const npm = spawnSync("npm", ["pack", ROOT, "--silent", "--pack-destination", project], { encoding: "utf8" });
+  assert.equal(npm.status, 0, npm.stderr);
+  copyFileSync(join(project, readdirSync(project).find((name) => name.endsWith(".tgz"))!), `${path}.new`);
+  renameSync(`${path}.new`, path);
+  return path;
 }
 
 after(async () => {

@@ -11,7 +11,7 @@ import { type Sluice, startSluice } from "../support/sluice.ts";
 const SLOW = { timeout: 60_000 };
 
 /** By hand: RELOADS=1000. With threads fewer: on two cores each waits for its turn. */
-const RELOADS = { 1: Number(process.env.RELOADS ?? 200), 2: Number(process.env.RELOADS ?? 60) };
+const RELOADS = { 1: Number(process.env.RELOADS ?? 120), 2: Number(process.env.RELOADS ?? 40) };
 const CLIENTS = 2;
 const WARM = 20;
 const RELOAD_MS = 300_000;
@@ -70,11 +70,16 @@ async function reload(sluice: Sluice, count = 1): Promise<void> {
   for (let i = 0; i < count; i++) {
     const before = told();
     sluice.signal("SIGUSR1");
-    const until = async () => {
-      while (told() === before) await new Promise((resolve) => setTimeout(resolve, 2));
-    };
-    await within(until(), () => `reload ${i}`, RELOAD_MS);
+    await within(
+      until(() => told() !== before),
+      () => `reload ${i}`,
+      RELOAD_MS,
+    );
   }
+}
+
+async function until(reached: () => boolean): Promise<void> {
+  while (!reached()) await new Promise((resolve) => setTimeout(resolve, 2));
 }
 
 function handlesOf(pid: number): number {
@@ -111,13 +116,18 @@ for (const children of [1, 2] as const) {
     for (let i = WARM; i < reloads; i++) {
       sluice.writeConf(texts[i % 2]!);
       await reload(sluice);
+      const before = served;
+      await within(
+        until(() => served > before),
+        () => "a request between two reloads",
+      );
     }
     const late = handlesOf(sluice.pid);
     stop = true;
     await Promise.all(load);
     // Several times, so that each child is asked.
     for (let i = 0; i < 4 * children; i++) {
-      const until = async () => {
+      const forgotten = async () => {
         for (;;) {
           const told = (await fetchOnce(sluice.port, "/", "X-Count: yes")).field("x-alive")!;
           const [alive, all] = told.split(" of ").map(Number) as [number, number];
@@ -126,10 +136,9 @@ for (const children of [1, 2] as const) {
           await new Promise((resolve) => setTimeout(resolve, 100));
         }
       };
-      await within(until(), () => "old generations to be forgotten", FORGET_MS);
+      await within(forgotten(), () => "old generations to be forgotten", FORGET_MS);
     }
     assert.deepEqual(failed, []);
-    assert.ok(served > reloads, `${served} requests`);
     assert.ok(late <= early + SPARE_HANDLES, `${early} handles, then ${late}`);
   });
 }
@@ -234,6 +243,34 @@ test("MaxRequestWorkers: connections beyond it wait; idle ones make room", SLOW,
   assert.match(sluice.errorLog, /AH00484: server reached MaxRequestWorkers setting/);
   gate.open();
   assert.equal((await busy.response()).status, 200);
+});
+
+test("MaxRequestWorkers: who waits for Timeout, and who cannot wait, gets 503 with Retry-After", SLOW, async () => {
+  gate = new Gate();
+  await using sluice = await startSluice(conf("MaxRequestWorkers 1\nListenBacklog 1\nTimeout 1\nProxyTimeout 60"));
+  await using busy = await connectClient(sluice.port);
+  void busy.send("GET /hold HTTP/1.1\r\nHost: x\r\n\r\n");
+  await gate.reached();
+  await using waits = await connectClient(sluice.port);
+  const begun = performance.now();
+  const late = waits.get("/");
+  await sluice.untilLog("AH00484");
+  await using full = await connectClient(sluice.port);
+  for (const [response, least] of [
+    [await full.get("/"), 0],
+    [await late, 900],
+  ] as const) {
+    assert.deepEqual([response.status, response.field("connection")], [503, "close"]);
+    assert.match(response.field("retry-after")!, /^\d+$/);
+    assert.ok(performance.now() - begun > least);
+  }
+  await full.untilEnded();
+  await waits.untilEnded();
+  gate.open();
+  assert.equal((await busy.response()).status, 200);
+  busy.end();
+  await busy.untilEnded();
+  assert.equal((await fetchOnce(sluice.port, "/")).status, 200);
 });
 
 test("--watch: a file that changes is read anew", SLOW, async () => {

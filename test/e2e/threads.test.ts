@@ -22,17 +22,27 @@ after(async () => {
   await b.stop();
 });
 
-/** X-Child of a response says who served it; X-Do of a request is an order to the child. */
+/** X-Child of a response says who served it; X-Do of a request is an order to the child, for when there is a file "now". */
 const TELL = `
+import { existsSync, rmSync } from "node:fs";
 import { defineModule, postReadRequest, insertFilter, DECLINED } from "sluice";
+const obey = (order) => {
+  const timer = setInterval(() => {
+    if (!existsSync("DIR/now")) return;
+    clearInterval(timer);
+    rmSync("DIR/now");
+    if (order === "die") throw new Error("as it was told");
+    // Endless, but easy on the processor.
+    for (const cell = new Int32Array(new SharedArrayBuffer(4)); ; ) Atomics.wait(cell, 0, 0, 20);
+  }, 20);
+};
 export default defineModule({
   name: "mod_tell",
   registerHooks({ hook }) {
     hook(insertFilter, (r) => void r.headersOut.set("X-Child", String(r.conn.process.siblings.index)));
     hook(postReadRequest, (r) => {
       const order = r.headersIn.get("x-do");
-      if (order === "die") setTimeout(() => { throw new Error("as it was told"); }, 50);
-      if (order === "hang") setTimeout(() => { for (;;); }, 50);
+      if (order !== undefined) obey(order);
       return DECLINED;
     });
   },
@@ -89,6 +99,7 @@ test("a child that dies is replaced, and what it had at hand does not count any 
   await using client = await connectClient(sluice.port);
   void client.send("GET /hold HTTP/1.1\r\nHost: x\r\nX-Do: die\r\n\r\n");
   await held.reached();
+  sluice.writeFile("now", "");
   await sluice.untilLog(/child \d failed: (Error: )?as it was told[\s\S]*another takes its place/);
   await sluice.untilLog("1 requests ended with child");
   await client.untilEnded();
@@ -103,33 +114,57 @@ test("a child that does not answer is replaced; the others serve meanwhile", SLO
   await using client = await connectClient(sluice.port);
   const { status } = await client.request("GET", "/", ["X-Do: hang"]);
   assert.equal(status, 200);
+  sluice.writeFile("now", "");
   await sluice.untilLog(/child \d has not answered for 5 seconds, another takes its place[\s\S]*child \d serves now/);
   assert.equal((await ask(sluice, 9)).texts.length, 9);
 });
 
 test("MaxConnectionsPerChild: a child is replaced after so many, and no request is lost", SLOW, async () => {
-  await using sluice = await start("StartServers 1\nMaxConnectionsPerChild 5");
-  assert.equal((await ask(sluice, 30)).texts, "aba".repeat(10));
+  await using sluice = await start("StartServers 1\nMaxConnectionsPerChild 25");
+  assert.equal((await ask(sluice, 9)).texts, "aba".repeat(3));
+  // A client that connects while one child leaves finds the other.
+  await Promise.all(
+    Array.from({ length: 6 }, async () => {
+      for (let i = 0; i < 40; i++) assert.equal((await fetchOnce(sluice.port, "/")).status, 200);
+    }),
+  );
   await sluice.untilLog(/child 0 has accepted MaxConnectionsPerChild connections[\s\S]*child 0 has ended/);
   const { children } = await ask(sluice, 3);
   assert.ok(!children.has("0"), `served by ${[...children]}`);
 });
 
 test("all children reload, or none; a plug-in that changed is read again", SLOW, async () => {
-  await using sluice = await start("StartServers 3");
+  const shows = ["prometheus", "balancer-manager"].map(
+    (handler) =>
+      `ProxyPass "/${handler}" "!"\n<Location "/${handler}">\nSetHandler ${handler}\nRequire local\n</Location>`,
+  );
+  const base = ["StartServers 3", ...shows].join("\n");
+  await using sluice = await start(base);
   await sluice.untilLog("children serve");
-  sluice.writeConf(conf("StartServers 3\nBogus on"));
+  sluice.writeConf(conf(`${base}\nBogus on`));
   sluice.signal("SIGUSR1");
   await sluice.untilLog(/nothing was changed: .*Bogus/);
   assert.equal((await ask(sluice, 6)).texts, "abaaba");
+  for (let i = 0; i < 6; i++) {
+    const metrics = await fetchOnce(sluice.port, "/prometheus", "Host: localhost");
+    assert.match(metrics.text, /sluice_config_reload_failures_total 1\n[\s\S]*sluice_config_stale 1\n/);
+    const page = await fetchOnce(sluice.port, "/balancer-manager", "Host: localhost");
+    assert.match(
+      page.text,
+      /is broken, and the one before goes on:<\/p>\n<pre>AH00526: [\s\S]*Invalid command .*Bogus/,
+    );
+  }
+  assert.match(sluice.stderr, /AH00526: Syntax error on line \d+ of .*:\n[\s\S]*Bogus/);
   sluice.writeFile("tell.ts", TELL.replace("String(r.conn.process.siblings.index)", '"changed"'));
-  sluice.writeConf(conf("StartServers 3\nHeader set X-More yes"));
+  sluice.writeConf(conf(`${base}\nHeader set X-More yes`));
   sluice.signal("SIGUSR1");
   await sluice.untilLog(/added: Header[\s\S]*AH00489/);
   const { texts, children } = await ask(sluice, 12);
   assert.equal(texts, "aba".repeat(4));
   assert.deepEqual([...children], ["changed"]);
   assert.equal((await fetchOnce(sluice.port, "/")).field("x-more"), "yes");
+  const { text } = await fetchOnce(sluice.port, "/prometheus", "Host: localhost");
+  assert.match(text, /sluice_config_reload_failures_total 1\n[\s\S]*sluice_config_stale 0\n/);
 });
 
 test("a port that another server has is refused, although children share theirs", SLOW, async () => {
@@ -161,6 +196,7 @@ test("SIGTERM ends all children at once, SIGWINCH when their requests have ended
   await held.reached();
   sluice.signal("SIGWINCH");
   await sluice.untilLog("AH00492");
+  await refused(sluice.port);
   assert.equal(sluice.exit, null);
   held.open();
   const response = await client.response();
@@ -177,6 +213,17 @@ test("SIGTERM ends all children at once, SIGWINCH when their requests have ended
   assert.equal(await other.stop("SIGTERM"), 0);
   held.open();
 });
+
+/** Resolves when no child listens any more. */
+async function refused(port: number): Promise<void> {
+  for (;;) {
+    try {
+      (await connectClient(port)).destroy();
+    } catch {
+      return;
+    }
+  }
+}
 
 test("what the manager does in one child, all do, and those that come later", SLOW, async () => {
   await using sluice = await start(
@@ -198,6 +245,7 @@ test("what the manager does in one child, all do, and those that come later", SL
     "X-Do: die",
   ];
   assert.equal((await client.request("POST", "/bm", fields, form)).status, 200);
+  sluice.writeFile("now", "");
   await sluice.untilLog(/another takes its place[\s\S]*child \d serves now/);
   const children = new Set<string>();
   for (let i = 0; i < 15; i++) {

@@ -64,6 +64,7 @@ export class BalancerFixture {
       siblings: new OnlyChild(new Uint8Array(32)),
       drainLimitMs: 0,
       generation: 0,
+      failedReloads: { count: 0, reason: null, atUs: 0 },
       stopping: false,
     };
     this.server.process = this.process;

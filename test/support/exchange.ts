@@ -69,6 +69,9 @@ export class FakeBody {
     this.length = pieces === null ? 0 : chunked ? -1 : pieces.join("").length;
     this.ended = this.length === 0;
   }
+  get taken(): boolean {
+    return this.consumer !== null;
+  }
   read(consumer: BodyConsumer): void {
     this.reads++;
     this.consumer = consumer;

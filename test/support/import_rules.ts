@@ -80,7 +80,7 @@ export function violations(sources: Sources, packages: readonly string[], except
 }
 
 function bareError(file: string, specifier: string, packages: readonly string[]): string | null {
-  if (specifier.startsWith("node:"))
+  if (/^(node|bun):/.test(specifier))
     return PURE.test(file) ? `imports ${specifier}; decisions get it through a seam` : null;
   const name = specifier.split("/", specifier.startsWith("@") ? 2 : 1).join("/");
   return packages.includes(name) ? null : `imports ${specifier}, which is not in "dependencies" of package.json`;

@@ -39,6 +39,10 @@ export interface SluiceOptions {
   readonly ready?: number | string;
   /** The limit of open files. @default that of the test */
   readonly descriptors?: number;
+  /** Descriptors of this process that the program gets, from 3 on. @default none */
+  readonly inherit?: readonly number[];
+  /** A shell script that runs the program, "$@". @default the program alone */
+  readonly shell?: string;
   /** What to run. @default mod.ts */
   readonly program?: string;
 }
@@ -203,11 +207,13 @@ async function launch(conf: string, options: SluiceOptions): Promise<Sluice> {
   const program = options.program ?? join(root, "mod.ts");
   const command = runtime === "deno" ? ["run", "-A", program] : [program];
   const words = [binary, ...command, "-f", confFile, ...args];
-  if (options.descriptors !== undefined) words.unshift("sh", "-c", `ulimit -n ${options.descriptors}; exec "$@"`, "sh");
+  const { shell = 'exec "$@"', inherit = [], descriptors } = options;
+  const limit = descriptors === undefined ? "" : `ulimit -n ${descriptors}; `;
+  if (limit !== "" || options.shell !== undefined) words.unshift("sh", "-c", limit + shell, "sh");
   const child = spawn(words[0]!, words.slice(1), {
     cwd: root,
     env: { ...process.env, ...options.env },
-    stdio: ["ignore", "pipe", "pipe"],
+    stdio: ["ignore", "pipe", "pipe", ...inherit],
   });
   return new Sluice(child, dir, confFile, ports);
 }

@@ -56,6 +56,23 @@ before(async () => {
       ProxyPass "/b/" "${backend.url}/"
       ProxyPass "/glued/" "${backend.url}"
     </VirtualHost>
+    AllowEncodedSlashes NoDecode
+    RegisterHttpMethod FROB
+    <Location "/b/in/">
+      Header set X-Location "in"
+    </Location>
+    <Location "/denied">
+      Require all denied
+      LimitRequestBody 5
+    </Location>
+    <Location "/sorry">
+      Require all denied
+      LimitRequestBody 5
+      ErrorDocument 403 "/b/page"
+    </Location>
+    <Location "/untyped">
+      Header always unset Content-Type
+    </Location>
     <VirtualHost *:PORT4>
       ServerName https://tls-in-front.test
       TraceEnable off
@@ -387,6 +404,76 @@ test("AllowEncodedSlashes On: what a decoded slash makes a dot segment is one", 
   }
 });
 
+test("AllowEncodedSlashes NoDecode: a section that holds for the request resets it, and no virtual host inherits it", async () => {
+  for (const [from, path, seen] of [
+    [0, "/b/a%2Fb", "GET /a%2Fb"],
+    [0, "/b/in/a%2Fb", "GET /in/a%252Fb"],
+    [2, "/b/a%2Fb", undefined],
+  ] as const) {
+    const answer = await fetchOnce(sluice.ports[from]!, path);
+    assert.equal(answer.status === 404 ? undefined : answer.text, seen, path);
+  }
+});
+
+test("%2F that is 404: no section is about it", async () => {
+  assert.equal((await fetchOnce(sluice.ports[2]!, "/b/y%2F")).field("x-location"), undefined);
+});
+
+test("LimitRequestBody: a body that would be thrown away is refused, too", async () => {
+  for (const [length, status] of [
+    [5, 403],
+    [6, 413],
+  ] as const) {
+    await using client = await connectClient(port());
+    void client.send(lines("POST /denied HTTP/1.1", "Host: a", `Content-Length: ${length}`) + "x".repeat(length));
+    assert.equal((await client.response()).status, status);
+  }
+});
+
+test("an ErrorDocument gets the body that nobody has taken, unless the client waits to be asked for it", async () => {
+  for (const [fields, text] of [
+    [[], "123456"],
+    [["Expect: 100-continue"], ""],
+  ] as const) {
+    await using client = await connectClient(port());
+    const at = backend.requests.length;
+    void client.send(lines("POST /sorry HTTP/1.1", "Host: a", "Content-Length: 6", ...fields) + text);
+    await client.response();
+    const { method, target, body } = backend.requests[at]!;
+    assert.deepEqual([method, target, String(body)], ["GET", "/page", text]);
+  }
+});
+
+test("HEAD: a length of 0 is not told", async () => {
+  backend.routes = { "/empty": ok(""), "/full": ok("four") };
+  await using client = await connectClient(port());
+  for (const [path, length] of [
+    ["/b/empty", undefined],
+    ["/b/full", "4"],
+  ] as const) {
+    void client.send(lines(`HEAD ${path} HTTP/1.1`, "Host: a"));
+    assert.equal((await client.response()).field("content-length"), length);
+  }
+  backend.routes = {};
+});
+
+test("Header always unset Content-Type: the server's own pages have none", async () => {
+  const answer = await fetchOnce(port(), "/untyped");
+  assert.equal(answer.status, 404);
+  assert.equal(answer.field("content-type"), undefined);
+});
+
+test("a method made known is not allowed where nobody serves it; another is not implemented", async () => {
+  await using client = await connectClient(port());
+  for (const [method, status] of [
+    ["FROB", 405],
+    ["BORF", 501],
+  ] as const) {
+    void client.send(lines(`${method} /nobody HTTP/1.1`, "Host: a"));
+    assert.equal((await client.response()).status, status);
+  }
+});
+
 test("MergeSlashes Off: a plain <Location> takes runs of slashes as one, an expression does not", async () => {
   for (const [path, marks] of [
     ["/b/y", "plain, regex"],
@@ -433,7 +520,7 @@ test("%2F and %00 that are 404: logs and fields show the path decoded", async ()
     ["/a%2Fb%20c", "/a/b c"],
     ["/a%00b", "/a"],
   ] as const) {
-    assert.equal((await fetchOnce(port(), path)).field("x-uri"), uri);
+    assert.equal((await fetchOnce(sluice.ports[1]!, path)).field("x-uri"), uri);
   }
 });
 

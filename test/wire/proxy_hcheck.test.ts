@@ -5,6 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { systemClock } from "../../modules/core/clock.ts";
+import { HC_FAIL } from "../../modules/mod.ts";
+import { limitSockets } from "../../modules/net/node.ts";
 import { probeRequest, startProbe } from "../../plugins/proxy_hcheck/probe.ts";
 import {
   type Answer,
@@ -20,6 +22,7 @@ import {
   startBackend,
   untilClose,
 } from "../support/backend.ts";
+import { VirtualClock } from "../support/clock.ts";
 import { TestGeneration } from "../support/generation.ts";
 import { CERTS, pem, startTlsBackend } from "../support/tls.ts";
 
@@ -157,6 +160,34 @@ describe("a probe over TLS", () => {
 
   it("fails without SSLProxyEngine", async () => {
     assert.match(await asked(undefined, GET, ""), /^false TLS to backends is not enabled/);
+  });
+});
+
+describe("without a descriptor for a connection", () => {
+  it("a check says nothing of the member: its counts stay, the log tells", async () => {
+    const clock = new VirtualClock();
+    const text = `<Proxy balancer://app>
+        BalancerMember "http://127.0.0.1:${await freePort()}" hcmethod=TCP hcinterval=1 hcfails=2
+      </Proxy>`;
+    const g = new TestGeneration(text, clock).start();
+    const worker = g.balancer().members[0]!;
+    const look = async (text: string): Promise<void> => {
+      const before = g.logged(text).length;
+      clock.advance(1200);
+      while (g.logged(text).length === before) await new Promise((resolve) => setImmediate(resolve));
+    };
+    try {
+      await look("failed: connect: (111)");
+      limitSockets(0);
+      for (let i = 0; i < 3; i++) await look("could not be made: connect: (24)Too many open files");
+      assert.deepEqual([worker.check!.failed, worker.has(HC_FAIL)], [1, false]);
+      limitSockets(Number.POSITIVE_INFINITY);
+      await look("DISABLING");
+      assert.equal(worker.has(HC_FAIL), true);
+    } finally {
+      limitSockets(Number.POSITIVE_INFINITY);
+      g.end();
+    }
   });
 });
 

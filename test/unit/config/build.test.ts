@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { z } from "zod";
+import { ConfigError } from "../../../modules/config/directive.ts";
 import { defineModule, getModuleConfig, type Module } from "../../../modules/mod.ts";
 import { VirtualClock } from "../../support/clock.ts";
 import { TestGeneration } from "../../support/generation.ts";
@@ -21,4 +22,37 @@ describe("buildServers()", () => {
       ["/x", "/x"],
     );
   });
+});
+
+/** "^" stands before the character at which the message must point. */
+const WRONG_EXPRESSIONS: readonly string[] = [
+  `  <If "%{REQUEST_URI} == '/' && %{^FOO} == 1">\n</If>`,
+  "Require expr %{REQUEST_URI} =~ m#a( && true^",
+  "Require user a%{^NOPE}",
+  'Header set X-A "expr=a%{^BAR}"',
+  'Header set X-A v "expr=-n \\"a\\" && ^bar(1)"',
+  'Redirect 302 "%{^nofunc:x}"',
+  'Alias "/a%{^X}"',
+  'AuthName "a %{^X}"',
+  'AuthBasicFake u "p%{^X}"',
+  'ErrorDocument 404 "no %{^X}"',
+  'SetEnvIfExpr "true &&^" A=1',
+  'RewriteCond expr "%{REQUEST_URI} -eq^"',
+];
+
+describe("a mistake in an expression", () => {
+  for (const marked of WRONG_EXPRESSIONS) {
+    it(`is pointed at: ${marked}`, () => {
+      const line = marked.split("\n")[0]!;
+      const text = `<Location /a>\n${marked.replace("^", "")}\n</Location>\n`;
+      assert.throws(
+        () => new TestGeneration(text, new VirtualClock()),
+        (error: ConfigError) => {
+          assert.ok(error instanceof ConfigError, String(error));
+          assert.deepEqual(error.position, { file: "test.conf", line: 2, column: line.indexOf("^") + 1 });
+          return true;
+        },
+      );
+    });
+  }
 });

@@ -6,9 +6,9 @@ import {
   HeaderTable,
   HOST,
   headerId,
-  headerIdAt,
   headerName,
   sameName,
+  spelledId,
   TE,
 } from "../../../modules/core/table.ts";
 
@@ -103,7 +103,7 @@ function filled(...lines: string[]): HeaderTable {
   return t;
 }
 
-test("headerIdAt() agrees with headerId()", () => {
+test("spelledId() agrees with headerId()", () => {
   for (const name of [
     "Host",
     "hOST",
@@ -115,7 +115,8 @@ test("headerIdAt() agrees with headerId()", () => {
     "T\x05",
     "a",
   ]) {
-    assert.equal(headerIdAt(Buffer.from(`:${name}:`, "latin1"), 1, 1 + name.length), headerId(name), name);
+    const id = spelledId(Buffer.from(`:${name}:`, "latin1"), 1, 1 + name.length);
+    assert.ok(id === (name === headerName(headerId(name)) ? headerId(name) : -headerId(name)), name);
   }
 });
 

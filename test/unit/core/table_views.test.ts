@@ -45,6 +45,20 @@ test("what is read without a string is what the string says", () => {
         assert.equal(table.numberAt(i), decimal(value, 0, value.length));
         for (const [, other] of FIELDS) assert.equal(table.valueIs(i, other), value === other);
         assert.equal(table.valueIs(i, value.slice(1)), value === "");
+        for (const [text, from] of [
+          ["0", 0],
+          ["", 3],
+          ["9", 2],
+          ["alive", 0],
+          ["GMT", 20],
+          [", ", 0],
+          ["1a", 1],
+        ] as const) {
+          if (from > value.length) continue;
+          assert.equal(table.valueIndexOf(i, text, from), value.indexOf(text, from));
+          assert.equal(table.valueStartsWith(i, text, from), value.startsWith(text, from));
+          assert.equal(table.valueSlice(i, from, value.length), value.slice(from));
+        }
         assert.equal(table.valueAt(i), value);
       }
     }

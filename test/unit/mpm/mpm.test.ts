@@ -27,8 +27,8 @@ describe("planOf()", () => {
     assert.equal(plan("Listen unix:/s", 4, false).why, "");
   });
 
-  it("divides MaxRequestWorkers among the children, upwards", () => {
-    assert.equal(plan("StartServers 4\nMaxRequestWorkers 150").connections, 38);
+  it("reads MaxRequestWorkers", () => {
+    assert.equal(plan("StartServers 4\nMaxRequestWorkers 150").connections, 150);
     assert.equal(plan("MaxClients 7").connections, 7);
     assert.equal(plan("StartServers 4").connections, 0);
   });

@@ -36,13 +36,23 @@ const records = (message: number[], size = 16_384): Uint8Array => {
 
 test("the name, in lower case, and whether ECDSA will do", () => {
   const tls13 = hello([0x1301], sni("Shop.Test"), schemes(0x0804, 0x0403), versions(0x0304, 0x0303));
-  assert.deepEqual(parseClientHello(records(tls13)), { serverName: "shop.test", ecdsa: true });
+  assert.deepEqual(parseClientHello(records(tls13)), { serverName: "shop.test", ecdsa: true, protocols: [] });
   const rsaOnly = hello([0x1301], sni("a"), schemes(0x0804, 0x0401), versions(0x0304));
-  assert.deepEqual(parseClientHello(records(rsaOnly)), { serverName: "a", ecdsa: false });
+  assert.deepEqual(parseClientHello(records(rsaOnly)), { serverName: "a", ecdsa: false, protocols: [] });
   const tls12 = hello([0xc02b, 0xc02f], schemes(0x0403));
-  assert.deepEqual(parseClientHello(records(tls12)), { serverName: "", ecdsa: true });
+  assert.deepEqual(parseClientHello(records(tls12)), { serverName: "", ecdsa: true, protocols: [] });
   const noSuite = hello([0xc02f], schemes(0x0403));
-  assert.deepEqual(parseClientHello(records(noSuite)), { serverName: "", ecdsa: false });
+  assert.deepEqual(parseClientHello(records(noSuite)), { serverName: "", ecdsa: false, protocols: [] });
+});
+
+test("the protocols that it would speak, in its order", () => {
+  const names = ["h2", "http/1.1"].flatMap((name) => vector(1, [...bytesOf(name)]));
+  const message = hello([0x1301], extension(16, vector(2, names)), sni("a"));
+  assert.deepEqual(parseClientHello(records(message)), {
+    serverName: "a",
+    ecdsa: false,
+    protocols: ["h2", "http/1.1"],
+  });
 });
 
 test("cut anywhere it is incomplete; over many records it is whole", () => {
@@ -50,7 +60,7 @@ test("cut anywhere it is incomplete; over many records it is whole", () => {
   const whole = records(message);
   for (let end = 0; end < whole.length; end++) assert.equal(parseClientHello(whole.subarray(0, end)), INCOMPLETE);
   for (const size of [1, 7, 100]) {
-    assert.deepEqual(parseClientHello(records(message, size)), { serverName: "a.test", ecdsa: false });
+    assert.deepEqual(parseClientHello(records(message, size)), { serverName: "a.test", ecdsa: false, protocols: [] });
   }
 });
 
@@ -60,12 +70,12 @@ test("plain HTTP by its methods, and nothing else", () => {
     assert.equal(parseClientHello(bytesOf(text.slice(0, 2))), INCOMPLETE);
   }
   for (const text of ["SSH-2.0", "OPTIONS ", "GETX", "\x80\x2e\x01"]) {
-    assert.deepEqual(parseClientHello(bytesOf(text)), { serverName: "", ecdsa: false });
+    assert.deepEqual(parseClientHello(bytesOf(text)), { serverName: "", ecdsa: false, protocols: [] });
   }
 });
 
 test("lengths that lie ask for nothing, and end", () => {
-  const nobody = { serverName: "", ecdsa: false };
+  const nobody = { serverName: "", ecdsa: false, protocols: [] };
   assert.deepEqual(parseClientHello(Uint8Array.of(22, 3, 1, 0xff, 0xff)), nobody);
   assert.deepEqual(parseClientHello(Uint8Array.of(22, 3, 1, 0, 0)), nobody);
   assert.deepEqual(parseClientHello(records([2, 0, 0, 0])), nobody);

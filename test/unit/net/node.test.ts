@@ -260,6 +260,50 @@ for (const [name, kind] of kinds)
       await destroyed(client, server);
     });
 
+    test("what is lent to a slow socket arrives as it was, also while others read", async () => {
+      const lanes = await Promise.all(
+        Array.from({ length: 4 }, async (_, lane) => {
+          const [source, near] = await pair();
+          const [far, sink] = await pair();
+          const total = 6_000_000 + lane;
+          const done = Promise.withResolvers<void>();
+          let received = 0;
+          let wrong = 0;
+          let reads = 0;
+          near.socket.owner = {
+            onData(bytes, start, end) {
+              if (!far.socket.write(near.socket.lend(bytes, start, end, far.socket))) near.socket.pause();
+            },
+            onDrain() {},
+            onEnd: () => far.socket.end(),
+            onClose() {},
+          };
+          far.socket.owner = { onData() {}, onDrain: () => near.socket.resume(), onEnd() {}, onClose() {} };
+          sink.socket.owner = {
+            onData(bytes, start, end) {
+              for (let i = start; i < end; i++) if (bytes[i] !== (received + i - start + lane) % 251) wrong++;
+              received += end - start;
+              if (++reads % 8 !== 0) return;
+              sink.socket.pause();
+              setTimeout(() => sink.socket.resume(), 2);
+            },
+            onDrain() {},
+            onEnd: () => done.resolve(),
+            onClose() {},
+          };
+          sink.socket.pause();
+          setTimeout(() => sink.socket.resume(), 50);
+          source.socket.write(Uint8Array.from({ length: total }, (_, i) => (i + lane) % 251));
+          source.socket.end();
+          await done.promise;
+          await destroyed(source);
+          for (const { socket } of [near, far, sink]) socket.destroy();
+          return { missing: total - received, wrong };
+        }),
+      );
+      for (const lane of lanes) assert.deepEqual(lane, { missing: 0, wrong: 0 });
+    });
+
     test("end() sends what is queued, and reading goes on", async () => {
       const [client, server] = await pair();
       client.socket.write(new Uint8Array(5_000_000));

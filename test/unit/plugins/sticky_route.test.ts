@@ -1,12 +1,18 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { ProxyAttempt } from "../../../modules/proxy/attempt.ts";
 import { sticky } from "../../../modules/proxy/sticky.ts";
+import { splitProxyUrl } from "../../../modules/proxy/url.ts";
 import { BalancerFixture } from "../../support/balancer.ts";
+
+function attemptAt(url: string): ProxyAttempt {
+  return new ProxyAttempt(splitProxyUrl(url));
+}
 
 function route(params: string, url: string, cookie?: string): string | null {
   const f = new BalancerFixture([""], params);
   const provider = f.process.providers.lookup(sticky, "route")!;
-  const found = provider.findRoute(f.balancer, f.request(cookie), url);
+  const found = provider.findRoute(f.balancer, f.request(cookie), attemptAt(url));
   return found === null ? null : `${found.name}:${found.route}`;
 }
 
@@ -55,6 +61,6 @@ describe("findRoute() of mod_sticky_route", () => {
     const r = f.request("a=1");
     r.headersIn.add("Cookie", "C=1.c");
     const provider = f.process.providers.lookup(sticky, "route")!;
-    assert.deepEqual(provider.findRoute(f.balancer, r, `${B}/`), { route: "c", name: "C" });
+    assert.deepEqual(provider.findRoute(f.balancer, r, attemptAt(`${B}/`)), { route: "c", name: "C" });
   });
 });

@@ -30,3 +30,30 @@ test("a virtual host that inherits neither workers nor balancers has its own alo
   const { members } = inVhost(`ProxyPassInherit Off\nBalancerInherit Off\n${ADDS}`);
   assert.deepEqual(members, ["http://three"]);
 });
+
+test("ProxyPass and ProxyPassMatch do not share workers with each other", () => {
+  const names = (text: string): string[] =>
+    getProxyServerState(new TestGeneration(text, new VirtualClock()).process.servers[0]!)!.workers.map((w) => w.name);
+  const plain = "ProxyPass / http://h/\n";
+  assert.deepEqual(names(`${plain}ProxyPass /x http://h/x\n`), ["http://h/"]);
+  assert.deepEqual(names(`${plain}ProxyPassMatch ^/x(.*) http://h/$1\n`), ["http://h/", "http://h/$1"]);
+  assert.deepEqual(names(`ProxyPassMatch \\.gif$ http://h\n${plain}`), ["http://h", "http://h/"]);
+  assert.deepEqual(names("ProxyPassMatch ^/x(.*) http://h/$1\nProxyPassMatch ^/y(.*) http://h/$1$1\n"), [
+    "http://h/$1",
+  ]);
+});
+
+test("a virtual host that mentions an inherited balancer has its parameters, but not its method", () => {
+  const main =
+    "<Proxy balancer://app>\nBalancerMember http://one\nProxySet lbmethod=bytraffic maxattempts=7\n</Proxy>\n";
+  const params = (body: string) => {
+    const generation = new TestGeneration(`${main}<VirtualHost *:80>\n${body}</VirtualHost>\n`, new VirtualClock());
+    const { lbmethod, maxAttempts } = getProxyServerState(generation.process.servers[1]!)!.balancers.get(
+      "balancer://app",
+    )!.params;
+    return [lbmethod, maxAttempts];
+  };
+  assert.deepEqual(params(""), ["bytraffic", 7]);
+  assert.deepEqual(params("ProxyPass / balancer://app/\n"), ["byrequests", 7]);
+  assert.deepEqual(params("ProxyPass / balancer://app/ lbmethod=bybusyness\n"), ["bybusyness", 7]);
+});

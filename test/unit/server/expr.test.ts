@@ -403,11 +403,12 @@ test("string expressions", () => {
 });
 
 test("errors, with the column of what is wrong", () => {
-  for (const [text, column, error] of ERRORS) assert.deepEqual(parseExpr(text), { error, column }, text);
+  for (const [text, column, error] of ERRORS) assert.deepEqual(parseExpr(text), { error, text, column }, text);
 });
 
 test("columns count characters, not bytes", () => {
-  assert.deepEqual(parseExpr("'äöü' == %{FOO}"), { error: "Variable 'FOO' does not exist", column: 12 });
+  const text = "'äöü' == %{FOO}";
+  assert.deepEqual(parseExpr(text), { error: "Variable 'FOO' does not exist", text, column: 12 });
 });
 
 test("names: a health check has others than a request, and they may end in *", () => {
@@ -418,6 +419,7 @@ test("names: a health check has others than a request, and they may end in *", (
   assert.equal(parsed.expr.evaluate(subject), "HC_BODY ONE hc(body)");
   assert.deepEqual(parseExpr("%{REQUEST_URI} == ''", names), {
     error: "Variable 'REQUEST_URI' does not exist",
+    text: "%{REQUEST_URI} == ''",
     column: 3,
   });
 });

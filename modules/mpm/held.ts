@@ -1,0 +1,46 @@
+/**
+ * The listeners of a child, held open by who started it: the child that takes its place goes on with them, and no client that
+ * waits in their queues is sent away. (The system resets those of a listener that is closed, even if others share its port.)
+ */
+import type { ListenSpec } from "../server/mod_core.ts";
+import type { Dup } from "./dup.ts";
+import { means } from "./inherited.ts";
+import type { ListeningSocket } from "./proc_net.ts";
+
+/** A listener, by a descriptor that belongs to who gets this. */
+export interface LentListener extends ListeningSocket {
+  readonly fd: number;
+}
+
+export class HeldListeners {
+  private readonly dup: Dup;
+  private sockets: readonly LentListener[] = [];
+
+  /** @param sockets belong to it from now on */
+  constructor(dup: Dup, sockets: readonly LentListener[] = []) {
+    this.dup = dup;
+    this.sockets = sockets;
+  }
+
+  /** Holds one that is open. */
+  hold(socket: LentListener): void {
+    const fd = this.dup.dup(socket.fd);
+    if (fd >= 0) this.sockets = [...this.sockets, { ...socket, fd }];
+  }
+
+  /** All of them, for another child. */
+  lend(): LentListener[] {
+    return this.sockets.map((socket) => ({ ...socket, fd: this.dup.dup(socket.fd) })).filter(({ fd }) => fd >= 0);
+  }
+
+  /** Lets go of what no Listen means any more. */
+  retain(listen: readonly ListenSpec[]): void {
+    const kept = this.sockets.filter((socket) => listen.some((spec) => means(spec, socket)));
+    for (const socket of this.sockets) if (!kept.includes(socket)) this.dup.close(socket.fd);
+    this.sockets = kept;
+  }
+
+  close(): void {
+    this.retain([]);
+  }
+}
