@@ -12,10 +12,7 @@ import type { Bytes } from "../core/bytes.ts";
 import { descriptors } from "./descriptors.ts";
 import { type HandleTaker, openHandle } from "./handle.ts";
 import type { Accept, Listener, Socket, SocketError, SocketOwner } from "./socket.ts";
-import { latin1, plainAddress, socketError } from "./system.ts";
-
-/** `writev` joins up to this many bytes into one string: one call below instead of one for each part. */
-const JOIN_MAX_BYTES = 4096;
+import { joinSmall, plainAddress, socketError } from "./system.ts";
 
 /** What is used of Bun's socket; its types leave some of it out. */
 interface Handle {
@@ -82,13 +79,8 @@ export class BunSocket implements Socket, HandleTaker {
   }
 
   writev(parts: readonly (string | Uint8Array)[]): boolean {
-    let length = 0;
-    for (const part of parts) length += part.length;
-    if (length <= JOIN_MAX_BYTES) {
-      let joined = "";
-      for (const part of parts) joined += typeof part === "string" ? part : latin1(part);
-      return this.write(joined);
-    }
+    const small = joinSmall(parts);
+    if (small !== null) return this.write(small);
     let more = true;
     for (const part of parts) more = this.write(part);
     return more;

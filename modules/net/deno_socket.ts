@@ -17,10 +17,8 @@ import { giveBuffer, sharedBytes, takeBuffer } from "./deno_buffers.ts";
 import { descriptors } from "./descriptors.ts";
 import { type HandleTaker, openHandle } from "./handle.ts";
 import type { Socket, SocketError, SocketOwner } from "./socket.ts";
-import { latin1, plainAddress, socketError, systemError } from "./system.ts";
+import { joinSmall, plainAddress, socketError, systemError } from "./system.ts";
 
-/** `writev` joins up to this many bytes into one string: one call below instead of one for each part. */
-const JOIN_MAX_BYTES = 4096;
 /** Longer strings would not be tried at once. */
 const TRIED_CHARS = 16_384;
 /** `write` answers false from here on. */
@@ -88,13 +86,8 @@ export class DenoSocket implements Socket, HandleTaker {
   }
 
   writev(parts: readonly (string | Uint8Array)[]): boolean {
-    let length = 0;
-    for (const part of parts) length += part.length;
-    if (length <= JOIN_MAX_BYTES) {
-      let joined = "";
-      for (const part of parts) joined += typeof part === "string" ? part : latin1(part);
-      return this.write(joined);
-    }
+    const small = joinSmall(parts);
+    if (small !== null) return this.write(small);
     let more = true;
     for (const part of parts) more = this.write(part);
     return more;

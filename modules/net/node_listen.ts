@@ -27,7 +27,7 @@ export function listenNode(options: NodeListenOptions, accept: Accept, shed?: ()
     const socket = new NodeSocket(raw, nobody, true);
     socket.learnAddresses();
     accept(socket);
-    socket.startAccepted();
+    socket.startReading();
   });
   return bind(server, options);
 }

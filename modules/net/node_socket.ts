@@ -1,12 +1,10 @@
 /**
- * A socket on node:net, plain or with TLS on it, for Bun and Deno.
+ * A socket on node:net, for Bun and Deno: TLS, unix sockets, listeners that were handed over, and wherever the kinds that are
+ * there for speed cannot be had.
  *
- * Measured here (Bun 1.4.4, Deno 2.9.5, an echo of small messages, CPU of the process):
- * - `write(string, "latin1")` costs what "utf8" costs, and less than a Buffer made first: no check for ASCII pays.
- * - Deno reads into one static buffer (`onread`) 5-7 % cheaper than by 'data' events.
- * - On Deno all sockets may share that buffer: it is filled right before the call, never while another one is handled.
+ * `write(string, "latin1")` costs what "utf8" costs, and less than a Buffer made first (measured, Bun 1.4.4, Deno 2.9.5): no
+ * check for ASCII pays.
  */
-import { Buffer } from "node:buffer";
 import net from "node:net";
 import type tls from "node:tls";
 import type { Bytes } from "../core/bytes.ts";
@@ -14,18 +12,11 @@ import { type ClientHello, PLAIN_HTTP } from "./client_hello.ts";
 import { descriptors } from "./descriptors.ts";
 import { type NodeTlsServer, readClientHello, startBelow, startTlsClient, stopBelow, tlsInfo } from "./node_tls.ts";
 import type { Socket, SocketError, SocketOwner, TlsAcceptor, TlsClientOptions, TlsInfo } from "./socket.ts";
-import { asBytes, latin1, plainAddress, socketError } from "./system.ts";
+import { asBytes, joinSmall, plainAddress, socketError } from "./system.ts";
 
 const onDeno = "Deno" in globalThis;
 
-/** What every socket on Deno reads into. 64 KiB is the most that Deno reads at once. */
-const shared = Buffer.allocUnsafeSlow(65_536);
-const sharedBytes = asBytes(shared);
-const staticRead: net.OnReadOpts = { buffer: shared, callback: readCallback };
-
-/** `writev` joins up to this many bytes into one string, instead of corking the parts: one call below, not one for each. */
-const JOIN_MAX_BYTES = 4096;
-/** More than that leaves part by part on Bun, whose cork copies the parts together: 1.96 of nginx's CPU time became 1.48 (100 kB). */
+/** More than that `writev` sends part by part on Bun, whose cork copies the parts together: 1.96 of nginx's CPU time became 1.48 (100 kB). */
 const CORK_MAX_BYTES = onDeno ? Number.POSITIVE_INFINITY : 32_768;
 
 /** A net.Socket that knows its NodeSocket, so that one set of handlers serves all sockets. */
@@ -81,13 +72,6 @@ export class NodeSocket implements Socket {
     this.raw.on("data", handleData);
   }
 
-  /** The same for one that `accept` has seen; on Deno into the shared buffer. */
-  startAccepted(): void {
-    if (this.inHandshake || this.gone) return;
-    if (onDeno) readStatic(this.raw);
-    this.startReading();
-  }
-
   get receivedBytes(): number {
     return (this.below ?? this.raw).bytesRead;
   }
@@ -105,13 +89,10 @@ export class NodeSocket implements Socket {
   writev(parts: readonly (string | Uint8Array)[]): boolean {
     if (this.gone || this.ended) return true;
     if (parts.length === 1) return this.write(parts[0]!);
+    const small = joinSmall(parts);
+    if (small !== null) return this.write(small);
     let length = 0;
     for (const part of parts) length += part.length;
-    if (length <= JOIN_MAX_BYTES) {
-      let joined = "";
-      for (const part of parts) joined += typeof part === "string" ? part : latin1(part);
-      return this.write(joined);
-    }
     let more = true;
     if (length > CORK_MAX_BYTES) {
       for (const part of parts) more = this.write(part);
@@ -125,10 +106,7 @@ export class NodeSocket implements Socket {
 
   keep(bytes: Bytes, start: number, end: number): Bytes {
     // A buffer of a 'data' event is fresh, of exact size, and never used again, on both runtimes.
-    if (bytes !== sharedBytes) return bytes.subarray(start, end) as Bytes;
-    const copy = Buffer.allocUnsafe(end - start);
-    shared.copy(copy, 0, start, end);
-    return asBytes(copy);
+    return bytes.subarray(start, end) as Bytes;
   }
 
   lend(bytes: Bytes, start: number, end: number): Bytes {
@@ -296,7 +274,7 @@ export function connectNode(
   secure: TlsClientOptions | null,
   owner: SocketOwner,
 ): NodeSocket {
-  const raw = new net.Socket({ allowHalfOpen: true, ...(onDeno && secure === null && { onread: staticRead }) });
+  const raw = new net.Socket({ allowHalfOpen: true });
   const room = descriptors.canConnect;
   const socket = new NodeSocket(raw, owner, false);
   if (!room) {
@@ -315,38 +293,6 @@ export function connectNode(
     raw.destroy(error as Error); // a port or a path that cannot be: an error like any other
   }
   return socket;
-}
-
-/** Deno calls it as a method of the socket; Bun, which does not, is not asked to. */
-function readCallback(this: unknown, length: number): boolean {
-  (this as RawSocket).ours.received(sharedBytes, length);
-  return true; // `pause` stops reading by itself
-}
-
-/** The inner names of `onread` in a net.Socket, which createServer does not offer. */
-interface OnReadSlots {
-  buffer: symbol;
-  callback: symbol;
-}
-let onReadSlots: OnReadSlots | null | undefined;
-
-/**
- * `onread` for an accepted socket, by the slots that the option would fill (node's own names, which Deno shares). Where they
- * are not found, reading goes by 'data' as before. Deno 2.9.5; can go when createServer takes `onread`.
- */
-function readStatic(raw: net.Socket): void {
-  if (onReadSlots === undefined) {
-    const symbols = Object.getOwnPropertySymbols(raw);
-    const buffer = symbols.find((symbol) => symbol.description === "kBuffer");
-    const callback = symbols.find((symbol) => symbol.description === "kBufferCb");
-    onReadSlots = buffer && callback ? { buffer, callback } : null;
-  }
-  if (onReadSlots === null) return;
-  const inner = raw as unknown as { [slot: symbol]: unknown; _handle?: { useUserBuffer?(buffer: Uint8Array): void } };
-  if (inner._handle?.useUserBuffer === undefined) return;
-  inner._handle.useUserBuffer(shared);
-  inner[onReadSlots.buffer] = shared;
-  inner[onReadSlots.callback] = readCallback;
 }
 
 function handleData(this: net.Socket, chunk: Buffer): void {

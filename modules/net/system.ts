@@ -28,7 +28,20 @@ export function asBytes(buffer: Buffer): Bytes {
   return buffer as unknown as Bytes;
 }
 
-export function latin1(part: Uint8Array): string {
+/** Up to so many bytes are cheaper as one string, and one call below, than part by part. */
+const SMALL_BYTES = 4096;
+
+/** Parts of a message as one string; null: they are too large for that. */
+export function joinSmall(parts: readonly (string | Uint8Array)[]): string | null {
+  let length = 0;
+  for (const part of parts) length += part.length;
+  if (length > SMALL_BYTES) return null;
+  let joined = "";
+  for (const part of parts) joined += typeof part === "string" ? part : latin1(part);
+  return joined;
+}
+
+function latin1(part: Uint8Array): string {
   if ("latin1Slice" in part) return (part as Bytes).latin1Slice();
   return asBytes(Buffer.from(part.buffer, part.byteOffset, part.length)).latin1Slice();
 }
