@@ -184,6 +184,7 @@ export class BunSocket implements Socket, HandleTaker {
 
   received(bytes: Bytes): void {
     this.receivedBytes += bytes.length;
+    // Paused: a reset, which comes next and takes these bytes with it.
     if (!this.gone && !this.paused) this.owner.onData(bytes, 0, bytes.length);
   }
 
@@ -251,9 +252,10 @@ const handlers = {
   },
 };
 
+/** Until a version of Bun is met that keeps from us what node:net has connected: that one connection fails. */
 let connectable = true;
 
-/** Whether a socket that node:net has connected can be taken over; null: use that of node:net. */
+/** Opens a connection; null: what node:net connects cannot be taken over. */
 export function connectBun(options: net.SocketConnectOpts, owner: SocketOwner): BunSocket | null {
   if (!connectable) return null;
   const room = descriptors.canConnect;
