@@ -19,6 +19,7 @@ import proxyBalancer from "./modules/proxy_balancer/mod_proxy_balancer.ts";
 import authnCore from "./modules/server/mod_authn_core.ts";
 import core from "./modules/server/mod_core.ts";
 import watchdog from "./modules/watchdog/mod_watchdog.ts";
+import { consoleCommands } from "./plugins/balancer_manager/commands.ts";
 import { standardPlugins } from "./plugins/standard.ts";
 
 export { ConfigError } from "./modules/config/directive.ts";
@@ -60,5 +61,5 @@ if (isChildThread()) {
   nameOurselves();
   void runChildThread(standardModules);
 } else if (import.meta.main && isMainThread) {
-  main(process.argv.slice(2), standardModules, import.meta.url).then((code) => process.exit(code));
+  main(process.argv.slice(2), standardModules, import.meta.url, consoleCommands).then((code) => process.exit(code));
 }

@@ -22,6 +22,13 @@ export const USAGE = `Usage: ${PROGRAM} [-D name] [-d directory] [-f file]
                               what of a configuration applies to a URL
        ${PROGRAM} explain METHOD URL [-H "Name: value"]... [--from IP] [--to IP:PORT] [--json] -f FILE
                               the way of a request, without sending anything
+       ${PROGRAM} status | members | watch [BALANCER]
+                              the balancers of a running server, by its sluice-api; watch goes on
+       ${PROGRAM} drain [--wait] | enable | disable | remove | recover [BALANCER] MEMBER
+       ${PROGRAM} add BALANCER URL [--enabled] [--route NAME] [--factor N]
+                              change them. MEMBER is a URL, host:port or route. All of these take --json,
+                              --api http://HOST:PORT/LOCATION, --token TOKEN, -H "Name: value", or have
+                              SLUICE_API and SLUICE_TOKEN. Exit code 69: nothing answers, 77: not allowed
        ${PROGRAM} convert FILE      print a configuration in the other language
        ${PROGRAM} schema            print the JSON Schema of the YAML form
 Options:

@@ -23,14 +23,24 @@ import { convertFile, printSchema } from "./tools.ts";
 
 /** A command beside the server. Answers an exit code; null: the command line is wrong. */
 type Tool = (args: readonly string[], modules: readonly Module[]) => Promise<number | null>;
-const TOOLS: Readonly<Record<string, Tool>> = { check, config: configCommand, explain: explainCommand };
+type Tools = Readonly<Record<string, Tool>>;
+const TOOLS: Tools = { check, config: configCommand, explain: explainCommand };
 
 /**
  * Runs the program on a command line; resolves with its exit code.
  * @param program what a thread runs to become a child of it; without it there is one child
+ * @param more commands of plug-ins
  */
-export async function main(args: readonly string[], modules: readonly Module[], program?: string): Promise<number> {
+export async function main(
+  args: readonly string[],
+  modules: readonly Module[],
+  program?: string,
+  more: Tools = {},
+): Promise<number> {
   if (args[0] === "schema" && args.length === 1) return printSchema(modules);
+  if (args[0] !== undefined && Object.hasOwn(more, args[0])) {
+    return (await more[args[0]]!(args.slice(1), modules)) ?? usage();
+  }
   if (args[0] !== undefined && Object.hasOwn(TOOLS, args[0])) {
     nameOurselves();
     try {

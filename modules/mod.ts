@@ -37,6 +37,7 @@ export * from "./core/table.ts";
 export { flat } from "./core/text.ts";
 export * from "./core/watched_file.ts";
 export * from "./core/web_socket.ts";
+export { frontTlsLimits } from "./front/server_options.ts";
 export { NO_BODY, ZERO_BODY } from "./http/body_in.ts";
 export * from "./http/chunked.ts";
 export {
@@ -74,6 +75,7 @@ export * from "./proxy/balancer.ts";
 export * from "./proxy/config.ts";
 export * from "./proxy/conn_pool.ts";
 export * from "./proxy/counters.ts";
+export { lookElsewhere, type PoolFigures, poolFigures } from "./proxy/elsewhere.ts";
 export * from "./proxy/failure.ts";
 export * from "./proxy/headers.ts";
 export * from "./proxy/health_check.ts";
@@ -81,6 +83,7 @@ export * from "./proxy/hooks.ts";
 export * from "./proxy/lbmethod.ts";
 export * from "./proxy/load_table.ts";
 export * from "./proxy/meter.ts";
+export * from "./proxy/meters.ts";
 export { aliasMatch, expandGroups } from "./proxy/pass.ts";
 export * from "./proxy/proxy_error.ts";
 export { reverseMapHeaders } from "./proxy/reverse.ts";
@@ -95,13 +98,15 @@ export * from "./proxy/worker_state.ts";
 export * from "./proxy/worker_url.ts";
 export * from "./proxy_balancer/actions.ts";
 export * from "./proxy_balancer/audit.ts";
+export { configLines } from "./proxy_balancer/config_lines.ts";
+export { forgetOverrides, type Override, overridesOf } from "./proxy_balancer/overrides.ts";
 export * from "./proxy_balancer/preview.ts";
 export * from "./proxy_balancer/settings.ts";
 export * from "./proxy_balancer/shares.ts";
 export * from "./proxy_balancer/state.ts";
 export * from "./proxy_balancer/state_lines.ts";
 export * from "./server/auth.ts";
-export { serveConnection } from "./server/connection.ts";
+export { beginConnection, serveConnection } from "./server/connection.ts";
 export * from "./server/expr.ts";
 export * from "./server/expr_subject.ts";
 export { compileGlob } from "./server/glob.ts";
@@ -109,8 +114,16 @@ export * from "./server/handlers.ts";
 export * from "./server/hooks.ts";
 export * from "./server/inside.ts";
 export { logFolderError } from "./server/lifecycle.ts";
+export * from "./server/listener_tls.ts";
 export { authNameOf, authTypeOf } from "./server/mod_authn_core.ts";
-export { type CoreConfig, default as core, frontOf, SERVER_BUILT, serverToken } from "./server/mod_core.ts";
+export {
+  type CoreConfig,
+  default as core,
+  frontOf,
+  type ListenSpec,
+  SERVER_BUILT,
+  serverToken,
+} from "./server/mod_core.ts";
 export * from "./server/remote_host.ts";
 export * from "./server/server_name.ts";
 export * from "./server/timeouts.ts";
@@ -118,6 +131,7 @@ export { authorityOf, canonicalizePath, defaultPort, escapeUri, hasControlOrSpac
 export { vhostNamed, vhostsOf } from "./server/vhost.ts";
 export { keepsEncodedSlashes, sectionWalk } from "./server/walk.ts";
 export * from "./slotmem/slotmem.ts";
+export * from "./slotmem/stripes.ts";
 export * from "./slotmem/struct.ts";
 export * from "./watchdog/hooks.ts";
 export { Watchdog } from "./watchdog/watchdog.ts";

@@ -6,6 +6,7 @@ import authBasic from "./aaa/mod_auth_basic.ts";
 import authnFile from "./aaa/mod_authn_file.ts";
 import heartbeat from "./heartbeat/mod_heartbeat.ts";
 import heartmonitor from "./heartbeat/mod_heartmonitor.ts";
+import openTelemetry from "./opentelemetry/mod_opentelemetry.ts";
 import { portablePlugins } from "./portable.ts";
 import prometheus from "./prometheus/mod_prometheus.ts";
 import ssl from "./ssl/mod_ssl.ts";
@@ -18,4 +19,5 @@ export const standardPlugins: readonly Module[] = [
   authBasic,
   authnFile,
   prometheus,
+  openTelemetry,
 ] as readonly Module[];

@@ -28,4 +28,10 @@ export class OnlyChild implements Siblings {
   tell(): void {}
 
   hear(): void {}
+
+  ask(): Promise<readonly unknown[]> {
+    return Promise.resolve([]);
+  }
+
+  answer(): void {}
 }

@@ -31,6 +31,10 @@ export interface Siblings {
   tell(topic: string, message: unknown, keep?: boolean): void;
   /** Hears what other children tell; one listener a topic, a later one replaces it. */
   hear(topic: string, listener: (message: unknown) => void): void;
+  /** Asks all other children. Resolves with what those answer that do within half a second. */
+  ask(topic: string, question: unknown): Promise<readonly unknown[]>;
+  /** Answers what other children ask, with plain data; one answerer a topic, a later one replaces it. */
+  answer(topic: string, answerer: (question: unknown) => unknown): void;
 }
 
 /** Most children at one time, those included that end and are replaced already. */

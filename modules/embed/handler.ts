@@ -1,6 +1,7 @@
 /**
  * Embedding: a configuration → a `fetch` handler, for a runtime's server, a host's, or a framework.
  */
+import { type Directive, errorAt } from "../config/directive.ts";
 import { TimerWheel } from "../core/clock.ts";
 import { type Capability, getModuleConfig, type Module } from "../core/module.ts";
 import type { ProcessRec } from "../core/records.ts";
@@ -79,8 +80,18 @@ export async function makeHandler(
   const loaded = await host.load(sourceOf(config, options, host), machine);
   const [unmet] = unmetNeeds(loaded.tree, loaded.process.modules, name);
   if (unmet !== undefined) throw unmet;
+  refuseTls(loaded.tree);
   startGeneration(loaded.process, null);
   return new EmbeddedHandler(loaded, options, target.timersStop ? clock : null);
+}
+
+/** A host that was asked for TLS must not be served in clear. @throws ConfigError */
+function refuseTls(body: readonly Directive[]): void {
+  for (const directive of body) {
+    if (/^sslengine$/i.test(directive.name) && /^"?on"?$/i.test(directive.args))
+      throw errorAt(directive, "SSLEngine on: a handler does not listen; who calls it speaks TLS");
+    refuseTls(directive.body ?? []);
+  }
 }
 
 class EmbeddedHandler implements Handler {

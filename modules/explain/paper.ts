@@ -3,6 +3,7 @@
  */
 import type { Bytes } from "../core/bytes.ts";
 import { latin1Bytes } from "../core/bytes.ts";
+import { readFirstBytes } from "../net/first_bytes.ts";
 import type {
   ConnectOptions,
   Socket,
@@ -109,6 +110,7 @@ export function paperHost(real: SocketHost, answer: (head: string) => string, wi
     // A backend's name need not be known for its request to be shown.
     lookup: (name) => (/^[\d.]+$|:/.test(name) ? Promise.resolve([name]) : Promise.resolve(["192.0.2.1"])),
     acceptTls,
+    readFirst: readFirstBytes,
     reverse: (address) => refuse(`the name of ${address}`),
     datagram: ({ address, port }) => refuse(`UDP on ${address}:${port}`),
     listen: ({ address, port }) => refuse(`a listener on ${address}:${port}`),

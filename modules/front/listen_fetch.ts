@@ -4,29 +4,44 @@
 import { getModuleConfig, type Module } from "../core/module.ts";
 import type { ProcessRec } from "../core/records.ts";
 import type { HttpConfig } from "../http/http_config.ts";
-import type { Listener, ListenOptions } from "../net/socket.ts";
+import type { ListenOptions } from "../net/socket.ts";
+import { listenerTls } from "../server/listener_tls.ts";
+import { vhostsOf } from "../server/vhost.ts";
 import { serveBun } from "./bun_serve.ts";
 import { serveDeno } from "./deno_serve.ts";
 import { serveFetch } from "./fetch.ts";
-import type { FetchServerOptions } from "./server_options.ts";
+import type { FetchServer, FetchServerOptions, FrontSpeech } from "./server_options.ts";
 
 /**
  * Listens for requests, which the generation that serves when they come answers.
  * @throws Error with `code` if the address cannot be had
  */
-export function listenFetch(options: ListenOptions, current: () => ProcessRec): Listener {
+export function listenFetch(options: ListenOptions, first: ProcessRec, current: () => ProcessRec): FetchServer {
   const listener = { localIp: options.address, localPort: options.port };
   const server: FetchServerOptions = {
     address: options.address,
     port: options.port,
     ...(options.unix === undefined ? {} : { unix: options.unix }),
-    idleMs: () => keepAliveMs(current()),
+    speech: speechOf(first, options),
+    idleMs: () => httpConfig(current()).keepAliveTimeoutMs,
     handle: (request, host, ended) => serveFetch(current(), listener, host, request, ended),
   };
   return "Deno" in globalThis ? serveDeno(server) : serveBun(server);
 }
 
-function keepAliveMs(process: ProcessRec): number {
+/** What a generation wants to be spoken at an address. */
+export function speechOf(process: ProcessRec, { address, port }: Pick<ListenOptions, "address" | "port">): FrontSpeech {
+  const vhosts = vhostsOf(process.servers, address, port);
+  const tls = process.providers.lookup(listenerTls, "ssl")?.hostsOf(vhosts) ?? null;
+  const { protocols } = httpConfig(process, vhosts[0]!);
+  return {
+    tls,
+    http2: protocols.includes(tls === null ? "h2c" : "h2"),
+    http3: tls !== null && protocols.includes("h3"),
+  };
+}
+
+function httpConfig(process: ProcessRec, server = process.servers[0]!): HttpConfig {
   const http = process.modules.find((module) => module.name === "mod_http") as Module<HttpConfig>;
-  return getModuleConfig(process.servers[0]!.config, http).keepAliveTimeoutMs;
+  return getModuleConfig(server.config, http);
 }

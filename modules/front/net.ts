@@ -6,9 +6,11 @@
 import { getModuleConfig } from "../core/module.ts";
 import type { ProcessRec } from "../core/records.ts";
 import type { Listener, Socket, SocketError, SocketHost } from "../net/socket.ts";
+import { listenerTls } from "../server/listener_tls.ts";
 import core, { frontOf, type ListenSpec } from "../server/mod_core.ts";
 import { Gate } from "./gate.ts";
-import { listenFetch } from "./listen_fetch.ts";
+import { listenFetch, speechOf } from "./listen_fetch.ts";
+import type { FetchServer } from "./server_options.ts";
 
 const SHED_LOG_MS = 1000;
 
@@ -33,6 +35,8 @@ export class NetFront {
   private readonly current: () => ProcessRec;
   private readonly ways: ListenWays;
   private readonly listeners = new Map<string, Listener>();
+  /** Those of them that the runtime's server has. */
+  private readonly web = new Map<string, FetchServer>();
   private shedCount = 0;
   private shedToldMs = Number.NEGATIVE_INFINITY;
 
@@ -71,18 +75,35 @@ export class NetFront {
           tls,
           ...(spec.unix === "" ? {} : { unix: spec.unix }),
         };
-        const plain = spec.protocol.toLowerCase() !== "https";
-        const accept = (socket: Socket): void => this.gate.accept(socket, plain);
-        const listener =
-          front === "fetch"
-            ? listenFetch(options, this.current)
-            : await this.sockets.listen(options, accept, () => this.shed());
-        this.listeners.set(key, listener);
+        if (front === "fetch") {
+          const server = listenFetch(options, generation, this.current);
+          this.web.set(key, server);
+          this.listeners.set(key, server);
+        } else {
+          const plain = spec.protocol.toLowerCase() !== "https";
+          const accept = (socket: Socket): void => this.gate.accept(socket, plain);
+          this.listeners.set(key, await this.sockets.listen(options, accept, () => this.shed()));
+        }
       } catch (error) {
         failures.push({ spec, error: error as SocketError });
       }
     }
+    if (this.web.size > 0)
+      generation.providers.lookup(listenerTls, "ssl")?.watch(generation, () => this.renew(generation));
     return failures;
+  }
+
+  /** Where the runtime's server listens: what a generation wants to be spoken there, with the certificates of now. */
+  private renew(generation: ProcessRec): void {
+    if (generation !== this.current()) return;
+    const conf = getModuleConfig(generation.servers[0]!.config, core);
+    for (const spec of conf.listen) {
+      const server = this.web.get(listenKey(spec, frontOf(conf, spec)));
+      server?.speak(speechOf(generation, spec)).catch((error: SocketError) => {
+        const text = `make_sock: could not bind to address ${listenName(spec)} for other certificates: ${error.message}`;
+        generation.log.crit("core", "AH00072", text);
+      });
+    }
   }
 
   /** Who floods a server need not fill its log, too: a line a second. */
@@ -107,7 +128,9 @@ export class NetFront {
       if (wanted.has(key)) continue;
       void listener.close();
       this.listeners.delete(key);
+      this.web.delete(key);
     }
+    if (generation !== null) this.renew(generation);
   }
 
   close(): void {

@@ -3,6 +3,7 @@
  */
 import { z } from "zod";
 import { whole } from "../config/units.ts";
+import type { DirectiveSource } from "../core/command.ts";
 import type { ServerRec } from "../core/records.ts";
 import type { RequestLimits } from "./request_head.ts";
 
@@ -27,6 +28,7 @@ export const httpSchema = z.object({
   limitRequestFields: z.number().default(100),
   /** Protocols, in lower case and the order of the lines; none: HTTP/1.1. */
   protocols: z.array(z.string()).default([]),
+  protocolsAt: z.custom<DirectiveSource>().optional(),
   /** ProtocolsHonorOrder: that order counts, not the client's. On, against what httpd's own help says: measured, 2.4.71. */
   honorOrder: z.boolean().default(true),
   /** HttpProtocolOptions, lower case. */

@@ -2,12 +2,14 @@
  * mod_http: HTTP/1.1 on a connection, and the limits on what a client may send.
  * Source: httpd modules/http/http_core.c; server/core.c (Limit*); modules/filters/mod_reqtimeout.c
  */
+import { configError } from "../config/directive.ts";
 import { parseInterval } from "../config/units.ts";
 import type { CommandContext } from "../core/command.ts";
 import { defineModule, getModuleConfig } from "../core/module.ts";
-import type { ServerRec } from "../core/records.ts";
-import { mapToStorage, processConnection } from "../server/hooks.ts";
-import core from "../server/mod_core.ts";
+import type { ProcessRec, ServerRec } from "../core/records.ts";
+import { checkConfig, mapToStorage, processConnection } from "../server/hooks.ts";
+import core, { frontOf } from "../server/mod_core.ts";
+import { vhostsOf } from "../server/vhost.ts";
 import { serveHttp } from "./connection.ts";
 import { type HttpConfig, httpSchema, type ReadTimeout, timeLeft } from "./http_config.ts";
 import { answerItself } from "./trace.ts";
@@ -63,6 +65,7 @@ const http = defineModule({
   registerHooks({ hook }) {
     hook(processConnection, serveHttp, { rank: "reallyLast" });
     hook(mapToStorage, answerItself);
+    hook(checkConfig, checkProtocols);
   },
 });
 export default http;
@@ -100,6 +103,19 @@ function addProtocolOption(cmd: CommandContext, word: string): string | undefine
 /** A name that no module knows is nobody's, as in httpd. */
 function addProtocol(cmd: CommandContext, name: string): void {
   cmd.push("protocols", name.toLowerCase());
+  cmd.set("protocolsAt", cmd.directive);
+}
+
+/** check_config: what the net front does not speak. */
+function checkProtocols(process: ProcessRec): void {
+  const conf = getModuleConfig(process.servers[0]!.config, core);
+  for (const spec of conf.listen) {
+    if (frontOf(conf, spec) !== "net") continue;
+    for (const server of vhostsOf(process.servers, spec.address, spec.port)) {
+      const { protocols, protocolsAt } = getModuleConfig(server.config, http);
+      if (protocols.includes("h3")) throw configError(protocolsAt!, "Protocols h3 is for Front fetch, on Bun");
+    }
+  }
 }
 
 function setHonorOrder(cmd: CommandContext, arg: string): string | undefined {

@@ -48,7 +48,11 @@ export type ToChild =
   | { readonly kind: "lead" }
   | { readonly kind: "drain" }
   | { readonly kind: "stop" }
-  | { readonly kind: "told"; readonly topic: string; readonly message: unknown };
+  | { readonly kind: "told"; readonly topic: string; readonly message: unknown }
+  /** Another child wants to know; the answer is "answer". */
+  | { readonly kind: "asked"; readonly id: number; readonly topic: string; readonly question: unknown }
+  /** What the others say to its "ask" of this number. */
+  | { readonly kind: "answers"; readonly id: number; readonly values: readonly unknown[] };
 
 export type FromChild =
   /** It is done; or why it could not be. */
@@ -61,6 +65,8 @@ export type FromChild =
   /** Its last word. */
   | { readonly kind: "gone"; readonly whole: boolean }
   | { readonly kind: "tell"; readonly topic: string; readonly message: unknown; readonly keep: boolean }
+  | { readonly kind: "ask"; readonly id: number; readonly topic: string; readonly question: unknown }
+  | { readonly kind: "answer"; readonly id: number; readonly value: unknown }
   | { readonly kind: "log"; readonly target: string; readonly error: boolean; readonly lines: readonly LogLine[] };
 
 export type LogLine = readonly [line: string, rank: number | undefined];

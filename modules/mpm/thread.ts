@@ -50,6 +50,9 @@ class ThreadSiblings implements Siblings {
   private readonly buffers = new Map<string, SharedArrayBuffer>();
   private memories = new Map<string, SharedMemory>();
   private readonly listeners = new Map<string, (message: unknown) => void>();
+  private readonly answerers = new Map<string, (question: unknown) => unknown>();
+  private readonly asked = new Map<number, (values: readonly unknown[]) => void>();
+  private lastAsked = 0;
 
   constructor(index: number, secret: Uint8Array) {
     this.index = index;
@@ -75,6 +78,27 @@ class ThreadSiblings implements Siblings {
 
   told(topic: string, message: unknown): void {
     this.listeners.get(topic)?.(message);
+  }
+
+  ask(topic: string, question: unknown): Promise<readonly unknown[]> {
+    const id = ++this.lastAsked;
+    send({ kind: "ask", id, topic, question });
+    return new Promise((resolve) => this.asked.set(id, resolve));
+  }
+
+  answer(topic: string, answerer: (question: unknown) => unknown): void {
+    this.answerers.set(topic, answerer);
+  }
+
+  /** Answers another child. */
+  reply(id: number, topic: string, question: unknown): void {
+    send({ kind: "answer", id, value: this.answerers.get(topic)?.(question) });
+  }
+
+  /** The others have answered. */
+  answered(id: number, values: readonly unknown[]): void {
+    this.asked.get(id)?.(values.filter((value) => value !== undefined));
+    this.asked.delete(id);
   }
 }
 
@@ -109,14 +133,17 @@ class ThreadChild {
     const { beats, sluiceChild } = this.start;
     const beat = setInterval(() => Atomics.add(beats, sluiceChild, 1), BEAT_MS);
     parentPort!.on("message", (message: ToChild) => {
-      this.queue = this.queue.then(() => this.obey(message));
+      // Questions do not wait for what takes its time.
+      if (message.kind === "asked") this.siblings.reply(message.id, message.topic, message.question);
+      else if (message.kind === "answers") this.siblings.answered(message.id, message.values);
+      else this.queue = this.queue.then(() => this.obey(message));
     });
     await this.prepare(this.start.config);
     await ended;
     clearInterval(beat);
   }
 
-  private async obey(message: ToChild): Promise<void> {
+  private async obey(message: Exclude<ToChild, { kind: "asked" | "answers" }>): Promise<void> {
     switch (message.kind) {
       case "prepare":
         await this.prepare(message.config);

@@ -14,6 +14,7 @@ import core, { type ListenSpec } from "../server/mod_core.ts";
 import { ChildThread } from "./child_thread.ts";
 import type { Dup } from "./dup.ts";
 import { HeldListeners } from "./held.ts";
+import { Inquiries } from "./inquiries.ts";
 import { closeListeners } from "./listeners.ts";
 import { closeLogs, reopenLogs } from "./logs.ts";
 import type { ChildConfig, FromChild, SharedMemory, ToChild } from "./messages.ts";
@@ -61,6 +62,7 @@ export class Threads implements Children {
   private readonly beats = new Int32Array(new SharedArrayBuffer(4 * MOST_CHILDREN));
   /** What children that come later must know. */
   private readonly kept: ToChild[] = [];
+  private readonly inquiries = new Inquiries();
   private failed: FailedReloads = { count: 0, reason: null, atUs: 0 };
   private leader: ChildThread | null = null;
   private ending = false;
@@ -305,6 +307,14 @@ export class Threads implements Children {
         if (message.keep && this.kept.push(told) > MOST_KEPT) this.kept.shift();
         break;
       }
+      case "ask": {
+        const others = [...this.threads].filter((other) => other.serving && other !== thread);
+        this.inquiries.begin(thread, message.id, others, message.topic, message.question);
+        break;
+      }
+      case "answer":
+        this.inquiries.answered(thread, message.id, message.value);
+        break;
       case "log": {
         const { logs } = this.loaded;
         const sink = message.error ? logs.openErrorLog(message.target) : logs.openLog(message.target);
@@ -323,6 +333,7 @@ export class Threads implements Children {
   /** @param reason "" if it was told to */
   private left(thread: ChildThread, reason: string): void {
     this.threads.delete(thread);
+    this.inquiries.forget(thread);
     for (const { fd } of thread.lent) this.dup?.close(fd);
     if (reason !== "" && !this.ending) void closeListeners(thread.listeners);
     if (reason === "" || !thread.serving) {

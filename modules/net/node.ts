@@ -9,6 +9,7 @@ import { denoBinding } from "./deno_binding.ts";
 import { listenDeno } from "./deno_listen.ts";
 import { connectDeno } from "./deno_socket.ts";
 import { descriptors } from "./descriptors.ts";
+import { readFirstBytes } from "./first_bytes.ts";
 import { openDatagram } from "./node_datagram.ts";
 import { listenNode, listenUnix } from "./node_listen.ts";
 import { connectNode, NodeSocket } from "./node_socket.ts";
@@ -65,6 +66,11 @@ function socketsOf(own: Own | null): SocketHost {
     acceptTls(socket, acceptor) {
       if (!(socket instanceof NodeSocket)) throw new Error("its listener was not told of TLS");
       socket.acceptTls(acceptor);
+    },
+
+    readFirst(socket, reader) {
+      if (socket instanceof NodeSocket) socket.readFirst(reader);
+      else readFirstBytes(socket, reader);
     },
 
     connect(options, owner) {

@@ -123,11 +123,12 @@ export interface TlsServer {
 
 /** What a handshake found. */
 export interface TlsInfo {
-  /** "TLSv1.3" */
+  /** "TLSv1.3"; "": not known, as where the runtime's server has the connection. */
   readonly protocol: string;
-  /** OpenSSL's name of the suite. */
+  /** OpenSSL's name of the suite; "": not known. */
   readonly cipher: string;
-  readonly resumed: boolean;
+  /** null: not known. */
+  readonly resumed: boolean | null;
   /** From SNI, lower case; "" if none was sent. */
   readonly serverName: string;
   /** The protocol that was agreed on by ALPN; "": none. */
@@ -145,6 +146,17 @@ export interface TlsAcceptor {
   /** The client speaks plain HTTP: the socket is plain, and will deliver it. The owner must be set before it returns. */
   onPlain(): void;
   onFailed(error: SocketError | null): void;
+}
+
+/** Reads what stands before a connection's protocol, such as a PROXY header. */
+export interface FirstReader {
+  /**
+   * What came so far.
+   * @returns how many of the bytes are the reader's; those behind belong to the connection. -1: more is needed
+   */
+  onFirst(bytes: Bytes): number;
+  /** The connection begins: its owner is set, or `acceptTls` called, before it returns. */
+  onRest(): void;
 }
 
 /** What a host's TLS does whatever it is told. */
@@ -194,7 +206,12 @@ export interface SocketHost {
   connect(options: ConnectOptions, owner: SocketOwner): Socket;
   /** A server's side of TLS. @throws Error if certificate, key or suites cannot be used */
   tlsServer(options: TlsServerOptions): TlsServer;
-  /** Speaks TLS on a socket that a listener with `tls` accepted; only before its `accept` returns. */
+  /**
+   * Hands the first bytes of a socket that was accepted to a reader; only before its `accept` returns. Until the reader has them
+   * the socket's owner gets `onClose` alone.
+   */
+  readFirst(socket: Socket, reader: FirstReader): void;
+  /** Speaks TLS on a socket that a listener with `tls` accepted; only before its `accept`, or a reader's `onRest`, returns. */
   acceptTls(socket: Socket, acceptor: TlsAcceptor): void;
   readonly tlsLimits: TlsLimits;
   /**

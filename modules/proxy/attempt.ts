@@ -102,7 +102,7 @@ export class ProxyAttempt implements EnvSource, NoteSource, FilenameSource {
   answered(nowMs: number): void {
     if (this.electedAtMs < 0 || this.worker === null) return;
     this.balancer?.lbmethod?.observe?.(this.worker, nowMs - this.electedAtMs, nowMs);
-    this.worker.meter?.firstByte.add(nowMs - this.electedAtMs);
+    this.worker.meter?.answered(nowMs - this.electedAtMs);
     this.electedAtMs = -1;
   }
 

@@ -4,8 +4,10 @@
  */
 import type { ErrorLog } from "../core/error_log.ts";
 import type { Providers } from "../core/providers.ts";
+import type { Stripes } from "../slotmem/stripes.ts";
 import { Electorate } from "./electorate.ts";
 import { type LbMethod, lbmethod } from "./lbmethod.ts";
+import type { WorkerMeter } from "./meter.ts";
 import { type StickyProvider, sticky } from "./sticky.ts";
 import type { StickyCookie } from "./sticky_cookie.ts";
 import type { ElectionWatcher } from "./watch.ts";
@@ -98,6 +100,11 @@ export class ProxyBalancer {
   resetPending = false;
   /** For members that come while the server runs: as many as `growth`. */
   spareSlots: WorkerSlot[] = [];
+  /** Their keys, and their meters, if workers have any. */
+  spareKeys: readonly string[] = [];
+  spareMeters: WorkerMeter[] = [];
+  /** Counts requests for which nobody could be elected; null: as for `meter`. */
+  unserved: Stripes | null = null;
 
   /** @param members those of the balancer that is inherited */
   constructor(name: string, members: ProxyWorker[] = []) {
@@ -137,6 +144,7 @@ export class ProxyBalancer {
     const slot = this.spareSlots.pop();
     if (slot === undefined) return `${this.name}: no room for another member, growth=${this.params.growth}`;
     member.moveTo(slot);
+    member.meter = this.spareMeters.pop() ?? null;
     member.s.backSinceMs = NOT_YET;
     member.added = true;
     this.members.push(member);
@@ -154,6 +162,8 @@ export class ProxyBalancer {
     slot.f64.fill(0);
     slot.i32.fill(0);
     this.spareSlots.push(slot);
+    if (member.meter !== null) this.spareMeters.push(member.meter);
+    member.meter = null;
     lead.touch();
     member.pool?.close();
   }

@@ -88,6 +88,15 @@ export interface CheckResult {
   readonly reason: string;
 }
 
+/** What checks have found of a member: plain data for other children. */
+export interface CheckFindings {
+  readonly passed: number;
+  readonly failed: number;
+  readonly failing: boolean;
+  readonly sinceMs: number;
+  readonly results: readonly CheckResult[];
+}
+
 /** The check of one member. Kept by the child that checks; the verdict is the shared status bit HC_FAIL. */
 export class HealthCheck {
   params: HealthCheckParams = defaultHealthCheck();
@@ -102,7 +111,7 @@ export class HealthCheck {
   /** An operator wants the next check now. */
   wanted = false;
   /** The last results, the newest last. */
-  readonly results: CheckResult[] = [];
+  results: CheckResult[] = [];
 
   constructor(context: HealthContext) {
     this.context = context;
@@ -110,6 +119,15 @@ export class HealthCheck {
 
   get last(): CheckResult | undefined {
     return this.results.at(-1);
+  }
+
+  /** What another child found. */
+  take(found: CheckFindings): void {
+    this.passed = found.passed;
+    this.failed = found.failed;
+    this.failing = found.failing;
+    this.sinceMs = found.sinceMs;
+    this.results = [...found.results];
   }
 
   add(result: CheckResult): void {

@@ -31,6 +31,8 @@ export function inheritWorkers(process: ProcessRec, previous: ProcessRec | null)
     if (balancers.has(balancer) || old === balancer) continue;
     if (old !== undefined && isSame(balancer, old, workers)) {
       balancers.set(balancer, old);
+      old.spareMeters = balancer.spareMeters;
+      old.unserved = balancer.unserved;
       for (const member of old.members) {
         member.home = process;
         led.add(member);
@@ -67,6 +69,7 @@ function keptWorkers(process: ProcessRec, previous: ProcessRec): Kept<ProxyWorke
 function takeBack(old: ProxyWorker, worker: ProxyWorker): void {
   old.params = worker.params;
   old.redirect = worker.redirect;
+  old.meter = worker.meter;
   old.route = worker.route;
   if (old.check !== null && worker.check !== null) {
     old.check.context = worker.check.context;

@@ -11,6 +11,7 @@ import * as server from "../server/hooks.ts";
 import { splitUnixUrl } from "../server/uri.ts";
 import { proxyConfigSchema, proxyModuleRef } from "./config.ts";
 import { buildStates, closePools, type Definition, definitionsOf } from "./definitions.ts";
+import { tellElsewhere } from "./elsewhere.ts";
 import { proxyFixups, proxyHandler } from "./handler.ts";
 import { healthContext } from "./health_check.ts";
 import { inheritWorkers } from "./inherit.ts";
@@ -113,6 +114,7 @@ const proxy = defineModule({
     hook(server.checkConfig, buildStates, { rank: "middle" });
     // Before others look at workers and balancers.
     hook(server.postConfig, inheritWorkers, { rank: "first" });
+    hook(server.childInit, tellElsewhere);
     hook(server.childExit, closePools);
     hook(server.childDied, forgetChild);
     hook(server.preTranslateName, preTranslate, { rank: "first" });

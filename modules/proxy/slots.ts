@@ -36,10 +36,11 @@ export function shareSlots(process: ProcessRec, origins: Origins, balancers: rea
   const provider = process.providers.lookup(slotmem, "shm");
   if (provider === undefined) return;
   const workers = [...origins.keys()];
-  const spares = balancers.flatMap((balancer, i) => {
+  for (const [i, balancer] of balancers.entries()) {
     const whose = `growth ${i} ${balancer.name} ${balancer.configured}`;
-    return Array.from({ length: balancer.params.growth }, (_, spare) => `${whose} ${spare}`);
-  });
+    balancer.spareKeys = Array.from({ length: balancer.params.growth }, (_, spare) => `${whose} ${spare}`);
+  }
+  const spares = balancers.flatMap(({ spareKeys }) => spareKeys);
   const keys = [...workers.map((worker) => worker.key), ...spares];
   const slots = provider.attach(process, "proxy", workerStruct, keys);
   workers.forEach((worker, i) => {

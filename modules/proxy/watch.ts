@@ -15,6 +15,8 @@ export interface Election {
   readonly elected: string | null;
   /** With the figures by which the method judged them. */
   readonly candidates: readonly { readonly member: string; readonly figure: string }[];
+  /** Members that were no candidates, and why. */
+  readonly leftOut: readonly { readonly member: string; readonly why: string }[];
 }
 
 export type ElectionWatcher = (election: Election) => void;
@@ -29,24 +31,13 @@ export function watchElections(balancer: ProxyBalancer, watcher: ElectionWatcher
   };
 }
 
-/** Of a thousand candidates nobody reads all. */
-const SHOWN_CANDIDATES = 20;
-
-/** Before the method elects: its figures change by electing. */
-export function figuresOf(
-  { lbmethod }: ProxyBalancer,
-  candidates: readonly ProxyWorker[],
-  r: RequestRec,
-): Election["candidates"] {
-  return candidates
-    .slice(0, SHOWN_CANDIDATES)
-    .map((one) => ({ member: one.displayName, figure: lbmethod?.figure?.(one, r) ?? "" }));
-}
+/** Of a thousand members nobody reads all. */
+export const SHOWN_MEMBERS = 20;
 
 export function tellWatchers(
   balancer: ProxyBalancer,
   elected: ProxyWorker | null,
-  candidates: Election["candidates"],
+  { candidates, leftOut }: Pick<Election, "candidates" | "leftOut">,
   r: RequestRec,
 ): void {
   const election: Election = {
@@ -55,6 +46,7 @@ export function tellWatchers(
     lbmethod: balancer.params.lbmethod,
     elected: elected?.displayName ?? null,
     candidates,
+    leftOut,
   };
   for (const watcher of balancer.electionWatchers ?? []) watcher(election);
 }

@@ -6,6 +6,7 @@ import type { ErrorLog } from "../core/error_log.ts";
 import type { ProcessRec } from "../core/records.ts";
 import { type Slot, Struct } from "../slotmem/struct.ts";
 import type { ConnPool } from "./conn_pool.ts";
+import type { PoolFigures } from "./elsewhere.ts";
 import type { HealthCheck } from "./health_check.ts";
 import type { WorkerMeter } from "./meter.ts";
 import { type Origin, originLength, originOf } from "./url.ts";
@@ -183,8 +184,11 @@ export class ProxyWorker {
   check: HealthCheck | null = null;
   /** The status bits that the configuration set: what differs from them in `s.status` came later. */
   configuredStatus = 0;
-  /** Why traffic put it in error, last; as this child saw it. */
+  /** Why traffic put it in error, last, and when; as this child saw it, or has heard from another. */
   errorReason = "";
+  errorReasonMs = 0;
+  /** Of the pools of other children, when they were last asked; null: there are none. */
+  elsewhere: PoolFigures | null = null;
   /** What the configuration says of the slot's lbset and lbfactor. */
   configuredShare = { lbset: 0, lbfactor: 100 };
   /** Another one for each worker of a configuration, and for each change of its settings; "": made while running. */
@@ -283,6 +287,7 @@ export class ProxyWorker {
     if (this.has(IGNORE_ERRORS)) return false;
     this.s.errorTimeMs = nowMs;
     this.errorReason = reason;
+    this.errorReasonMs = nowMs;
     this.setStatus(IN_ERROR);
     return true;
   }

@@ -59,11 +59,14 @@ export function onAction(server: ServerRec, listener: Listener): () => void {
 
 export function perform(server: ServerRec, actor: Actor, action: Action): Outcome {
   const outcome = performHere(server, actor, action);
-  if ("refusal" in outcome) return outcome;
-  server.log.notice("proxy_balancer", "", describe(outcome.entry));
-  const told: ToldAction = { place: getProxyServerState(server)!.place, actor, action };
-  server.process.siblings.tell(ACTIONS, told, true);
+  if ("entry" in outcome) tellOthers(server, { actor, action, isUndo: false }, outcome.entry);
   return outcome;
+}
+
+function tellOthers(server: ServerRec, told: Omit<ToldAction, "place">, entry: AuditEntry): void {
+  server.log.notice("proxy_balancer", "", describe(entry));
+  const { place } = getProxyServerState(server)!;
+  server.process.siblings.tell(ACTIONS, { ...told, place } satisfies ToldAction, true);
 }
 
 /** What a child did, and all others must do. */
@@ -71,6 +74,8 @@ interface ToldAction {
   readonly place: string;
   readonly actor: Actor;
   readonly action: Action;
+  /** It takes the last change back: theirs, too. */
+  readonly isUndo: boolean;
 }
 
 const ACTIONS = "proxy_balancer actions";
@@ -78,9 +83,12 @@ const ACTIONS = "proxy_balancer actions";
 /** child_init: does what operators ask of other children. */
 export function hearActions(process: ProcessRec, _main: ServerRec): void {
   process.siblings.hear(ACTIONS, (message) => {
-    const { place, actor, action } = message as ToldAction;
+    const { place, actor, action, isUndo } = message as ToldAction;
     const server = process.servers.find((one) => getProxyServerState(one)?.place === place);
-    if (server !== undefined) performHere(server, actor, action);
+    if (server === undefined) return;
+    const last = isUndo ? auditLog(process).lastUndoable(server) : undefined;
+    const outcome = performHere(server, actor, action);
+    if (last !== undefined && "entry" in outcome) auditLog(process).undone(last, outcome.entry);
   });
 }
 
@@ -104,8 +112,10 @@ export function undo(server: ServerRec, actor: Actor): Outcome {
   const log = auditLog(server.process);
   const last = log.lastUndoable(server);
   if (last === undefined || last.inverse === null) return refuse(409, "there is nothing to take back");
-  const outcome = perform(server, actor, last.inverse);
-  if ("entry" in outcome) log.undone(last, outcome.entry);
+  const outcome = performHere(server, actor, last.inverse);
+  if ("refusal" in outcome) return outcome;
+  tellOthers(server, { actor, action: last.inverse, isUndo: true }, outcome.entry);
+  log.undone(last, outcome.entry);
   return outcome;
 }
 

@@ -11,7 +11,7 @@ import { LBFACTOR, LBSTATUS } from "../proxy/counters.ts";
 import type { Candidates } from "../proxy/lbmethod.ts";
 import { findBalancer } from "../proxy/server_state.ts";
 import type { SessionRoute } from "../proxy/sticky.ts";
-import { figuresOf, tellWatchers } from "../proxy/watch.ts";
+import { type Election, SHOWN_MEMBERS, tellWatchers } from "../proxy/watch.ts";
 import { HOT_STANDBY, type ProxyWorker, retryWorker } from "../proxy/worker.ts";
 import { afterSlowStart, findCandidates, lookAtMembers, whyNot } from "./candidates.ts";
 import { beginElection, endElection } from "./turn.ts";
@@ -115,7 +115,7 @@ function electFreely(
   const found = candidatesFor(balancer, r, tried);
   if (log.enabled(LOG, TRACE5) || log.enabled("proxy", TRACE5)) tellElection(balancer, r, found, tried);
   if (found.length === 0 || lbmethod === null) return null;
-  const figures = balancer.electionWatchers === null ? null : figuresOf(balancer, found, r);
+  const figures = balancer.electionWatchers === null ? null : watchedStandings(balancer, r, found, tried);
   const { siblings } = r.conn.process;
   const lead = siblings.count === 1 ? null : beginElection(balancer, siblings.index);
   let elected: ProxyWorker | null = null;
@@ -185,6 +185,26 @@ function standingsOf(
       ? { member, figure: balancer.lbmethod?.figure?.(member, r) ?? "", why: "" }
       : { member, figure: null, why: whyNot(member, found, tried, nowMs) },
   );
+}
+
+/** For who looks at elections; before the method elects, which changes its figures. */
+function watchedStandings(
+  balancer: ProxyBalancer,
+  r: RequestRec,
+  found: readonly ProxyWorker[],
+  tried: readonly ProxyWorker[],
+): Pick<Election, "candidates" | "leftOut"> {
+  const all = standingsOf(balancer, r, found, tried);
+  return {
+    candidates: all
+      .filter(({ figure }) => figure !== null)
+      .slice(0, SHOWN_MEMBERS)
+      .map(({ member, figure }) => ({ member: member.displayName, figure: figure! })),
+    leftOut: all
+      .filter(({ figure }) => figure === null)
+      .slice(0, SHOWN_MEMBERS)
+      .map(({ member, why }) => ({ member: member.displayName, why })),
+  };
 }
 
 /** The story of an election. */

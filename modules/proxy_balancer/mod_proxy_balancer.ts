@@ -9,6 +9,7 @@ import { childInit, postConfig } from "../server/hooks.ts";
 import { hearActions } from "./actions.ts";
 import { inheritAuditLog } from "./audit.ts";
 import { elect } from "./elect.ts";
+import { rememberConfigured } from "./overrides.ts";
 import { judge } from "./verdict.ts";
 
 export default defineModule({
@@ -16,6 +17,7 @@ export default defineModule({
   config: z.object({}),
   registerHooks(hooks) {
     hooks.hook(postConfig, inheritAuditLog);
+    hooks.hook(postConfig, rememberConfigured, { after: ["mod_proxy"] });
     hooks.hook(childInit, hearActions);
     hooks.hook(preRequest, elect, { rank: "first" });
     hooks.hook(postRequest, judge, { rank: "first" });

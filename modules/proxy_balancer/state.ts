@@ -5,10 +5,14 @@
 import type { ServerRec } from "../core/records.ts";
 import type { ProxyBalancer } from "../proxy/balancer.ts";
 import { getProxyConfig } from "../proxy/config.ts";
+import { poolFigures } from "../proxy/elsewhere.ts";
 import type { CheckResult } from "../proxy/health_check.ts";
+import type { MeterReading } from "../proxy/meter.ts";
 import { getProxyServerState } from "../proxy/server_state.ts";
 import { flagLetters, type ProxyWorker } from "../proxy/worker.ts";
 import { type Finding, workerState } from "../proxy/worker_state.ts";
+import type { Change } from "./audit.ts";
+import { balancerOverrides, memberOverrides } from "./overrides.ts";
 import { type BalancerSettings, balancerSettings, type MemberSettings, memberSettings } from "./settings.ts";
 import { expectedShares } from "./shares.ts";
 
@@ -32,7 +36,9 @@ export interface MemberState {
   readonly settings: MemberSettings;
   /** Letters of `status=`: what the file says. */
   readonly configured: string;
-  /** What an operator has set and cleared since. */
+  /** What is otherwise than the configuration says. */
+  readonly changed: readonly Change[];
+  /** What an operator has set and cleared since, of these letters. */
   readonly administrative: { readonly set: string; readonly cleared: string };
   readonly observed: { readonly error: Finding | null; readonly check: Finding | null; readonly panic: boolean };
   readonly elected: number;
@@ -45,11 +51,22 @@ export interface MemberState {
   readonly retries: number;
   /** 0: it is not in error. */
   readonly errorTimeMs: number;
+  /** null: nothing that is configured shows it. */
+  readonly traffic: Traffic | null;
   readonly pool: PoolState;
   readonly check: CheckState | null;
 }
 
-/** Connections to a member. `max` null: no limit. */
+/** Requests that ended, since the start: how many, how many of them with a 5xx, how long they took together. */
+export interface Traffic {
+  readonly requests: number;
+  readonly errors: number;
+  readonly seconds: number;
+  /** Attempts that failed, whatever became of the request. */
+  readonly failures: number;
+}
+
+/** Connections to a member, of all children; `max` is of each. `max` null: no limit. */
 export interface PoolState {
   readonly inUse: number;
   readonly idle: number;
@@ -72,6 +89,8 @@ export interface BalancerState {
   readonly path: string;
   readonly settings: BalancerSettings;
   /** Members that there is room for, those that are there included. */
+  /** What is otherwise than the configuration says. */
+  readonly changed: readonly Change[];
   readonly maxMembers: number;
   readonly members: readonly MemberState[];
 }
@@ -92,6 +111,7 @@ export function balancerState(server: ServerRec, balancer: ProxyBalancer): Balan
     name: balancer.name,
     path: balancerPath(server, balancer.name),
     settings: balancerSettings(balancer),
+    changed: balancerOverrides(balancer),
     maxMembers: members.length + balancer.spareSlots.length,
     members: members.map((member, i) => memberState(server, member, shares[i]!)),
   };
@@ -103,7 +123,7 @@ export function memberId(server: ServerRec, member: ProxyWorker): string {
 }
 
 function memberState(server: ServerRec, member: ProxyWorker, share: number): MemberState {
-  const { s, pool, check, params } = member;
+  const { s, check, params } = member;
   const settings = memberSettings(member);
   const { configured, administrative, observed } = workerState(member);
   return {
@@ -119,6 +139,7 @@ function memberState(server: ServerRec, member: ProxyWorker, share: number): Mem
     share,
     settings,
     configured: flagLetters(configured),
+    changed: memberOverrides(member),
     administrative: { set: flagLetters(administrative.on), cleared: flagLetters(administrative.off) },
     observed,
     elected: s.elected,
@@ -128,14 +149,18 @@ function memberState(server: ServerRec, member: ProxyWorker, share: number): Mem
     read: s.read,
     retries: s.retries,
     errorTimeMs: s.errorTimeMs,
+    traffic: member.meter === null ? null : trafficOf(member.meter.read()),
     pool: {
-      inUse: pool?.inUse ?? 0,
-      idle: pool?.idleCount ?? 0,
-      waiting: pool?.waiting ?? 0,
+      ...poolFigures(member),
       max: params.max > 0 && Number.isFinite(params.max) ? params.max : null,
     },
     check: check === null ? null : { passed: check.passed, failed: check.failed, results: [...check.results] },
   };
+}
+
+function trafficOf({ classes, failures, total }: MeterReading): Traffic {
+  const sum = (numbers: Float64Array) => numbers.reduce((all, one) => all + one, 0);
+  return { requests: sum(classes), errors: classes[5]!, seconds: total.sum, failures: sum(failures) };
 }
 
 /** Of a rule whose path is a URL: "host -> path", as httpd shows it. */

@@ -27,7 +27,12 @@ export function acceptConnection(process: ProcessRec, socket: Socket): void {
     vhosts: vhosts(process, socket.localAddress, socket.localPort),
     secure: false,
   });
-  if (preConnection.run(process.hooks, conn, socket) === DECLINED) serveConnection(conn, socket);
+  beginConnection(conn, socket);
+}
+
+/** From the first byte on; once again for who has read what stood before it. */
+export function beginConnection(conn: ConnRec, socket: Socket): void {
+  if (preConnection.run(conn.process.hooks, conn, socket) === DECLINED) serveConnection(conn, socket);
 }
 
 /** The socket is ready for its protocol. Its owner is set when this returns. */

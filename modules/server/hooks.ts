@@ -22,7 +22,10 @@ export const childDied = runVoid<[generation: ProcessRec, child: number]>("child
 
 // Once for each connection
 
-/** A layer below the connection's protocol, such as TLS: OK takes the socket; `serveConnection` is called when it is ready. */
+/**
+ * A layer below the connection's protocol, such as TLS: OK takes the socket; `serveConnection` is called when it is ready, or
+ * `beginConnection`, for the layers above.
+ */
 export const preConnection = runFirst<[conn: ConnRec, socket: Socket]>("pre_connection");
 
 /** Speaks the connection's protocol; it owns the socket from here on. */

@@ -272,17 +272,12 @@ function listenerName(spec: ListenSpec): string {
   return spec.unix || (address === "" ? String(spec.port) : `${address}:${spec.port}`);
 }
 
-/** check_config: a line that names no listener is a mistake, and TLS is for the net front. */
+/** check_config: a line that names no listener is a mistake. */
 function checkFronts(generation: ProcessRec): void {
   const conf = getModuleConfig(generation.servers[0]!.config, core);
   for (const { listen, file, line } of conf.fronts) {
     if (listen === "" || conf.listen.some((spec) => listenerName(spec) === listen)) continue;
     throw new ConfigError(`Front: there is no Listen ${listen}`, { position: { file, line, column: 1 } });
-  }
-  for (const spec of conf.listen) {
-    if (spec.protocol.toLowerCase() !== "https" || frontOf(conf, spec) === "net") continue;
-    const position = { file: spec.file, line: spec.line, column: 1 };
-    throw new ConfigError("Listen: https is for the net front; Front fetch speaks plain HTTP", { position });
   }
 }
 

@@ -21,6 +21,8 @@ const finding = z.object({
   untilMs: z.number().nullable().describe("null: until something else ends it"),
   reason: z.string(),
 });
+const scalar = z.union([z.string(), z.number(), z.boolean(), z.null()]);
+const change = z.object({ name: z.string(), before: scalar, after: scalar });
 const checkResult = z.object({ atMs: z.number(), tookMs: z.number(), passed: z.boolean(), reason: z.string() });
 
 export const memberState = z.object({
@@ -36,6 +38,7 @@ export const memberState = z.object({
   share: z.number().describe("Its part of the next requests without session, by the load factors, 0 to 1"),
   settings: memberSettingsSchema,
   configured: z.string().describe("Letters of status= in the configuration"),
+  changed: z.array(change).readonly().describe("What is otherwise than the configuration says"),
   administrative: z.object({ set: z.string(), cleared: z.string() }).describe("Letters changed since"),
   observed: z.object({ error: finding.nullable(), check: finding.nullable(), panic: z.boolean() }),
   elected: z.number(),
@@ -45,6 +48,10 @@ export const memberState = z.object({
   read: z.number().describe("Bytes from it"),
   retries: z.number(),
   errorTimeMs: z.number(),
+  traffic: z
+    .object({ requests: z.number(), errors: z.number(), seconds: z.number(), failures: z.number() })
+    .nullable()
+    .describe("Requests that ended, those with a 5xx, seconds that they took, attempts that failed; null: not counted"),
   pool: z.object({ inUse: z.number(), idle: z.number(), waiting: z.number(), max: z.number().nullable() }),
   check: z.object({ passed: z.number(), failed: z.number(), results: z.array(checkResult).readonly() }).nullable(),
 }) satisfies z.ZodType<MemberState>;
@@ -53,12 +60,10 @@ export const balancerState = z.object({
   name: z.string().describe("balancer://NAME"),
   path: z.string(),
   settings: balancerSettingsSchema,
+  changed: z.array(change).readonly().describe("What is otherwise than the configuration says"),
   maxMembers: z.number(),
   members: z.array(memberState).readonly(),
 }) satisfies z.ZodType<BalancerState>;
-
-const scalar = z.union([z.string(), z.number(), z.boolean(), z.null()]);
-const change = z.object({ name: z.string(), before: scalar, after: scalar });
 
 export const preview = z.object({
   changes: z.array(change).readonly(),

@@ -7,13 +7,16 @@
 import {
   type Action,
   type Actor,
+  type AuditEntry,
   atoi,
   type BalancerChange,
   findBalancer,
+  forgetOverrides,
   HC_METHODS,
   healthContext,
   type MemberChange,
   matchWorker,
+  type Outcome,
   type ProxyBalancer,
   type ProxyWorker,
   parseInterval,
@@ -22,6 +25,8 @@ import {
   type Status,
   undo,
 } from "../../modules/mod.ts";
+import { TIMES } from "./action_forms.ts";
+import { changeText } from "./detail.ts";
 import type { Params } from "./params.ts";
 
 /** httpd's fields have room for so many characters. */
@@ -43,24 +48,35 @@ export function select(r: RequestRec, params: Params): Selection {
   return { balancer, member };
 }
 
-/** Does what the parameters say, if the nonce is right. 0, or the status of an error page. */
-export function change(r: RequestRec, params: Params, { balancer, member }: Selection): Status {
-  if (balancer === null || balancer.nonce === "" || params.get("nonce") !== balancer.nonce) return 0;
+/** The status of an error page, or sentences on how it went. */
+export type Answer = Status | readonly string[];
+
+/** Does what the parameters say, if the nonce is right. */
+export function change(r: RequestRec, params: Params, { balancer, member }: Selection): Answer {
+  if (balancer === null || balancer.nonce === "") return [];
+  if (params.get("nonce") !== balancer.nonce)
+    return params.has("nonce") ? ["Nothing was changed: the form is of before a restart. Send it again."] : [];
   const actor: Actor = { user: r.user, address: r.useragentIp, via: "manager" };
-  const act = (action: Action) => perform(r.server, actor, action);
+  const notices: string[] = [];
+  const note = (outcome: Outcome): Outcome => {
+    notices.push("refusal" in outcome ? `Not done: ${outcome.refusal.error}.` : doneText(outcome.entry));
+    return outcome;
+  };
+  const act = (action: Action) => note(perform(r.server, actor, action));
   if (member !== null) {
     const settings = memberChange(r, params, member);
     if (Object.keys(settings).length > 0)
       act({ kind: "set-member", balancer: balancer.name, member: member.displayName, settings });
   }
-  own(act, params.get("sluice"), balancer, member);
-  if (params.get("sluice") === "undo") undo(r.server, actor);
+  own(act, params, balancer, member);
+  if (params.get("sluice") === "undo") note(undo(r.server, actor));
+  if (params.get("sluice") === "forget") forgetOverrides(r.server, actor, balancer).forEach(note);
   const settings = balancerChange(r, params, balancer);
   if (Object.keys(settings).length > 0) act({ kind: "set-balancer", balancer: balancer.name, settings });
   const url = params.get("b_nwrkr");
-  if (url === undefined || params.get("b_wyes") !== "1") return 0;
+  if (url === undefined || params.get("b_wyes") !== "1") return notices;
   const outcome = act({ kind: "add-member", balancer: balancer.name, url });
-  if (!("refusal" in outcome)) return 0;
+  if (!("refusal" in outcome)) return notices;
   const ah = outcome.refusal.status === 400 ? "AH10163" : "AH10164";
   r.log.error("proxy_balancer", ah, `${balancer.name}: failed to add member ${url}: ${outcome.refusal.error}`, {
     client: `${r.useragentIp}:${r.useragentPort}`,
@@ -71,13 +87,39 @@ export function change(r: RequestRec, params: Params, { balancer, member }: Sele
 /** What httpd's manager cannot do, under a name that it ignores: the buttons below its forms. */
 function own(
   act: (action: Action) => unknown,
-  kind: string | undefined,
+  params: Params,
   { name }: ProxyBalancer,
   member: ProxyWorker | null,
 ): void {
+  const kind = params.get("sluice");
   if (kind === "reset") act({ kind, balancer: name, member: member?.displayName });
   else if (member !== null && (kind === "recover" || kind === "check" || kind === "remove-member"))
     act({ kind, balancer: name, member: member.displayName });
+  if (member !== null && kind === "times") {
+    const settings = timesChange(params);
+    act({ kind: "set-member", balancer: name, member: member.displayName, settings });
+  }
+}
+
+/** An empty field: no limit of its own. What is no number of milliseconds is left as it is. */
+function timesChange(params: Params): MemberChange {
+  const change: MemberChange = {};
+  for (const [name, [key]] of Object.entries(TIMES)) {
+    const text = params.get(name)?.trim();
+    if (text === undefined || !/^\d{0,9}$/.test(text)) continue;
+    const ms = Number(text);
+    if (key === "retryMs") {
+      if (text !== "") change.retryMs = ms;
+    } else if (text === "" || ms > 0) change[key] = text === "" ? null : ms;
+  }
+  return change;
+}
+
+/** "Done: set member http://a (draining: now draining)." */
+function doneText({ action, changes }: AuditEntry): string {
+  const about = "member" in action && action.member !== undefined ? action.member : action.balancer;
+  const list = changes.map(changeText).join(", ");
+  return `Done: ${action.kind.replaceAll("-", " ")} ${about}${list === "" ? "" : ` (${list})`}.`;
 }
 
 const FLAGS = {

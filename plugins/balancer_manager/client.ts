@@ -11,6 +11,7 @@ import type {
   BalancerChange,
   BalancerSettings,
   BalancerState,
+  Election,
   MemberChange,
   MemberSettings,
   MemberState,
@@ -18,7 +19,16 @@ import type {
 } from "../../modules/mod.ts";
 import type { Routes } from "./routes.ts";
 
-export type { AuditEntry, BalancerChange, BalancerSettings, BalancerState, MemberChange, MemberSettings, MemberState };
+export type {
+  AuditEntry,
+  BalancerChange,
+  BalancerSettings,
+  BalancerState,
+  Election,
+  MemberChange,
+  MemberSettings,
+  MemberState,
+};
 
 export interface ClientOptions {
   /** As Authorization. */
@@ -27,7 +37,7 @@ export interface ClientOptions {
   readonly fetch?: typeof globalThis.fetch;
 }
 
-/** The API said no. */
+/** The API said no, or it is none. */
 export class SluiceApiError extends Error {
   readonly status: number;
 
@@ -43,6 +53,12 @@ export interface Tagged<T> {
   readonly etag: string;
 }
 
+/** The state as it is now, and the last elections of the child that answers. */
+export interface StateEvent {
+  readonly balancers: readonly BalancerState[];
+  readonly elections: readonly Election[];
+}
+
 export type SluiceApi = ReturnType<typeof sluiceApi>;
 
 /**
@@ -50,7 +66,8 @@ export type SluiceApi = ReturnType<typeof sluiceApi>;
  *   `MemberState.id`. All methods reject with SluiceApiError where the API refuses.
  */
 export function sluiceApi(location: string, { headers = {}, fetch = globalThis.fetch }: ClientOptions = {}) {
-  const routes = hc<Routes>(`${location.replace(/\/+$/, "")}/v1`, {
+  const base = `${location.replace(/\/+$/, "")}/v1`;
+  const routes = hc<Routes>(base, {
     fetch,
     headers: { "Content-Type": "application/json", ...headers },
   });
@@ -86,6 +103,13 @@ export function sluiceApi(location: string, { headers = {}, fetch = globalThis.f
       answer(members.check.$post(one(balancer, member))),
     reset: (balancer: string, member?: string): Promise<AuditEntry> =>
       answer(member === undefined ? balancers.reset.$post(of(balancer)) : members.reset.$post(one(balancer, member))),
+    /** What was changed, as lines of a configuration; "": nothing. */
+    configLines: (balancer: string): Promise<{ lines: string }> => answer(balancers.config.$get(of(balancer))),
+    /** Makes a balancer and its members what the configuration says. */
+    forget: (balancer: string): Promise<{ entries: AuditEntry[] }> => answer(balancers.forget.$post(of(balancer))),
+    /** The state now, and whenever it is another one, until the server ends the answer: it does when it is reloaded. */
+    events: (signal?: AbortSignal): AsyncIterable<StateEvent> =>
+      eventsOf(fetch(`${base}/events`, { headers, ...(signal && { signal }) })),
   };
 }
 
@@ -103,7 +127,34 @@ async function answer<T>(asked: Promise<Answer>): Promise<T> {
 async function tagged<T>(asked: Promise<Answer>): Promise<Tagged<T>> {
   const response = await asked;
   const body = await response.json().catch(() => null);
-  if (response.ok) return { value: body as T, etag: response.headers.get("ETag") ?? "" };
+  if (!response.ok) throw refusal(response.status, body);
+  if (body === null) throw new SluiceApiError(response.status, NO_API);
+  return { value: body as T, etag: response.headers.get("ETag") ?? "" };
+}
+
+const NO_API = "what answers is no sluice-api";
+
+function refusal(status: number, body: unknown): SluiceApiError {
   const detail = (body as { detail?: string } | null)?.detail;
-  throw new SluiceApiError(response.status, detail ?? `status ${response.status}`);
+  return new SluiceApiError(status, detail ?? (status === 404 ? NO_API : `status ${status}`));
+}
+
+async function* eventsOf(asked: Promise<Response>): AsyncGenerator<StateEvent> {
+  const response = await asked;
+  if (!response.ok) throw refusal(response.status, await response.json().catch(() => null));
+  if (response.body === null || !/^text\/event-stream/.test(response.headers.get("Content-Type") ?? ""))
+    throw new SluiceApiError(response.status, NO_API);
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  let text = "";
+  try {
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) return;
+      const parts = (text + value).split("\n\n");
+      text = parts.pop()!;
+      for (const part of parts) if (part.startsWith("data: ")) yield JSON.parse(part.slice(6)) as StateEvent;
+    }
+  } finally {
+    await reader.cancel().catch(() => {});
+  }
 }

@@ -1,44 +1,31 @@
 /**
- * What sluice's manager shows besides httpd's tables: where a member's state comes from, its checks, who changed what; and
- * buttons for what httpd's forms cannot do.
+ * What sluice's manager shows besides httpd's tables: where a member's state comes from, its traffic and checks, and what was
+ * changed as lines of a configuration.
  */
-import {
-  type AuditEntry,
-  auditLog,
-  type BalancerState,
-  type Finding,
-  type MemberState,
-  type ProxyBalancer,
-  type ProxyWorker,
-  type RequestRec,
-  serverOrigin,
-} from "../../modules/mod.ts";
-import { esc, formUrl, gridTable, hidden } from "./html.ts";
+import type { BalancerState, Change, CheckState, Finding, MemberState } from "../../modules/mod.ts";
+import { conditionOf } from "./condition.ts";
+import { esc, gridTable } from "./html.ts";
 
 const SHOWN_CHECKS = 3;
-const SHOWN_CHANGES = 10;
 
-const COLUMNS = ["Member", "Configured", "Changed", "Observed", "Share", "Pool", "Traffic", "Last health checks"];
+const COLUMNS = ["Member", "Configured", "Changed", "Observed", "Share", "Pool", "Traffic", "Health checks"];
 
-/** The colour of a member's rows: what is wrong comes before what somebody wants. */
-export function memberClass({ observed, settings, drained }: MemberState): string {
-  if (observed.error !== null || observed.check !== null) return "error";
-  if (settings.disabled || settings.stopped) return drained ? "disabled drained" : "disabled";
-  if (settings.draining) return drained ? "draining drained" : "draining";
-  return settings.standby || settings.spare ? "standby" : "ok";
+/** Colours a member's rows. */
+export function memberClass(member: MemberState): string {
+  return member.drained ? `${conditionOf(member)} drained` : conditionOf(member);
 }
 
 /** Configured, administrative and observed state side by side. */
 export function detailTable({ name, members }: BalancerState): string {
   const rows = members.map((member) => {
     const cells = [
-      esc(member.url),
-      esc(member.configured || "-"),
-      esc(changedText(member)),
+      memberCell(member),
+      esc(configuredText(member.configured)),
+      changedText(member),
       observedText(member),
       percent(member.share),
       poolText(member),
-      `${member.elected} elected`,
+      trafficText(member),
       checksText(member),
     ];
     return [` class="${memberClass(member)}" data-member="${esc(member.url)}"`, cells] as const;
@@ -46,9 +33,41 @@ export function detailTable({ name, members }: BalancerState): string {
   return gridTable("detail", ` data-balancer="${esc(name)}"`, `State of ${esc(name)}`, COLUMNS, rows);
 }
 
-function changedText({ administrative: { set, cleared }, added }: MemberState): string {
-  const parts = [set === "" ? "" : `+${set}`, cleared === "" ? "" : `-${cleared}`, added ? "added" : ""];
-  return parts.filter((part) => part !== "").join(" ") || "-";
+function memberCell(member: MemberState): string {
+  const mark = member.drained ? ' <span class="badge">&#10003; drained</span>' : "";
+  return `${esc(member.url)}<br><span class="badge">${conditionOf(member)}</span>${mark}`;
+}
+
+const WORDS: Readonly<Record<string, string>> = {
+  I: "ignores errors",
+  N: "draining",
+  D: "disabled",
+  S: "stopped",
+  H: "standby",
+  R: "spare",
+};
+
+function configuredText(letters: string): string {
+  return letters === "" ? "in service" : [...letters].map((letter) => WORDS[letter] ?? letter).join(", ");
+}
+
+function changedText({ changed, added }: MemberState): string {
+  const parts = [...(added ? ["added while running"] : []), ...changed.map(changeText)];
+  return parts.length === 0 ? '<span class="quiet">nothing</span>' : parts.map(esc).join("<br>");
+}
+
+export function changeText({ name, before, after }: Change): string {
+  if (typeof after === "boolean") return `${after ? "now" : "no longer"} ${spaced(name)}`;
+  return `${spaced(name)}: ${valueText(before)} to ${valueText(after)}`;
+}
+
+/** "loadFactor" → "load factor", "retryMs" → "retry (ms)". */
+function spaced(name: string): string {
+  return name.replace(/Ms$/, " (ms)").replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
+}
+
+function valueText(value: Change["before"]): string {
+  return value === null || value === "" ? "none" : String(value);
 }
 
 function observedText({ observed, usable, drained, busy }: MemberState): string {
@@ -56,9 +75,9 @@ function observedText({ observed, usable, drained, busy }: MemberState): string 
   if (observed.error !== null) parts.push(`in error${findingText(observed.error)}`);
   if (observed.check !== null) parts.push(`fails its checks${findingText(observed.check)}`);
   if (observed.panic) parts.push("panic: checks are not heeded");
-  if (drained) parts.push("drained");
-  else if (busy > 0) parts.push(`${busy} at hand`);
-  return parts.length > 0 ? parts.join("; ") : usable ? "usable" : "not usable";
+  if (busy > 0) parts.push(`${busy} at hand`);
+  else if (drained) parts.push("nothing at hand");
+  return parts.length > 0 ? parts.join("<br>") : usable ? "usable" : "not usable";
 }
 
 function findingText({ sinceMs, untilMs, reason }: Finding): string {
@@ -68,19 +87,38 @@ function findingText({ sinceMs, untilMs, reason }: Finding): string {
 }
 
 function poolText({ pool: { inUse, idle, waiting, max } }: MemberState): string {
-  return `${inUse} used, ${idle} idle, ${waiting} wait${max === null ? "" : `, max ${max}`}`;
+  return `${inUse} used, ${idle} idle<br>${waiting} waiting${max === null ? "" : `, max ${max}`}`;
+}
+
+/** The script draws what happened in each of the last seconds beside it. */
+function trafficText({ traffic, elected }: MemberState): string {
+  if (traffic === null) return `${elected} elected`;
+  const { requests, errors, failures, seconds } = traffic;
+  const mean = requests === 0 ? "" : `, ${((seconds / requests) * 1000).toFixed(1)} ms on average`;
+  const failed = failures === 0 ? "" : `, ${failures} failed attempts`;
+  return `<span class="totals">${requests} requests, ${errors} with 5xx${failed}${mean}</span>`;
 }
 
 function checksText({ check }: MemberState): string {
-  const results = check?.results.slice(-SHOWN_CHECKS).reverse() ?? [];
-  if (results.length === 0) return "-";
-  const lines = results.map(({ passed, atMs, tookMs, reason }) => {
+  if (check === null || check.results.length === 0) return '<span class="quiet">none</span>';
+  const last = check.results.slice(-SHOWN_CHECKS).reverse();
+  const lines = last.map(({ passed, atMs, tookMs, reason }) => {
     return `${passed ? "passed" : "failed"} ${time(atMs)} (${Math.round(tookMs)} ms): ${esc(reason)}`;
   });
-  return lines.join("<br>");
+  return `${resultMarks(check)}<br>${lines.join("<br>")}`;
 }
 
-export function percent(share: number): string {
+/** The whole history in marks, the newest last. */
+function resultMarks({ results }: CheckState): string {
+  const failed = results.filter(({ passed }) => !passed).length;
+  const marks = results.map(({ passed }) =>
+    passed ? '<span class="pass">&#10003;</span>' : '<span class="fail">&#10007;</span>',
+  );
+  const label = `${results.length} checks, ${failed} failed`;
+  return `<span class="results" role="img" aria-label="${label}">${marks.join("")}</span>`;
+}
+
+function percent(share: number): string {
   return `${(share * 100).toFixed(1)}%`;
 }
 
@@ -89,54 +127,12 @@ function time(ms: number): string {
   return new Date(ms).toISOString().slice(11, 19);
 }
 
-/** What a form is about, and the right to send it. */
-export function target(balancer: ProxyBalancer, member: ProxyWorker | null): string {
-  return (
-    (member === null ? "" : hidden("w", formUrl(member.name))) +
-    hidden("b", formUrl(balancer.name.slice("balancer://".length))) +
-    hidden("nonce", balancer.nonce)
-  );
-}
-
-export function actionForms(r: RequestRec, balancer: ProxyBalancer, member: ProxyWorker | null): string {
-  const actions: [kind: string, label: string][] = [["reset", "Reset counters"]];
-  if (member !== null) {
-    actions.push(["recover", "Recover now"], ["check", "Check now"]);
-    if (member.added) actions.push(["remove-member", "Remove"]);
-  }
-  return actionForm(r, target(balancer, member), actions);
-}
-
-function actionForm(
-  r: RequestRec,
-  about: string,
-  actions: readonly (readonly [kind: string, label: string])[],
-): string {
-  const buttons = actions.map(([kind, label]) => `<button name="sluice" value="${kind}">${label}</button>`);
-  const action = esc(serverOrigin(r) + r.encodedUri);
-  return `<form method="POST" action="${action}" class="actions">${about}${buttons.join(" ")}</form>\n`;
-}
-
-/** The last changes. Whoever may change a balancer may take back the last one. */
-export function auditTable(r: RequestRec, balancers: readonly ProxyBalancer[]): string {
-  const log = auditLog(r.server.process);
-  const entries = log.of(r.server).slice(0, SHOWN_CHANGES);
-  if (entries.length === 0) return "";
-  const last = log.lastUndoable(r.server);
-  const balancer = balancers.find(({ name }) => name === last?.action.balancer);
-  const undo = balancer === undefined ? "" : actionForm(r, target(balancer, null), [["undo", "Undo the last change"]]);
-  const rows = entries.map((entry) => ["", auditCells(entry)] as const);
-  return gridTable("audit", "", "Last changes", ["When", "Who", "What", "Changes", "Undone"], rows) + undo;
-}
-
-function auditCells({ atMs, actor, action, changes, undoneBy }: AuditEntry): string[] {
-  const member = "member" in action ? ` ${action.member ?? ""}` : "";
-  const list = changes.map(({ name, before, after }) => `${name}: ${before ?? "none"} to ${after ?? "none"}`);
-  return [
-    `${new Date(atMs).toISOString().slice(0, 19)}Z`,
-    esc(`${actor.user ?? ""} ${actor.address} ${actor.via}`.trim()),
-    esc(`${action.kind} ${action.balancer}${member}`),
-    esc(list.join(", ")),
-    undoneBy === null ? "" : `by ${undoneBy}`,
-  ];
+/** What would make the changes permanent. @param lines "": there are none */
+export function configBlock({ name, changed }: BalancerState, lines: string): string {
+  if (lines === "") return "";
+  const own = changed.length === 0 ? "" : `<p>Changed: ${changed.map((one) => esc(changeText(one))).join("; ")}</p>`;
+  return `${own}<details class="config"><summary>What was changed here, as lines of the configuration</summary>
+<pre tabindex="0" aria-label="Lines for ${esc(name)}">${esc(lines)}</pre>
+<p class="quiet">They stand in the place of the lines for the same members. Without them a reload takes the changes back.</p></details>
+`;
 }

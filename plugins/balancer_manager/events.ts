@@ -2,22 +2,21 @@
  * Server-sent events: the state of a server's balancers now, after each action, and each second if it is another one.
  */
 import {
-  balancersOfServer,
   DONE,
   type Election,
+  lookElsewhere,
   onAction,
   type RequestRec,
   type ResponseWatcher,
   type Status,
   serverState,
   type Timer,
-  watchElections,
 } from "../../modules/mod.ts";
+import { electionsEverywhere, lastElections } from "./elections.ts";
 
 const EVERY_MS = 1000;
 /** A comment goes out after so many ticks without an event, so that nothing on the way takes the connection for dead. */
 const SILENT_TICKS = 15;
-const KEPT_ELECTIONS = 20;
 
 /** Answers with events until the client leaves, or the server stops or reads its configuration anew. */
 export function answerEvents(r: RequestRec): Promise<Status> {
@@ -30,12 +29,14 @@ class EventStream implements ResponseWatcher {
   private readonly r: RequestRec;
   private readonly done: () => void;
   private readonly cleanups: (() => void)[] = [];
-  private readonly elections: Election[] = [];
   private timer: Timer = null;
   private last = "";
   private silent = 0;
   private blocked = false;
   private ended = false;
+  /** The other children are being asked; and again, once they have answered. */
+  private asking = false;
+  private again = false;
 
   constructor(r: RequestRec, done: () => void) {
     this.r = r;
@@ -47,9 +48,6 @@ class EventStream implements ResponseWatcher {
     r.out.watcher = this;
     r.out.begin(-1);
     this.cleanups.push(onAction(r.server, () => this.send()));
-    for (const balancer of balancersOfServer(r.server)) {
-      this.cleanups.push(watchElections(balancer, (election) => this.note(election)));
-    }
     this.send();
     this.wait();
   }
@@ -60,11 +58,6 @@ class EventStream implements ResponseWatcher {
 
   onClientGone(): void {
     this.end();
-  }
-
-  private note(election: Election): void {
-    this.elections.push(election);
-    if (this.elections.length > KEPT_ELECTIONS) this.elections.shift();
   }
 
   private wait(): void {
@@ -84,7 +77,25 @@ class EventStream implements ResponseWatcher {
   /** Nothing is queued for a client that does not read: it gets what is true once it does. */
   private send(): void {
     if (this.blocked || this.ended) return;
-    const text = JSON.stringify({ balancers: serverState(this.r.server), elections: this.elections });
+    const { server } = this.r;
+    const looked = lookElsewhere(server.process);
+    if (looked === null) this.write(lastElections(server));
+    else void this.sendOfAll(looked);
+  }
+
+  private async sendOfAll(looked: Promise<void>): Promise<void> {
+    this.again = this.asking;
+    if (this.asking) return;
+    this.asking = true;
+    const [elections] = await Promise.all([electionsEverywhere(this.r.server), looked]);
+    this.asking = false;
+    this.write(elections);
+    if (this.again) this.send();
+  }
+
+  private write(elections: readonly Election[]): void {
+    if (this.blocked || this.ended) return;
+    const text = JSON.stringify({ balancers: serverState(this.r.server), elections });
     if (text !== this.last) {
       this.last = text;
       this.silent = 0;

@@ -29,20 +29,30 @@ export function gridTable(
   const line = (cells: readonly string[], role: string, more = "") =>
     `<div role="row"${more}>${cells.map((cell) => `<div role="${role}">${cell}</div>`).join("")}</div>`;
   return `<p class="caption">${caption}</p>
-<div role="table" class="${className}" aria-label="${caption}"${attributes}>
+${SCROLL} aria-label="${caption}: scrolls sideways"><div role="table" class="${className}" aria-label="${caption}"${attributes}>
 ${line(titles, "columnheader")}
 ${rows.map(([more, cells]) => line(cells, "cell", more)).join("\n")}
-</div>
+</div></div>
 `;
 }
 
-export function formRow(label: string, field: string): string {
-  return `<tr><td>${label}</td><td>${field}</td></tr>\n`;
+/** The begin of a box for what is wider than a screen: a keyboard can scroll it. */
+const SCROLL = '<div class="scroll" role="region" tabindex="0"';
+
+/** A table in such a box. */
+export function scrollBox(label: string, table: string): string {
+  return `${SCROLL} aria-label="${label}">${table}</div>`;
+}
+
+/** @param name of the field that the label is for */
+export function formRow(label: string, field: string, name = ""): string {
+  const shown = name === "" ? label : `<label for="${name}">${label}</label>`;
+  return `<tr><td>${shown}</td><td>${field}</td></tr>\n`;
 }
 
 export function input(name: string, value: string | number, size = 0): string {
   const width = size === 0 ? "" : ` size="${size}"`;
-  return `<input name="${name}" id="${name}" type="text"${width} value="${esc(value)}" aria-label="${name}">`;
+  return `<input name="${name}" id="${name}" type="text"${width} value="${esc(value)}">`;
 }
 
 export function hidden(name: string, value: string): string {
@@ -50,18 +60,18 @@ export function hidden(name: string, value: string): string {
 }
 
 /** On and Off, with httpd's ids. */
-export function onOff(name: string, on: boolean): string {
+export function onOff(name: string, title: string, on: boolean): string {
   const one = (label: string, value: string, checked: boolean) =>
     `<label for="${name}${value}">${label}</label> ` +
     `<input name="${name}" id="${name}${value}" value="${value}" type="radio"${checked ? " checked" : ""}>`;
-  return `${one("On", "1", on)} <br> ${one("Off", "0", !on)}`;
+  return `<span role="radiogroup" aria-label="${title}">${one("On", "1", on)} <br> ${one("Off", "0", !on)}</span>`;
 }
 
 export function select(name: string, options: readonly string[], chosen: string): string {
   const list = options.map((option) => {
     return `<option value="${esc(option)}"${option === chosen ? " selected" : ""}>${esc(option)}</option>\n`;
   });
-  return `<select name="${name}" id="${name}" aria-label="${name}">\n${list.join("")}</select>\n`;
+  return `<select name="${name}" id="${name}">\n${list.join("")}</select>\n`;
 }
 
 /** A worker's URL or a balancer's name in a link. The manager decodes twice, as httpd does, so a "%" is encoded twice. */

@@ -16,11 +16,11 @@ import {
 
 /** The script as browsers get it. */
 export function liveScript(): string {
-  const functions = [isReserve, wouldServe, expectedShares, sparkline, changedSettings, sharesAfter, live];
+  const functions = [isReserve, wouldServe, expectedShares, sparkline, changedSettings, sharesAfter, secondOf, live];
   return `"use strict";\n${functions.map(String).join("\n")}\n${live.name}();\n`;
 }
 
-/** Bars of the last values as SVG paths would draw them: one path, as high as the greatest value. */
+/** A line through the last values, as high as the greatest: the path of an SVG. */
 function sparkline(values: readonly number[], width: number, height: number): string {
   const most = Math.max(1, ...values);
   const step = width / Math.max(1, values.length - 1);
@@ -79,15 +79,37 @@ function sharesAfter(
   );
 }
 
+/** What happened to a member in one second. */
+interface Second {
+  readonly requests: number;
+  readonly errors: number;
+  /** Milliseconds, on average; 0: there was no request. */
+  readonly latency: number;
+}
+
+/** Between two readings of what a member has had. */
+function secondOf(before: MemberState, after: MemberState): Second {
+  if (before.traffic === null || after.traffic === null)
+    return { requests: Math.max(0, after.elected - before.elected), errors: 0, latency: 0 };
+  const requests = Math.max(0, after.traffic.requests - before.traffic.requests);
+  const failures = Math.max(0, after.traffic.failures - before.traffic.failures);
+  const errors = Math.max(0, after.traffic.errors - before.traffic.errors) + failures;
+  const seconds = after.traffic.seconds - before.traffic.seconds;
+  return { requests, errors, latency: requests > 0 && seconds > 0 ? (1000 * seconds) / requests : 0 };
+}
+
 function live(): void {
   const KEPT_SECONDS = 60;
   const status = document.getElementById("live")!;
   let balancers: readonly BalancerState[] = [];
-  /** Elections per second of each member; the newest last. */
-  const traffic = new Map<string, { last: number; perSecond: number[] }>();
+  /** What happened to each member in each of the last seconds; the newest last. */
+  const traffic = new Map<string, { last: MemberState; seconds: Second[] }>();
+  /** The pieces of the page as they came: what a script drew into them since is no change. */
+  const pieces = new Map<string, string>();
   let loading = false;
   let stale = false;
 
+  for (const piece of document.querySelectorAll(".live")) pieces.set(piece.id, piece.innerHTML);
   const events = new EventSource(`${location.pathname}?events`);
   events.onmessage = ({ data }: MessageEvent<string>) => {
     const news = JSON.parse(data) as { balancers: BalancerState[]; elections: Election[] };
@@ -122,33 +144,36 @@ function live(): void {
     drawTraffic();
   }
 
-  /** Takes over the tables that are not part of a form, and keeps the focus where it is. */
+  /** Takes over the pieces that are not part of a form, and keeps the focus where it is, and open what was opened. */
   function exchange(fresh: Document): void {
     const focused = (document.activeElement as HTMLAnchorElement | null)?.href;
-    const selector = "table.balancer, table.members, .detail, .audit";
-    const now = [...document.querySelectorAll(selector)];
-    const next = [...fresh.querySelectorAll(selector)];
     const news: string[] = [];
-    for (const [i, table] of now.entries()) {
-      const other = next[i];
-      if (other === undefined || other.className !== table.className) continue;
-      if (table.classList.contains("members")) news.push(...changesOf(table, other));
-      if (table.innerHTML !== other.innerHTML) table.replaceWith(document.importNode(other, true));
+    for (const piece of fresh.querySelectorAll(".live")) {
+      const now = document.getElementById(piece.id);
+      if (now === null || pieces.get(piece.id) === piece.innerHTML) continue;
+      pieces.set(piece.id, piece.innerHTML);
+      news.push(...changesOf(now, piece));
+      const wasOpen = now.querySelector("details")?.open ?? false;
+      const scrolled = [...now.querySelectorAll(".scroll")].map((box) => box.scrollLeft);
+      now.replaceChildren(...[...piece.childNodes].map((node) => document.importNode(node, true)));
+      const details = now.querySelector("details");
+      if (details !== null) details.open = wasOpen;
+      for (const [i, box] of now.querySelectorAll(".scroll").entries()) box.scrollLeft = scrolled[i] ?? 0;
     }
     const again = focused === undefined ? undefined : [...document.links].find((link) => link.href === focused);
     if (again !== undefined && document.activeElement !== again) again.focus();
-    if (news.length > 0) say(news.join(". "));
+    if (news.length > 0) say(`${news.join(". ")}.`);
   }
 
   /** For those who listen to the page: members whose state is another one. */
   function changesOf(before: Element, after: Element): string[] {
     const states = new Map<string, string>();
-    for (const row of before.querySelectorAll<HTMLElement>("tr[data-member]"))
+    for (const row of before.querySelectorAll<HTMLElement>(".members tr[data-member]"))
       states.set(row.dataset["member"]!, row.className);
     const news: string[] = [];
-    for (const row of after.querySelectorAll<HTMLElement>("tr[data-member]")) {
+    for (const row of after.querySelectorAll<HTMLElement>(".members tr[data-member]")) {
       const name = row.dataset["member"]!;
-      if (states.get(name) !== row.className) news.push(`${name} is now ${row.className}`);
+      if (states.get(name) !== row.className) news.push(`${name} is now ${row.className.replace(" ", " and ")}`);
     }
     return news;
   }
@@ -157,10 +182,10 @@ function live(): void {
     for (const { name, members } of balancers) {
       for (const member of members) {
         const key = `${name} ${member.url}`;
-        const known = traffic.get(key) ?? { last: member.elected, perSecond: [] };
-        known.perSecond.push(Math.max(0, member.elected - known.last));
-        if (known.perSecond.length > KEPT_SECONDS) known.perSecond.shift();
-        known.last = member.elected;
+        const known = traffic.get(key) ?? { last: member, seconds: [] };
+        known.seconds.push(secondOf(known.last, member));
+        if (known.seconds.length > KEPT_SECONDS) known.seconds.shift();
+        known.last = member;
         traffic.set(key, known);
       }
     }
@@ -170,40 +195,74 @@ function live(): void {
   function drawTraffic(): void {
     for (const row of document.querySelectorAll<HTMLElement>(".detail [data-member]")) {
       const table = row.closest<HTMLElement>(".detail")!;
-      const values = traffic.get(`${table.dataset["balancer"]} ${row.dataset["member"]}`)?.perSecond ?? [];
+      const seconds = traffic.get(`${table.dataset["balancer"]} ${row.dataset["member"]}`)?.seconds ?? [];
       const cell = row.querySelectorAll("[role=cell]")[6];
-      if (cell === undefined) continue;
-      let svg = cell.querySelector("svg");
-      if (svg === null) {
-        svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
-        svg.setAttribute("viewBox", "0 0 120 20");
-        svg.setAttribute("role", "img");
-        svg.append(document.createElementNS("http://www.w3.org/2000/svg", "path"));
-        cell.append(svg);
+      if (cell === undefined || seconds.length === 0) continue;
+      let box = cell.querySelector(".traffic");
+      if (box === null) {
+        box = document.createElement("div");
+        box.className = "traffic";
+        cell.prepend(box);
       }
-      const latest = values.at(-1) ?? 0;
-      svg.setAttribute("aria-label", `${latest} elections in the last second`);
-      svg.firstElementChild!.setAttribute("d", sparkline(values, 120, 20));
+      const { requests, errors, latency } = seconds.at(-1)!;
+      drawLine(box, "requests", seconds, `${requests} requests/s`);
+      drawLine(box, "errors", seconds, `${errors} errors/s`);
+      drawLine(box, "latency", seconds, `${latency.toFixed(1)} ms`);
     }
+  }
+
+  /** One line with its newest value, drawn once and then moved. */
+  function drawLine(box: Element, what: keyof Second, seconds: readonly Second[], text: string): void {
+    let line = box.querySelector(`.${what}`);
+    if (line === null) {
+      line = document.createElement("div");
+      line.className = `spark ${what}`;
+      const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+      svg.setAttribute("viewBox", "0 0 90 22");
+      svg.setAttribute("aria-hidden", "true");
+      svg.append(document.createElementNS("http://www.w3.org/2000/svg", "path"));
+      line.append(svg, document.createElement("span"));
+      box.append(line);
+    }
+    const values = seconds.map((second) => second[what]);
+    line.querySelector("path")!.setAttribute("d", sparkline(values, 90, 22));
+    line.querySelector("span")!.textContent = text;
   }
 
   function showElections(elections: readonly Election[]): void {
     let list = document.getElementById("elections");
     if (list === null) {
-      const heading = document.createElement("h3");
+      const section = document.createElement("section");
+      const heading = document.createElement("h2");
       heading.textContent = "Last elections";
+      heading.id = "elections-title";
       list = document.createElement("ol");
       list.id = "elections";
-      status.before(heading, list);
+      list.tabIndex = 0;
+      list.setAttribute("aria-labelledby", heading.id);
+      section.append(heading, list);
+      document.querySelector("main")!.append(section);
     }
-    const items = [...elections].reverse().map(({ atMs, balancer, lbmethod, elected, candidates }) => {
-      const item = document.createElement("li");
-      const figures = candidates.map(({ member, figure }) => (figure === "" ? member : `${member} (${figure})`));
-      const time = new Date(atMs).toISOString().slice(11, 23);
-      item.textContent = `${time} ${balancer} by ${lbmethod}: ${elected ?? "nobody"} of ${figures.join(", ")}`;
-      return item;
-    });
+    const items = [...elections].reverse().map((election) => electionItem(election));
+    if (items.length === 0) {
+      const none = document.createElement("li");
+      none.textContent = "None since the page was opened.";
+      items.push(none);
+    }
     list.replaceChildren(...items);
+  }
+
+  /** When, by which method, whom; of whom, by which figures; and who was no candidate. */
+  function electionItem({ atMs, balancer, lbmethod, elected, candidates, leftOut }: Election): HTMLLIElement {
+    const item = document.createElement("li");
+    const winner = document.createElement("b");
+    winner.textContent = elected ?? "nobody";
+    const figures = candidates.map(({ member, figure }) => (figure === "" ? member : `${member} (${figure})`));
+    const others = leftOut.map(({ member, why }) => `${member}: ${why}`);
+    const time = new Date(atMs).toISOString().slice(11, 23);
+    item.append(`${time} ${balancer} by ${lbmethod}: `, winner, ` of ${figures.join(", ") || "no candidates"}`);
+    if (others.length > 0) item.append(`. No candidates: ${others.join("; ")}`);
+    return item;
   }
 
   /** What would change if the form was sent now. */

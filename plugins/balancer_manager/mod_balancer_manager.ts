@@ -5,7 +5,9 @@
 import { z } from "zod";
 import {
   balancersOfServer,
+  checkConfig,
   childExit,
+  childInit,
   DECLINED,
   DONE,
   defineModule,
@@ -13,16 +15,22 @@ import {
   getProxyServerState,
   handler,
   INSIDE_FIELDS,
+  lookElsewhere,
   mayChangeServer,
+  meterWorkers,
   onAction,
+  overridesOf,
   type ProcessRec,
   postConfig,
   type RequestRec,
+  type ServerRec,
   type Status,
   serverState,
   stateLines,
+  usesHandler,
 } from "../../modules/mod.ts";
 import { change, select } from "./changes.ts";
+import { tellElections } from "./elections.ts";
 import { answerEvents } from "./events.ts";
 import { liveScript } from "./live.ts";
 import { managerPage } from "./page.ts";
@@ -46,6 +54,8 @@ const manager = defineModule({
     ),
   ],
   registerHooks({ hook }) {
+    hook(checkConfig, meter, { after: ["mod_proxy"] });
+    hook(childInit, tellElections);
     hook(postConfig, makeNonces);
     // While its members are as operators left them.
     hook(postConfig, (_process, previous) => previous !== null && saveAll(previous), { rank: "reallyFirst" });
@@ -57,6 +67,11 @@ const manager = defineModule({
 export default manager;
 
 const SCRIPT = liveScript();
+
+/** The page and the API show the traffic of members. */
+function meter(process: ProcessRec): void {
+  if (usesHandler(process, "balancer-manager") || usesHandler(process, "sluice-api")) meterWorkers(process);
+}
 
 /** The generations whose state is the one to keep. */
 const serving = new WeakSet<ProcessRec>();
@@ -77,7 +92,23 @@ function takeOver(process: ProcessRec, _previous: ProcessRec | null): void {
   for (const server of process.servers) {
     if (!getModuleConfig(server.config, manager).persist) continue;
     restore(server);
+    tellOverrides(server);
     onAction(server, save);
+  }
+}
+
+/** What outranks the configuration, so that nobody wonders why a change of the file has no effect. */
+function tellOverrides(server: ServerRec): void {
+  for (const balancer of balancersOfServer(server)) {
+    for (const { member, added, changes } of overridesOf(balancer)) {
+      const list = changes.map(({ name, before, after }) => `${name} ${after ?? "none"}, not ${before ?? "none"}`);
+      const what = [...(added ? ["added"] : []), ...list].join("; ");
+      server.log.notice(
+        "proxy_balancer",
+        "",
+        `BalancerPersist: ${balancer.name}${member === null ? "" : ` ${member}`}: ${what}`,
+      );
+    }
   }
 }
 
@@ -98,6 +129,11 @@ function manage(r: RequestRec): Status | Promise<Status> {
   if (r.handler !== "balancer-manager") return DECLINED;
   if (r.method !== "GET" && r.method !== "HEAD" && r.method !== "POST") return DECLINED;
   if (!mayChangeServer(r)) return 403;
+  const looked = lookElsewhere(r.server.process);
+  return looked === null ? serve(r) : looked.then(() => serve(r));
+}
+
+function serve(r: RequestRec): Status | Promise<Status> {
   if (r.method === "POST")
     return bodyParams(r).then((params) => (typeof params === "number" ? params : post(r, params)));
   const own = ownQuery(r);
@@ -121,14 +157,14 @@ function ownQuery(r: RequestRec): Status | Promise<Status> | null {
 }
 
 function post(r: RequestRec, params: Params): Status {
-  const status = change(r, params, select(r, params));
-  return status === 0 ? show(r, params) : status;
+  const answer = change(r, params, select(r, params));
+  return typeof answer === "number" ? answer : show(r, params, answer);
 }
 
-function show(r: RequestRec, params: Params): Status {
+function show(r: RequestRec, params: Params, notices: readonly string[] = []): Status {
   if (params.has("xml")) return send(r, "text/xml", managerXml(balancersOfServer(r.server)));
   const { persist } = getModuleConfig(r.server.config, manager);
-  return send(r, "text/html; charset=ISO-8859-1", managerPage(r, select(r, params), persist));
+  return send(r, "text/html; charset=ISO-8859-1", managerPage(r, select(r, params), persist, notices));
 }
 
 function send(r: RequestRec, type: string, text: string): Status {

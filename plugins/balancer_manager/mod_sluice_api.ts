@@ -6,6 +6,7 @@ import {
   DECLINED,
   defineModule,
   handler,
+  lookElsewhere,
   mayChangeServer,
   type RequestRec,
   type Status,
@@ -31,5 +32,7 @@ function answer(r: RequestRec): Status | Promise<Status> {
   r.headersOut.set("X-Content-Type-Options", "nosniff");
   r.headersOut.set("Cache-Control", "no-cache");
   if (path === "/events" && r.method === "GET") return answerEvents(r);
-  return answerByFetch(r, path, MAX_BODY_BYTES, (request) => routes.fetch(request, { r }));
+  const looked = lookElsewhere(r.server.process);
+  const serve = () => answerByFetch(r, path, MAX_BODY_BYTES, (request) => routes.fetch(request, { r }));
+  return looked === null ? serve() : looked.then(serve);
 }

@@ -20,6 +20,7 @@ const SCHEMAS = {
   Preview: preview,
   AuditEntry: auditEntry,
   Audit: z.object({ entries: z.array(auditEntry) }),
+  ConfigLines: z.object({ lines: z.string() }),
   Problem: problem,
 } as const;
 type Name = keyof typeof SCHEMAS;
@@ -45,6 +46,12 @@ const OPERATIONS: Readonly<Record<string, Readonly<Record<string, Operation>>>> 
   "/balancers/{balancer}/settings": {
     get: { summary: "Its settings", answers: "BalancerSettings" },
     patch: { summary: "Changes some", takes: "BalancerChange", answers: "BalancerSettings", conditional: true },
+  },
+  "/balancers/{balancer}/config": {
+    get: { summary: "What was changed, as lines of a configuration", answers: "ConfigLines" },
+  },
+  "/balancers/{balancer}/forget": {
+    post: { summary: "Makes it and its members what the configuration says", answers: "Audit" },
   },
   "/balancers/{balancer}/reset": { post: { summary: "Zeroes the counters of all members", answers: "AuditEntry" } },
   "/balancers/{balancer}/members": {

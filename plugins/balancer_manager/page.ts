@@ -7,6 +7,7 @@ import {
   type BalancerState,
   balancerState,
   balancersOfServer,
+  configLines,
   core,
   getModuleConfig,
   getProxyConfig,
@@ -25,9 +26,10 @@ import {
   serverToken,
   signature,
 } from "../../modules/mod.ts";
+import { actionForms, auditTable, target } from "./action_forms.ts";
 import type { Selection } from "./changes.ts";
-import { actionForms, auditTable, detailTable, memberClass, target } from "./detail.ts";
-import { esc, formRow, headRow, input, linkUrl, onOff, row, select } from "./html.ts";
+import { configBlock, detailTable, memberClass } from "./detail.ts";
+import { esc, formRow, headRow, input, linkUrl, onOff, row, scrollBox, select } from "./html.ts";
 
 const BALANCER_COLUMNS = [
   "MaxMembers",
@@ -54,35 +56,39 @@ const MEMBER_COLUMNS = [
 ];
 const CHECK_COLUMNS = ["HC Method", "HC Interval", "Passes", "Fails", "HC uri", "HC Expr"];
 
-/** @param persists whether changes outlive a restart */
-export function managerPage(r: RequestRec, selected: Selection, persists: boolean): string {
+/** httpd's lists have terms alone, which no list may. */
+const NO_DD = "<dd hidden></dd>";
+
+/** @param persists whether changes outlive a restart; @param notices how what was asked for went */
+export function managerPage(r: RequestRec, selected: Selection, persists: boolean, notices: readonly string[]): string {
   const balancers = balancersOfServer(r.server);
   const states = balancers.map((balancer) => balancerState(r.server, balancer));
   return (
     pageHead(r, persists) +
-    balancers.map((balancer, i) => balancerSection(r, balancer, states[i]!)).join("") +
+    notices.map((notice) => `<p class="notice" role="status">${esc(notice)}</p>\n`).join("") +
+    balancers.map((balancer, i) => balancerSection(r, balancer, states[i]!, i)).join("") +
     exprTable(r) +
     editForm(r, selected) +
-    auditTable(r, balancers) +
-    `<p id="live" role="status" aria-live="polite"></p>\n${signature(r)}</body></html>\n`
+    `<div class="live" id="changes">${auditTable(r, balancers)}</div>\n` +
+    `</main><p id="live" role="status" aria-live="polite"></p>\n${signature(r)}</body></html>\n`
   );
 }
 
 function pageHead(r: RequestRec, persists: boolean): string {
   const conf = getProxyConfig(r.server.config);
   const inherited = (what: string, on: boolean) =>
-    `<dt>${what} are ${on ? "" : "NOT "}inherited from main server.</dt>`;
+    `<dt>${what} are ${on ? "" : "NOT "}inherited from main server.</dt>${NO_DD}`;
   return `<!DOCTYPE html>
 <html lang="en"><head><title>Balancer Manager</title>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <link rel="stylesheet" href="${esc(r.encodedUri)}?asset=style.css">
 <script src="${esc(r.encodedUri)}?asset=live.js" defer></script>
 </head>
-<body><h1>Load Balancer Manager for ${esc(serverNameForUrl(r))}</h1>
+<body><main><h1>Load Balancer Manager for ${esc(serverNameForUrl(r))}</h1>
 
-<dl><dt>Server Version: ${esc(serverToken(getModuleConfig(r.server.config, core)))}</dt>
-<dt>Server Built: ${esc(SERVER_BUILT)}</dt>
-<dt>Balancer changes will ${persists ? "" : "NOT "}be persisted on restart.</dt>${
+<dl><dt>Server Version: ${esc(serverToken(getModuleConfig(r.server.config, core)))}</dt>${NO_DD}
+<dt>Server Built: ${esc(SERVER_BUILT)}</dt>${NO_DD}
+<dt>Balancer changes will ${persists ? "" : "NOT "}be persisted on restart.</dt>${NO_DD}${
     inherited("Balancers", conf.balancerInherit) + inherited("ProxyPass settings", conf.passInherit)
   }</dl>
 ${staleNotice(r)}`;
@@ -96,7 +102,7 @@ function staleNotice(r: RequestRec): string {
   return `<p role="alert">The configuration that was read ${when} is broken, and the one before goes on:</p>\n<pre>${esc(reason)}</pre>\n`;
 }
 
-function balancerSection(r: RequestRec, balancer: ProxyBalancer, state: BalancerState): string {
+function balancerSection(r: RequestRec, balancer: ProxyBalancer, state: BalancerState, index: number): string {
   const { settings } = state;
   const name = nameOf(state);
   const link = `${r.encodedUri}?b=${linkUrl(name)}&nonce=${balancer.nonce}`;
@@ -113,18 +119,25 @@ function balancerSection(r: RequestRec, balancer: ProxyBalancer, state: Balancer
   ];
   const members = balancer.members.map((member, i) => memberRow(r, balancer, member, state.members[i]!));
   return `<hr>
-<h3>LoadBalancer Status for <a href="${esc(link)}">${esc(state.name)}</a> [${esc(internalId(r, name))}]</h3>
+<section class="live" id="balancer${index}"><h3>LoadBalancer Status for <a href="${esc(link)}">${esc(state.name)}</a> [${esc(internalId(r, name))}]</h3>
 
 
-<table class="balancer">${headRow(BALANCER_COLUMNS)}
+${scrollBox(
+  `Settings of ${esc(state.name)}`,
+  `<table class="balancer">${headRow(BALANCER_COLUMNS)}
 ${row(figures)}
-</table>
+</table>`,
+)}
 <br>
 
-<table class="members" data-balancer="${esc(state.name)}">${headRow([...MEMBER_COLUMNS, ...CHECK_COLUMNS])}
+${scrollBox(
+  `Members of ${esc(state.name)}`,
+  `<table class="members" data-balancer="${esc(state.name)}">${headRow([...MEMBER_COLUMNS, ...CHECK_COLUMNS])}
 ${members.join("\n")}
-</table>
-${detailTable(state)}`;
+</table>`,
+)}
+${detailTable(state)}${configBlock(state, configLines(balancer))}</section>
+`;
 }
 
 /** Stands for httpd's name of the shared memory. */
@@ -165,16 +178,17 @@ function exprTable(r: RequestRec): string {
   if (exprs.length === 0) return "<hr>\n";
   const rows = exprs.map(([name, { text }]) => row([esc(name), esc(text)]));
   return `<hr>
-<table><tr><th colspan="2">Health check cond. expressions:</th></tr>
+<section><table><tr><th colspan="2">Health check cond. expressions:</th></tr>
 ${headRow(["Expr name", "Expression"])}
 ${rows.join("\n")}
-</table><hr>
+</table></section><hr>
 `;
 }
 
 function editForm(r: RequestRec, { balancer, member }: Selection): string {
   if (balancer === null) return "";
-  return member === null ? balancerForm(r, balancer) : memberForm(r, balancer, member);
+  const form = member === null ? balancerForm(r, balancer) : memberForm(r, balancer, member);
+  return `<section id="edit">${form}</section>\n`;
 }
 
 function memberForm(r: RequestRec, balancer: ProxyBalancer, member: ProxyWorker): string {
@@ -192,21 +206,21 @@ function memberForm(r: RequestRec, balancer: ProxyBalancer, member: ProxyWorker)
   const exprs = (member.check?.context ?? healthContext(r.server)).exprs;
   return (
     `<h3>Edit worker settings for ${esc(member.displayName)}</h3>\n${formStart(r, member.displayName)}` +
-    formRow("Load factor:", input("w_lf", settings.loadFactor.toFixed(2))) +
-    formRow("LB Set:", input("w_ls", settings.lbset)) +
-    formRow("Route:", input("w_wr", settings.route)) +
-    formRow("Route Redirect:", input("w_rr", settings.redirect)) +
+    formRow("Load factor:", input("w_lf", settings.loadFactor.toFixed(2)), "w_lf") +
+    formRow("LB Set:", input("w_ls", settings.lbset), "w_ls") +
+    formRow("Route:", input("w_wr", settings.route), "w_wr") +
+    formRow("Route Redirect:", input("w_rr", settings.redirect), "w_rr") +
     formRow(
       "Status:",
-      `<table>${headRow(flags.map(([title]) => title))}\n${row(flags.map(([, name, on]) => onOff(name, on)))}</table>`,
+      `<table>${headRow(flags.map(([title]) => title))}\n${row(flags.map(([title, name, on]) => onOff(name, title, on)))}</table>`,
     ) +
     `<tr><td colspan="2">\n<table>${headRow(["Health Check param", "Value"])}\n` +
-    formRow("Method", select("w_hm", methods, settings.checkMethod.replace(/:.*/, ""))) +
-    formRow("Expr", select("w_he", exprs.size === 0 ? [] : ["", ...exprs.keys()], settings.checkExpr)) +
-    formRow("Interval (ms)", input("w_hi", settings.checkIntervalMs)) +
-    formRow("Passes trigger", input("w_hp", settings.checkPasses)) +
-    formRow("Fails trigger", input("w_hf", settings.checkFails)) +
-    formRow("HC uri", input("w_hu", settings.checkUri)) +
+    formRow("Method", select("w_hm", methods, settings.checkMethod.replace(/:.*/, "")), "w_hm") +
+    formRow("Expr", select("w_he", exprs.size === 0 ? [] : ["", ...exprs.keys()], settings.checkExpr), "w_he") +
+    formRow("Interval (ms)", input("w_hi", settings.checkIntervalMs), "w_hi") +
+    formRow("Passes trigger", input("w_hp", settings.checkPasses), "w_hp") +
+    formRow("Fails trigger", input("w_hf", settings.checkFails), "w_hf") +
+    formRow("HC uri", input("w_hu", settings.checkUri), "w_hu") +
     `</table>\n</td></tr>\n${formEnd(balancer, member)}${actionForms(r, balancer, member)}<hr>\n`
   );
 }
@@ -220,12 +234,12 @@ function balancerForm(r: RequestRec, balancer: ProxyBalancer): string {
     `<input name="b_wyes" id="b_wyes" type="checkbox" value="1" aria-label="Are you sure to add a worker?">`;
   return (
     `<h3>Edit balancer settings for ${esc(balancer.name)}</h3>\n${formStart(r, "")}` +
-    formRow("LBmethod:", select("b_lbm", r.server.process.providers.names(lbmethod), settings.lbmethod)) +
-    formRow("Timeout:", input("b_tmo", Math.floor(settings.timeoutMs / 1000))) +
-    formRow("Failover Attempts:", input("b_max", settings.maxAttempts)) +
-    formRow("Disable Failover:", onOff("b_sforce", settings.noFailover)) +
-    formRow("Sticky Session:", `${input("b_ss", sticky, 64)} (Use '-' to delete)`) +
-    (balancer.spareSlots.length > 0 ? formRow("Add New Worker:", add) : "") +
+    formRow("LBmethod:", select("b_lbm", r.server.process.providers.names(lbmethod), settings.lbmethod), "b_lbm") +
+    formRow("Timeout:", input("b_tmo", Math.floor(settings.timeoutMs / 1000)), "b_tmo") +
+    formRow("Failover Attempts:", input("b_max", settings.maxAttempts), "b_max") +
+    formRow("Disable Failover:", onOff("b_sforce", "Disable Failover", settings.noFailover)) +
+    formRow("Sticky Session:", `${input("b_ss", sticky, 64)} (Use '-' to delete)`, "b_ss") +
+    (balancer.spareSlots.length > 0 ? formRow("Add New Worker:", add, "b_nwrkr") : "") +
     `${formEnd(balancer, null)}${actionForms(r, balancer, null)}<hr>\n`
   );
 }

@@ -13,7 +13,9 @@ import {
   balancerChangeSchema,
   balancerSettings,
   balancerState,
+  configLines,
   findBalancer,
+  forgetOverrides,
   isCrossSite,
   memberChangeSchema,
   memberId,
@@ -70,6 +72,10 @@ export const routes = new Hono<Env>()
     ifMatch(c, balancerSettings(balancer));
     act(c, { kind: "set-balancer", balancer: balancer.name, settings: c.req.valid("json") });
     return c.json(balancerSettings(balancer));
+  })
+  .get("/balancers/:balancer/config", (c) => c.json({ lines: configLines(balancerOf(c)) }))
+  .post("/balancers/:balancer/forget", (c) => {
+    return c.json({ entries: forgetOverrides(server(c), actor(c), balancerOf(c)).map(entryOf) });
   })
   .post("/balancers/:balancer/reset", (c) => c.json(act(c, { kind: "reset", balancer: balancerOf(c).name })))
   .post("/balancers/:balancer/members", checked(newMember), (c) => {

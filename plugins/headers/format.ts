@@ -7,6 +7,7 @@ import {
   byteString,
   type Expr,
   ExprFailure,
+  exprLookup,
   type ProcessRec,
   parseStringExpr,
   type RequestRec,
@@ -33,7 +34,7 @@ const ITEMS: Readonly<Record<string, Item>> = {
   i: (r) => `i=${100 - busyPercent(r.conn.process)}`,
   b: (r) => `b=${busyPercent(r.conn.process)}`,
   e: (r, name) => oneLine(r.getEnv(name) ?? "(null)"),
-  s: (r, name) => oneLine(requestSubject(r).variable(name.toUpperCase()) || "(null)"),
+  s: (r, name) => oneLine(r.server.process.providers.lookup(exprLookup, "ssl")?.(r, name.toUpperCase()) || "(null)"),
 };
 
 /** Compiles a value; a string is an error, in httpd's words. */

@@ -5,6 +5,7 @@
 import {
   canonicalPort,
   escapeLogItem,
+  exprLookup,
   type HeaderTable,
   HTTP_09,
   headerId,
@@ -71,6 +72,11 @@ export const SPECIFIERS: Readonly<Record<string, Specifier>> = {
   U: original(() => (r) => escaped(r.uri === "" ? requestLineWord(r, 2) : r.uri)),
   v: final(() => (r) => escaped(r.server.hostname)),
   V: final(() => (r) => escaped(serverName(r))),
+  x: final((arg) => (r) => escaped(ofTls(r, arg))),
+  c: final((arg) => {
+    const name = TLS_WORDS[arg];
+    return name === undefined ? () => null : (r) => escaped(ofTls(r, name));
+  }),
   X: final(() => (r) => (r.conn.aborted ? "X" : r.conn.closing ? "-" : "+")),
   // Trailers are not kept on either way.
   "^ti": final(() => () => null),
@@ -81,6 +87,21 @@ export const SPECIFIERS: Readonly<Record<string, Specifier>> = {
     timed: true,
   },
 };
+
+/** %{...}c, from before there were variables. Source: httpd modules/ssl/ssl_engine_vars.c ssl_var_log_handler_c */
+const TLS_WORDS: Readonly<Record<string, string>> = {
+  version: "SSL_PROTOCOL",
+  cipher: "SSL_CIPHER",
+  subjectdn: "SSL_CLIENT_S_DN",
+  clientcert: "SSL_CLIENT_S_DN",
+  issuerdn: "SSL_CLIENT_I_DN",
+  cacert: "SSL_CLIENT_I_DN",
+};
+
+/** A variable of mod_ssl; one that is empty is none. */
+function ofTls(r: RequestRec, name: string): string | undefined {
+  return r.server.process.providers.lookup(exprLookup, "ssl")?.(r, name) || undefined;
+}
 
 function escaped(text: string | undefined): string | null {
   return text === undefined ? null : escapeLogItem(text);

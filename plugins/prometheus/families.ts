@@ -8,26 +8,30 @@ import {
   balancerState,
   balancersOfServer,
   CLASSES,
-  connectionCount,
   getProxyServerState,
   type Histogram,
   type MemberState,
   type ProcessRec,
   type ProxyBalancer,
   type ProxyWorker,
+  poolFigures,
   type ServerRec,
   SOURCES,
   STAGES,
+  unservedOf,
 } from "../../modules/mod.ts";
 import manifest from "../../package.json" with { type: "json" };
 import { Family, type Labels } from "./exposition.ts";
 import { runtime } from "./runtime.ts";
 
-/** Requests for which no member of a balancer could be elected. */
-export type Unserved = ReadonlyMap<ProxyBalancer, number>;
+/** What each child has for itself, of all of them together. */
+export interface ChildFigures {
+  readonly children: number;
+  readonly connections: number;
+}
 
 /** Of all servers: what a virtual host inherits counts once, for the server that it comes from. */
-export function families(process: ProcessRec, startedUs: number, unserved: Unserved): Family[] {
+export function families(process: ProcessRec, startedUs: number, children: ChildFigures): Family[] {
   const all = new MemberFamilies();
   const noMember = new Family("counter", "sluice_unserved_requests", "Requests for which no member could be elected");
   const members = new Family("gauge", "sluice_balancer_members", "Members, by whether they are usable");
@@ -39,7 +43,7 @@ export function families(process: ProcessRec, startedUs: number, unserved: Unser
       const labels = { server: host, balancer: balancer.name.slice("balancer://".length) };
       const state = balancerState(server, balancer);
       const usable = state.members.filter((member) => member.usable).length;
-      noMember.add(labels, unserved.get(balancer) ?? 0);
+      noMember.add(labels, unservedOf(balancer));
       members.add({ ...labels, usable: "yes" }, usable);
       members.add({ ...labels, usable: "no" }, state.members.length - usable);
       for (const [i, member] of balancer.members.entries()) all.add(labels, member, state.members[i]!);
@@ -50,7 +54,7 @@ export function families(process: ProcessRec, startedUs: number, unserved: Unser
       all.addWorker({ server: host, balancer: "", member: worker.displayName }, worker);
     }
   }
-  return [...serverFamilies(process, startedUs), noMember, members, ...all.list];
+  return [...serverFamilies(process, startedUs, children), noMember, members, ...all.list];
 }
 
 /** Two servers may have one name; their metrics may not. */
@@ -67,7 +71,7 @@ function named(servers: readonly ServerRec[]): Map<ServerRec, string> {
   return names;
 }
 
-function serverFamilies(process: ProcessRec, startedUs: number): Family[] {
+function serverFamilies(process: ProcessRec, startedUs: number, { children, connections }: ChildFigures): Family[] {
   const build = new Family("info", "sluice_build", "The version of sluice and what it runs on");
   build.add({ version: manifest.version, runtime: runtime.name, runtime_version: runtime.version }, 1);
   const one = (type: "counter" | "gauge", name: string, help: string, value: number) => {
@@ -93,7 +97,8 @@ function serverFamilies(process: ProcessRec, startedUs: number): Family[] {
       "1: the last one was, and another one serves",
       failedReloads.reason === null ? 0 : 1,
     ),
-    one("gauge", "sluice_client_connections", "Open connections of clients", connectionCount()),
+    one("gauge", "sluice_children", "Event loops that serve", children),
+    one("gauge", "sluice_client_connections", "Open connections of clients", connections),
     one("counter", "sluice_cpu_seconds", "Processor time that the program used", (user + system) / 1e6),
   ];
 }
@@ -151,33 +156,36 @@ class MemberFamilies {
     if (last !== undefined) this.checks.add(labels, Number(last.passed));
   }
 
-  addWorker(labels: Labels, { s, pool, meter }: ProxyWorker): void {
-    this.inFlight.add(labels, labels.balancer === "" ? (pool?.inUse ?? 0) : s.busy);
+  addWorker(labels: Labels, worker: ProxyWorker): void {
+    const { s, meter } = worker;
+    const { inUse, idle, waiting } = poolFigures(worker);
+    this.inFlight.add(labels, labels.balancer === "" ? inUse : s.busy);
     this.sent.add(labels, s.transferred);
     this.received.add(labels, s.read);
     this.elections.add(labels, s.elected);
-    this.pool.add({ ...labels, state: "in_use" }, pool?.inUse ?? 0);
-    this.pool.add({ ...labels, state: "idle" }, pool?.idleCount ?? 0);
-    this.waiting.add(labels, pool?.waiting ?? 0);
+    this.pool.add({ ...labels, state: "in_use" }, inUse);
+    this.pool.add({ ...labels, state: "idle" }, idle);
+    this.waiting.add(labels, waiting);
     if (meter === null) return;
+    const { classes, failures, retried, waited, connect, firstByte, total } = meter.read();
     for (let i = 0; i < CLASSES; i++) {
-      this.requests.add({ ...labels, code: i === 0 ? "other" : `${i}xx` }, meter.classes[i]!);
+      this.requests.add({ ...labels, code: i === 0 ? "other" : `${i}xx` }, classes[i]!);
     }
-    this.retries.add(labels, meter.counts[0]!);
-    this.waits.add(labels, meter.counts[1]!);
+    this.retries.add(labels, retried);
+    this.waits.add(labels, waited);
     for (const [i, stage] of STAGES.entries()) {
       for (const [j, source] of SOURCES.entries()) {
-        const count = meter.failures[i * SOURCES.length + j]!;
+        const count = failures[i * SOURCES.length + j]!;
         // The pairs that came up: most of them never do.
         if (count > 0) this.failures.add({ ...labels, stage, source }, count);
       }
     }
-    addHistogram(this.connect, labels, meter.connect);
-    addHistogram(this.firstByte, labels, meter.firstByte);
-    addHistogram(this.total, labels, meter.total);
+    addHistogram(this.connect, labels, connect);
+    addHistogram(this.firstByte, labels, firstByte);
+    addHistogram(this.total, labels, total);
   }
 }
 
 function addHistogram(family: Family, labels: Labels, { buckets, sum }: Histogram): void {
-  family.addHistogram(labels, BOUNDS, buckets, sum[0]!);
+  family.addHistogram(labels, BOUNDS, buckets, sum);
 }

@@ -2,7 +2,7 @@
  * WebSockets on the fetch front: the handshake goes to the backend by the host's WebSocket client, then messages are relayed.
  *
  * Neither side can be told to wait: what one does not take is queued by the runtime. A relay that has more than QUEUE_BYTES
- * queued for a side is closed, so that its memory has a bound.
+ * queued for a side is closed, and one that adds to more than ALL_BYTES of all, so that memory has a bound.
  */
 import {
   ABNORMAL,
@@ -37,6 +37,8 @@ import { describe, isConnectError } from "./fetch_error.ts";
 const MODULE = "proxy_fetch";
 /** The most that waits for one side. */
 const QUEUE_BYTES = 16 * 1024 * 1024;
+/** The most that waits in all relays. */
+const ALL_BYTES = 32 * QUEUE_BYTES;
 /** Fields that the client of the handshake makes itself, or that are this hop's. */
 const OWN_FIELDS = /^(host|connection|upgrade|content-length|sec-websocket-(key|version|extensions|protocol))$/i;
 const TOO_MUCH = 1013;
@@ -46,6 +48,10 @@ interface Pinging {
   ping?(data: Uint8Array): void;
   terminate?(): void;
 }
+
+/** Those with messages on the way, and what they had queued when they were last looked at. */
+const relays = new Set<WebSocketRelay>();
+let allBytes = 0;
 
 export class WebSocketRelay implements WebSocketOwner, ResponseWatcher, Timeout {
   deadline = 0;
@@ -65,6 +71,8 @@ export class WebSocketRelay implements WebSocketOwner, ResponseWatcher, Timeout 
   private backend: (WebSocket & Pinging) | null = null;
   private client: WebSocketPeer | null = null;
   private cause = "closed";
+  /** For both sides, when it was looked at. */
+  private queuedBytes = 0;
   private result: Status | null = null;
   private resolve: ((status: Status) => void) | null = null;
 
@@ -154,6 +162,7 @@ export class WebSocketRelay implements WebSocketOwner, ResponseWatcher, Timeout 
       this.finish(500);
       return;
     }
+    relays.add(this);
     this.touch();
   }
 
@@ -201,7 +210,7 @@ export class WebSocketRelay implements WebSocketOwner, ResponseWatcher, Timeout 
     this.worker.s.read += message.length;
     client.send(message);
     this.touch();
-    if (client.queuedBytes > QUEUE_BYTES) this.overflow("the client");
+    if (this.holdsTooMuch(client.queuedBytes)) this.overflow("the client");
   }
 
   onMessage(data: string | Uint8Array): void {
@@ -210,7 +219,7 @@ export class WebSocketRelay implements WebSocketOwner, ResponseWatcher, Timeout 
     this.worker.s.transferred += data.length;
     backend.send(data as string | Uint8Array<ArrayBuffer>);
     this.touch();
-    if (backend.bufferedAmount > QUEUE_BYTES) this.overflow("the backend");
+    if (this.holdsTooMuch(backend.bufferedAmount)) this.overflow("the backend");
   }
 
   onPing(data: Uint8Array): void {
@@ -224,8 +233,23 @@ export class WebSocketRelay implements WebSocketOwner, ResponseWatcher, Timeout 
     this.finish(OK);
   }
 
+  private holdsTooMuch(queued: number): boolean {
+    this.look();
+    if (queued > QUEUE_BYTES) return true;
+    if (allBytes <= ALL_BYTES) return false;
+    for (const relay of relays) relay.look(); // what others have sent meanwhile nobody has told
+    return allBytes > ALL_BYTES;
+  }
+
+  private look(): void {
+    const { client, backend } = this;
+    const queued = client === null || backend === null ? 0 : client.queuedBytes + backend.bufferedAmount;
+    allBytes += queued - this.queuedBytes;
+    this.queuedBytes = queued;
+  }
+
   private overflow(who: string): void {
-    this.r.log.error(MODULE, "", `WebSocket closed: ${who} does not take ${QUEUE_BYTES} bytes`, this.r);
+    this.r.log.error(MODULE, "", `WebSocket closed: ${who} does not take ${this.queuedBytes} bytes`, this.r);
     this.failed("tunnel", who === "the client" ? "client" : "backend", "never", "too slow");
     this.closeBoth(TOO_MUCH, "too slow");
   }
@@ -282,6 +306,9 @@ export class WebSocketRelay implements WebSocketOwner, ResponseWatcher, Timeout 
     if (this.result !== null) return;
     this.result = status;
     this.r.conn.process.wheel.drop(this);
+    relays.delete(this);
+    allBytes -= this.queuedBytes;
+    this.queuedBytes = 0;
     this.r.out.watcher = null;
     if (this.client === null) this.closeBackend(ABNORMAL, "");
     if (this.reserved) this.pool.free();

@@ -187,7 +187,7 @@ export class Exchange extends PendingStatus implements BodyOwner, ResponseWatche
     const { worker, r } = this;
     if ("pool" in result) {
       worker.connected();
-      worker.meter?.connect.add(r.conn.process.clock.now() - this.connectAtMs);
+      worker.meter?.connected(r.conn.process.clock.now() - this.connectAtMs);
       const times = this.attempt.times?.at(-1);
       if (times !== undefined) times.connectedUs = r.conn.process.clock.wallUs();
       if (this.result !== null)

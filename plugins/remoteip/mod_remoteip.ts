@@ -7,7 +7,6 @@ import {
   type CommandContext,
   type ConnRec,
   childExit,
-  clientAddress,
   DECLINED,
   defineModule,
   describeFileError,
@@ -19,7 +18,7 @@ import {
   parseIpSubnet,
   postConfig,
   postReadRequest,
-  processConnection,
+  preConnection,
   type RequestRec,
   type Socket,
   type Status,
@@ -65,7 +64,7 @@ const remoteip = defineModule({
   registerHooks({ hook }) {
     hook(postConfig, buildRules);
     hook(childExit, dropReaders);
-    hook(processConnection, readProxyHeader, { rank: "first", directivesOf: ["mod_remoteip"] });
+    hook(preConnection, readProxyHeader, { rank: "first", directivesOf: ["mod_remoteip"] });
     hook(postReadRequest, findClient, { rank: "first", directivesOf: ["mod_remoteip"] });
   },
 });
@@ -148,16 +147,10 @@ function rulesOf(process: ProcessRec): ProxyRules | undefined {
 const clients = new WeakMap<ConnRec, ProxyClient | null>();
 const reading = new Set<ProxyReader>();
 
-/** process_connection: the header first; then the hook runs again. */
+/** pre_connection: the header first, before TLS, too; then the hook runs again. */
 function readProxyHeader(conn: ConnRec, socket: Socket): Status {
   const rules = rulesOf(conn.process);
   if (rules === undefined || clients.has(conn) || !rules.apply(conn)) return DECLINED;
-  if (conn.secure) {
-    // The header stands before the handshake; one that comes inside of it is the client's own.
-    const text = "RemoteIPProxyProtocol: a PROXY header before TLS is not supported";
-    conn.vhosts[0]!.log.error("remoteip", "", text, { client: clientAddress(conn) });
-    return 500;
-  }
   const reader = new ProxyReader(conn, socket, headerRead);
   reading.add(reader);
   reader.start();

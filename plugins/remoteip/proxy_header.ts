@@ -25,6 +25,8 @@ const V1_MOST_BYTES = 107;
 const V2_HEAD_BYTES = 16;
 /** Addresses and TLVs of version 2. Nobody needs as much. */
 const V2_MOST_BYTES = 1024;
+/** No header is longer. */
+export const MOST_BYTES = V2_HEAD_BYTES + V2_MOST_BYTES;
 
 /** @param text what came so far, a character for each byte */
 export function parseProxyHeader(text: string): ProxyHeader {

@@ -3,29 +3,28 @@
  */
 import {
   type Bytes,
+  beginConnection,
   type ConnRec,
   clientAddress,
   core,
+  type FirstReader,
   getModuleConfig,
-  OK,
-  processConnection,
   type Socket,
   type SocketOwner,
   type Timeout,
 } from "../../modules/mod.ts";
-import { type ProxyClient, parseProxyHeader } from "./proxy_header.ts";
+import { MOST_BYTES, type ProxyClient, parseProxyHeader } from "./proxy_header.ts";
 
 /** A load balancer sends the header at once. */
 const MOST_MS = 20_000;
 
-export class ProxyReader implements SocketOwner, Timeout {
+export class ProxyReader implements FirstReader, SocketOwner, Timeout {
   deadline = 0;
   slot = 0;
   readonly conn: ConnRec;
   private readonly socket: Socket;
   /** Is told once: who the client is, or that there is none. */
   private readonly done: (reader: ProxyReader, client: ProxyClient | null | undefined) => void;
-  private text = "";
 
   constructor(
     conn: ConnRec,
@@ -38,31 +37,33 @@ export class ProxyReader implements SocketOwner, Timeout {
   }
 
   start(): void {
-    this.socket.owner = this;
-    const { timeoutMs } = getModuleConfig(this.conn.vhosts[0]!.config, core);
-    this.conn.process.wheel.arm(this, Math.min(MOST_MS, timeoutMs));
+    const { conn, socket } = this;
+    const { wheel, sockets } = conn.process;
+    const { timeoutMs } = getModuleConfig(conn.vhosts[0]!.config, core);
+    socket.owner = this;
+    wheel.arm(this, Math.min(MOST_MS, timeoutMs));
+    sockets.readFirst(socket, this);
   }
 
-  onData(bytes: Bytes, start: number, end: number): void {
-    this.text += bytes.latin1Slice(start, end);
-    const header = parseProxyHeader(this.text);
-    if (header === "more") return;
+  onFirst(bytes: Bytes): number {
+    const header = parseProxyHeader(bytes.latin1Slice(0, Math.min(bytes.length, MOST_BYTES)));
+    if (header === "more") return -1;
     if ("error" in header) {
       this.log("AH03507", header.error);
       this.destroy();
-      return;
+      return -1;
     }
     this.conn.process.wheel.drop(this);
     this.done(this, header.client);
-    this.goOn(bytes, end - (this.text.length - header.length), end);
+    return header.length;
   }
 
   /** The connection begins anew, behind the header. */
-  private goOn(bytes: Bytes, start: number, end: number): void {
-    const { conn, socket } = this;
-    if (processConnection.run(conn.process.hooks, conn, socket) !== OK) socket.destroy();
-    else if (start < end) socket.owner.onData(bytes, start, end);
+  onRest(): void {
+    beginConnection(this.conn, this.socket);
   }
+
+  onData(): void {}
 
   onDrain(): void {}
 

@@ -14,13 +14,18 @@ import {
 } from "../../modules/mod.ts";
 import type { SslConfig } from "./config.ts";
 import { type SslConn, sslConnOf } from "./connection.ts";
+import { fetchConn } from "./fetch_front.ts";
+import { oneLine } from "./names.ts";
 import { sslServerOf } from "./server.ts";
 import { setSslEnv, sslVariable } from "./vars.ts";
 
 /** post_read_request */
 export function readRequest(r: RequestRec): Status {
   const conn = sslConnOf(r.conn);
-  if (conn === undefined) return DECLINED;
+  if (conn === undefined) {
+    fetchConn(r);
+    return DECLINED;
+  }
   if (conn.tls === null) {
     r.conn.closing = true;
     r.errorNotes =
@@ -74,21 +79,60 @@ function compatible(policy: SslConfig["sniPolicy"], met: ServerRec, asked: Serve
   );
 }
 
+/** How much is asked of clients. */
+const DEMAND = { none: 0, optional: 1, optional_no_ca: 1, require: 2 } as const;
+
 /** access_checker */
 export function checkAccess(r: RequestRec, conf: SslConfig): Status {
   const conn = sslConnOf(r.conn);
   // What another host than that of the handshake asks of clients can be asked for no more.
-  if (conn !== undefined && conf.verifyClient !== "none" && conn.ssl.conf.verifyClient === "none") {
+  if (conn !== undefined && DEMAND[conf.verifyClient] > DEMAND[conn.ssl.conf.verifyClient]) {
     r.log.error("ssl", "AH02225", "Re-negotiation request failed: a handshake is never repeated", {
       client: clientAddress(r.conn),
     });
     return 403;
   }
   if (!conf.requireSsl || r.conn.secure) return DECLINED;
+  r.setNote(FORBIDDEN_NOTE, "1");
   r.log.error("ssl", "AH02219", `access to ${r.uri} failed, reason: SSL connection required`, {
     client: clientAddress(r.conn),
   });
   return 403;
+}
+
+/** What SSLRequireSSL forbids is forbidden though another condition would suffice: StrictRequire. */
+const FORBIDDEN_NOTE = "ssl-access-forbidden";
+
+/** auth_checker */
+export function checkStrict(r: RequestRec, conf: SslConfig): Status {
+  return conf.options.has("StrictRequire") && r.getNote(FORBIDDEN_NOTE) !== undefined ? 403 : DECLINED;
+}
+
+/** check_user_id: FakeBasicAuth makes a user of the client's certificate, for those who ask for a password. */
+export function checkUser(r: RequestRec, conf: SslConfig): Status {
+  if (checkStrict(r, conf) !== DECLINED) return 403;
+  if (r.prev !== null) return DECLINED;
+  const given = basicCredentials(r.headersIn.get("Authorization"));
+  // Nobody gets in by a name that stands in a certificate.
+  if (given?.startsWith("/") && given.slice(given.indexOf(":") + 1) === "password") {
+    r.log.error("ssl", "AH02035", `Encountered FakeBasicAuth spoof: ${given.split(":", 1)[0]}`, r);
+    return 403;
+  }
+  const client = sslConnOf(r.conn)?.client ?? null;
+  if (client === null || !conf.options.has("FakeBasicAuth") || r.user !== null) return DECLINED;
+  r.headersIn.set("Authorization", `Basic ${btoa(`${oneLine(client.fields.subject)}:password`)}`);
+  return DECLINED;
+}
+
+/** "user:password"; null: there is none. */
+function basicCredentials(field: string | undefined): string | null {
+  const encoded = /^Basic[ \t]+(\S+)/i.exec(field ?? "")?.[1];
+  if (encoded === undefined) return null;
+  try {
+    return atob(encoded);
+  } catch {
+    return null;
+  }
 }
 
 /** Require ssl */
@@ -117,7 +161,7 @@ export function setVariables(r: RequestRec, conf: SslConfig): Status {
   if (conn.tls.serverName !== "") r.setEnv("SSL_TLS_SNI", conn.tls.serverName);
   const { options } = conf;
   const standard = options.has("StdEnvVars");
-  const certificates = options.has("ExportCertData") || options.has("ExportBothCertData");
+  const certificates = options.has("ExportCertData");
   if (standard || certificates) setSslEnv(r, conn, standard, certificates);
   return OK;
 }

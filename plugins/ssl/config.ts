@@ -19,7 +19,6 @@ export type VerifyMode = (typeof VERIFY_MODES)[number];
 export const OPTION_NAMES = [
   "StdEnvVars",
   "ExportCertData",
-  "ExportBothCertData",
   "FakeBasicAuth",
   "StrictRequire",
   "OptRenegotiate",
@@ -42,6 +41,7 @@ export const sslSchema = z.object({
   keyFiles: files(),
   chainFile: z.custom<PemAt>().optional(),
   protocols: z.custom<Protocols>().default(DEFAULT_PROTOCOLS),
+  protocolsAt: z.custom<DirectiveSource>().optional(),
   /** Up to TLS 1.2, in OpenSSL's language; "": the host's own. */
   ciphers: z.string().default(""),
   /** Of TLS 1.3, names joined by colons; "": the host's own. */
@@ -49,6 +49,7 @@ export const sslSchema = z.object({
   ciphersAt: z.custom<DirectiveSource>().optional(),
   honorCipherOrder: z.boolean().default(false),
   verifyClient: z.enum(VERIFY_MODES).default("none"),
+  verifyClientAt: z.custom<DirectiveSource>().optional(),
   /** How many authorities may stand above a client's certificate. */
   verifyDepth: z.number().default(1),
   /** SSLCACertificateFile, SSLCACertificatePath. */
@@ -85,8 +86,11 @@ export const sslSchema = z.object({
   proxyVerify: z.enum(VERIFY_MODES).default("none"),
   proxyVerifyDepth: z.number().default(1),
   proxyCa: files(),
-  checkPeerName: z.boolean().default(true),
-  checkPeerCn: z.boolean().default(true),
+  /** SSLProxyVerify none was said of a <Proxy> section. */
+  trustsAnybody: z.boolean().default(false),
+  /** Neither said: the name is checked, unless anybody is trusted. */
+  checkPeerName: z.boolean().optional(),
+  checkPeerCn: z.boolean().optional(),
   checkPeerExpire: z.boolean().default(true),
   /** The certificate that we show to backends, with its key. */
   machine: z.custom<PemAt>().optional(),

@@ -44,6 +44,11 @@ export function sslConnOf(conn: ConnRec): SslConn | undefined {
   return connections.get(conn.master ?? conn);
 }
 
+export function rememberConn(conn: ConnRec, known: SslConn): SslConn {
+  connections.set(conn, known);
+  return known;
+}
+
 /** pre_connection */
 export function preConnection(conn: ConnRec, socket: Socket): Status {
   const ssl = sslServerOf(conn.vhosts[0]!);
@@ -114,7 +119,7 @@ class Handshake implements TlsAcceptor, Timeout {
     // What `verify` has seen can be read.
     const client = verified === "NONE" ? null : certificateOf(tls.peerChain[0]!);
     conn.secure = true;
-    connections.set(conn, { ssl, met, tls, certificate, client, verified });
+    rememberConn(conn, { ssl, met, tls, certificate, client, verified });
     serveConnection(conn, socket);
   }
 
@@ -140,7 +145,7 @@ class Handshake implements TlsAcceptor, Timeout {
     const { conn, ssl, met, certificate } = this;
     conn.process.wheel.drop(this);
     this.log("AH01996", "SSL handshake failed: HTTP spoken on HTTPS port; trying to send HTML error page");
-    connections.set(conn, { ssl, met, tls: null, certificate, client: null, verified: "NONE" });
+    rememberConn(conn, { ssl, met, tls: null, certificate, client: null, verified: "NONE" });
     serveConnection(conn, this.socket);
   }
 

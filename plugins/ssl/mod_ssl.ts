@@ -4,35 +4,68 @@
  */
 import {
   accessChecker,
+  authChecker,
   authz,
   type CommandContext,
-  ConfigError,
   checkConfig,
-  core,
+  checkUserId,
+  childExit,
+  childInit,
   defineModule,
   exprLookup,
   fixups,
-  frontOf,
   getModuleConfig,
-  type ProcessRec,
+  listenerTls,
   postReadRequest,
   preConnection,
   splitWords,
   sslBindOutgoing,
-  vhostsOf,
 } from "../../modules/mod.ts";
-import { checkAccess, readRequest, requireSsl, requireVerified, setVariables } from "./access.ts";
+import {
+  checkAccess,
+  checkStrict,
+  checkUser,
+  readRequest,
+  requireSsl,
+  requireVerified,
+  setVariables,
+} from "./access.ts";
 import { TLS13_SUITES } from "./ciphers.ts";
 import { OPTION_NAMES, type PemAt, type SslConfig, sslSchema, VERIFY_MODES } from "./config.ts";
 import { preConnection as secureConnection } from "./connection.ts";
-import { bindOutgoing, checkOutgoing } from "./outgoing.ts";
+import { checkFetchFronts, tlsHosts } from "./fetch_front.ts";
+import { bindOutgoing, checkOutgoing, scopeConfigs } from "./outgoing.ts";
 import { certificateTexts, keyText, type PemFile, readPem, readPemDirectory } from "./pem.ts";
 import { parseProtocols } from "./protocols.ts";
+import { onRenewal, startRenewal, stopRenewal } from "./renewal.ts";
 import { buildSslServers } from "./server.ts";
 import { sslVariable } from "./vars.ts";
 
 const NO_EFFECT = "accepted, without effect: ";
 const RUNTIME = { noEffect: "sessions and randomness are the runtime's" };
+/** In httpd, too. */
+const SWITCHED_OFF = { noEffect: "what it is for is switched off, and cannot be switched on" };
+/** What says how OCSP and stapling are done; that they are done is refused. */
+const OCSP = [
+  "SSLStaplingCache",
+  "SSLStaplingResponderTimeout",
+  "SSLStaplingReturnResponderErrors",
+  "SSLStaplingStandardCacheTimeout",
+  "SSLStaplingErrorCacheTimeout",
+  "SSLStaplingFakeTryLater",
+  "SSLStaplingForceURL",
+  "SSLStaplingResponseMaxAge",
+  "SSLStaplingResponseTimeSkew",
+  "SSLOCSPDefaultResponder",
+  "SSLOCSPOverrideResponder",
+  "SSLOCSPResponderTimeout",
+  "SSLOCSPResponseMaxAge",
+  "SSLOCSPResponseTimeSkew",
+  "SSLOCSPUseRequestNonce",
+  "SSLOCSPNoVerify",
+  "SSLOCSPProxyURL",
+  "SSLOCSPResponderCertificateFile",
+];
 const ONE_IDENTITY = { differs: "one certificate, whatever authorities the backend names" };
 
 const ssl = defineModule({
@@ -78,6 +111,12 @@ const ssl = defineModule({
     take1("SSLUseStapling", "server", only("off"), "only 'off': the runtimes cannot staple"),
     take1("SSLOCSPEnable", "server", only("off"), "only 'off'"),
     take1("SSLCARevocationCheck", "server", only("none"), "only 'none': revocation lists are not read"),
+    take1("SSLCARevocationFile", "server", checkFile, `${NO_EFFECT}SSLCARevocationCheck is none`, SWITCHED_OFF),
+    take1("SSLCARevocationPath", "server", checkDirectory, `${NO_EFFECT}SSLCARevocationCheck is none`, SWITCHED_OFF),
+    ...OCSP.map((name) => take1(name, "server", () => undefined, `${NO_EFFECT}OCSP is off`, SWITCHED_OFF)),
+    take1("SSLRenegBufferSize", "dir", setRenegBuffer, `${NO_EFFECT}nothing is renegotiated`, {
+      noEffect: "nothing is renegotiated",
+    }),
 
     flag("SSLProxyEngine", "proxy", "proxyEngine", "SSL switch for the proxy protocol engine"),
     raw("SSLProxyProtocol", "proxy", setProtocols("proxyProtocols"), "SSL Proxy: enable or disable SSL protocols"),
@@ -87,6 +126,20 @@ const ssl = defineModule({
     take1("SSLProxyCACertificateFile", "proxy", addFile("proxyCa"), "SSL Proxy: CA certificates (PEM)"),
     take1("SSLProxyCACertificatePath", "proxy", addDirectory("proxyCa"), "SSL Proxy: directory of CA certificates"),
     take1("SSLProxyCARevocationCheck", "proxy", only("none"), "only 'none': revocation lists are not read"),
+    take1(
+      "SSLProxyCARevocationFile",
+      "proxy",
+      checkFile,
+      `${NO_EFFECT}SSLProxyCARevocationCheck is none`,
+      SWITCHED_OFF,
+    ),
+    take1(
+      "SSLProxyCARevocationPath",
+      "proxy",
+      checkDirectory,
+      `${NO_EFFECT}SSLProxyCARevocationCheck is none`,
+      SWITCHED_OFF,
+    ),
     flag("SSLProxyCheckPeerName", "proxy", "checkPeerName", "SSL Proxy: check the peer certificate's name"),
     flag("SSLProxyCheckPeerCN", "proxy", "checkPeerCn", "SSL Proxy: check the peer certificate CN"),
     flag("SSLProxyCheckPeerExpire", "proxy", "checkPeerExpire", "SSL Proxy: check the peer certificate's dates"),
@@ -113,37 +166,34 @@ const ssl = defineModule({
   ],
   registerHooks(hooks) {
     const { hook } = hooks;
-    hooks.provider(exprLookup, "SSL_", (r, rest) => sslVariable(r, `SSL_${rest}`));
+    hooks.provider(exprLookup, "SSL_", (r, rest) => (r.conn.secure ? sslVariable(r, `SSL_${rest}`) : null));
     hooks.provider(exprLookup, "ssl", sslVariable);
     hooks.provider(authz, "ssl", requireSsl);
     hooks.provider(authz, "ssl-verify-client", requireVerified);
     hook(checkConfig, (process) => {
       buildSslServers(process, ssl);
-      checkOutgoing(process, ssl);
-      checkFronts(process);
+      checkOutgoing(process, scopeConfigs(process, ssl));
+      checkFetchFronts(process);
     });
+    hooks.provider(listenerTls, "ssl", { hostsOf: tlsHosts, watch: onRenewal });
+    hook(childInit, (process, _main) => startRenewal(process, ssl));
+    hook(childExit, stopRenewal);
     hook(preConnection, secureConnection);
     hook(postReadRequest, readRequest, { rank: "reallyFirst", directivesOf: ["mod_ssl"] });
+    hook(checkUserId, (r) => checkUser(r, getModuleConfig(r.perDirConfig, ssl)), {
+      rank: "first",
+      directivesOf: ["mod_ssl"],
+    });
+    hook(authChecker, (r) => checkStrict(r, getModuleConfig(r.perDirConfig, ssl)), {
+      rank: "first",
+      directivesOf: ["mod_ssl"],
+    });
     hook(accessChecker, (r) => checkAccess(r, getModuleConfig(r.perDirConfig, ssl)), { directivesOf: ["mod_ssl"] });
     hook(fixups, (r) => setVariables(r, getModuleConfig(r.perDirConfig, ssl)), { directivesOf: ["mod_ssl"] });
     hook(sslBindOutgoing, (r, url, attempt) => bindOutgoing(r, getModuleConfig(r.perDirConfig, ssl), url, attempt));
   },
 });
 export default ssl;
-
-/** A virtual host with TLS must not be served in clear because the runtime's server listens. */
-function checkFronts(process: ProcessRec): void {
-  const conf = getModuleConfig(process.servers[0]!.config, core);
-  for (const spec of conf.listen) {
-    if (frontOf(conf, spec) === "net") continue;
-    const [server] = vhostsOf(process.servers, spec.address, spec.port);
-    const { engine, engineAt } = getModuleConfig(server!.config, ssl);
-    if (engine === "off" || engineAt === undefined) continue;
-    throw new ConfigError(`SSLEngine: port ${spec.port} has Front fetch, which speaks plain HTTP`, {
-      position: engineAt,
-    });
-  }
-}
 
 type Key = keyof SslConfig & string;
 type Answer = string | undefined;
@@ -184,6 +234,20 @@ function setFile(key: Key) {
   };
 }
 
+function checkFile(cmd: CommandContext, path: string): Answer {
+  const file = fileOf(cmd, path);
+  return typeof file === "string" ? file : undefined;
+}
+
+function checkDirectory(cmd: CommandContext, path: string): Answer {
+  const files = readPemDirectory(cmd.directive.name, cmd.resolvePath(path));
+  return typeof files === "string" ? files : undefined;
+}
+
+function setRenegBuffer(_cmd: CommandContext, arg: string): Answer {
+  return /^\d+$/.test(arg) ? undefined : "Invalid size for SSLRenegBufferSize";
+}
+
 /** A file and a directory may stand beside each other in one scope. */
 function addFile(key: Key) {
   return (cmd: CommandContext, path: string): Answer => addAuthorities(cmd, key, fileOf(cmd, path));
@@ -202,14 +266,14 @@ function addAuthorities(cmd: CommandContext, key: Key, file: PemAt | string): An
   return undefined;
 }
 
-function setProtocols(key: Key) {
+function setProtocols(key: "protocols" | "proxyProtocols") {
   return (cmd: CommandContext, args: string): Answer => {
     const words = splitWords(args, 1).map((word) => word.text);
     if (words.length === 0) return `${cmd.directive.name} requires at least one argument`;
     const parsed = parseProtocols(cmd.directive.name, words);
     if (typeof parsed === "string") return parsed;
     cmd.set(key, parsed);
-    if (key === "proxyProtocols") cmd.set("proxyProtocolsAt", cmd.directive);
+    cmd.set(`${key}At`, cmd.directive);
     return undefined;
   };
 }
@@ -245,10 +309,13 @@ function verifyMode(cmd: CommandContext, arg: string, key: Key): Answer {
 function setVerifyClient(cmd: CommandContext, arg: string): Answer {
   if (cmd.scope.kind !== "server")
     return `SSLVerifyClient in <${cmd.scope.section}> needs a renegotiation, which the runtimes do not have: set it for the <VirtualHost>`;
+  cmd.set("verifyClientAt", cmd.directive);
   return verifyMode(cmd, arg, "verifyClient");
 }
 
 function setProxyVerify(cmd: CommandContext, arg: string): Answer {
+  // In <Proxy> httpd then forgets that names are checked unless something is said of them; on a server it does not.
+  cmd.set("trustsAnybody", cmd.scope.kind !== "server" && /^(none|off)$/i.test(arg));
   return verifyMode(cmd, arg, "proxyVerify");
 }
 
@@ -292,7 +359,6 @@ function addOption(cmd: CommandContext, word: string): Answer {
   const name = word.slice(sign.length);
   const known = OPTION_NAMES.find((option) => option.toLowerCase() === name.toLowerCase());
   if (known === undefined) return `SSLOptions: Illegal option '${name}'`;
-  if (known === "FakeBasicAuth" && sign !== "-") return "SSLOptions FakeBasicAuth is not supported yet";
   // Words without a sign begin anew once a line.
   const before = (cmd.raw.options as { sign: string }[] | undefined)?.at(-1);
   const goesOn = before !== undefined && cmd.raw.optionsLine === cmd.directive.line;
@@ -309,7 +375,10 @@ function setRandomSeed(_cmd: CommandContext, context: string, source: string, by
   return undefined;
 }
 
-function setPassPhraseDialog(_cmd: CommandContext, arg: string): Answer {
+function setPassPhraseDialog(cmd: CommandContext, arg: string): Answer {
+  const program = /^exec:(.*)$/i.exec(arg)?.[1];
+  if (program !== undefined && cmd.host.files?.stat(cmd.resolvePath(program), true)?.kind !== "file")
+    return `SSLPassPhraseDialog: file '${cmd.resolvePath(program)}' does not exist`;
   return /^(builtin$|exec:|\|)/i.test(arg) ? undefined : "SSLPassPhraseDialog: Invalid argument";
 }
 

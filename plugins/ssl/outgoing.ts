@@ -25,6 +25,7 @@ import {
 } from "../../modules/mod.ts";
 import { selectSuites, unwantedSuites } from "./ciphers.ts";
 import type { SslConfig } from "./config.ts";
+import { type Texts, withTexts } from "./files.ts";
 import { matchesHost } from "./names.ts";
 import { certificateTexts, keyText } from "./pem.ts";
 import { withinLimits } from "./protocols.ts";
@@ -45,7 +46,9 @@ interface Scope {
   readonly identities: Map<string, Identity>;
 }
 
-const scopes = new WeakMap<SslConfig, Scope>();
+let scopes = new WeakMap<SslConfig, Scope>();
+/** What stands in files that have changed since a configuration was read. */
+const latest = new WeakMap<ProcessRec, Texts>();
 
 /** ssl_bind_outgoing: sets `attempt.tls`. */
 export function bindOutgoing(r: RequestRec, conf: SslConfig, url: ProxyUrl, attempt: ProxyAttempt): Status {
@@ -82,15 +85,29 @@ function identity(scope: Scope, name: string): Identity {
 }
 
 /** check_config: files, suites and protocols of every scope that has them. @throws ConfigError */
-export function checkOutgoing(process: ProcessRec, module: Module<SslConfig>): void {
+export function checkOutgoing(process: ProcessRec, confs: readonly SslConfig[]): void {
+  for (const conf of confs) checkScope(process, conf);
+}
+
+/** What servers and <Proxy> sections say. */
+export function scopeConfigs(process: ProcessRec, module: Module<SslConfig>): SslConfig[] {
+  const confs: SslConfig[] = [];
   for (const server of process.servers) {
-    checkScope(process, getModuleConfig(server.config, module));
+    confs.push(getModuleConfig(server.config, module));
     for (const section of server.proxies) {
       if (section.raw[module.index] === undefined) continue;
-      const scopes = server.isVirtual ? [process.servers[0]!.raw, server.raw] : [server.raw];
-      checkScope(process, module.config.parse(mergeRaw(module, [...scopes, section.raw])));
+      const outer = server.isVirtual ? [process.servers[0]!.raw, server.raw] : [server.raw];
+      confs.push(module.config.parse(mergeRaw(module, [...outer, section.raw])));
     }
   }
+  return confs;
+}
+
+/** From here on identities are made of what files say now. @throws ConfigError: they are what they were */
+export function renewOutgoing(process: ProcessRec, confs: readonly SslConfig[], now: Texts): void {
+  for (const conf of confs) checkScope(process, withTexts(conf, now));
+  latest.set(process, new Map(now));
+  scopes = new WeakMap();
 }
 
 function checkScope(process: ProcessRec, conf: SslConfig): void {
@@ -120,7 +137,9 @@ function split(list: string): readonly string[] | null {
 }
 
 /** `checkOutgoing` has seen all of it. */
-function makeScope(process: ProcessRec, conf: SslConfig): Scope {
+function makeScope(process: ProcessRec, read: SslConfig): Scope {
+  const texts = latest.get(process);
+  const conf = texts === undefined ? read : withTexts(read, texts);
   const limits = process.sockets.tlsLimits;
   const protocols = withinLimits(conf.proxyProtocols, limits);
   if (protocols === null) throw new Error(noProtocols(limits.name));
@@ -173,12 +192,15 @@ class Identity implements BackendTls {
       return "expired";
     }
     const names = fields.subject.filter(({ oid }) => oid === COMMON_NAME).map(({ value }) => value);
-    if (conf.checkPeerName) {
+    const { checkPeerName, checkPeerCn, trustsAnybody } = conf;
+    if (trustsAnybody && checkPeerName === undefined && checkPeerCn === undefined) return null;
+    // As httpd has it: who switches the one off that is not the default has switched both off.
+    if (checkPeerName !== false && (checkPeerCn !== false || checkPeerName === true)) {
       if ([...altNames(fields, 2), ...names].some((written) => matchesHost(written, this.name))) return null;
       log.error("ssl", "AH02411", `SSL Proxy: Peer certificate does not match for hostname ${this.name}`);
       return "name mismatch";
     }
-    if (conf.checkPeerCn && names[0]?.toLowerCase() !== this.name) {
+    if (checkPeerCn === true && names[0]?.toLowerCase() !== this.name) {
       const text = `SSL Proxy: Peer certificate CN mismatch: Certificate CN: ${names[0] ?? ""} Requested hostname: ${this.name}`;
       log.warn("ssl", "AH02005", text);
       return "CN mismatch";

@@ -15,6 +15,8 @@ const KEY = /-----BEGIN ((?:RSA |EC |ENCRYPTED )?PRIVATE KEY)-----[\s\S]*?-----E
 export interface PemFile {
   readonly path: string;
   readonly text: string;
+  /** `path` is a directory. */
+  readonly many?: boolean;
 }
 
 /** The text of an error, in httpd's words, or the file. */
@@ -35,10 +37,42 @@ function missing(directive: string, path: string): string {
 /** Every file of a directory, joined. */
 export function readPemDirectory(directive: string, path: string): PemFile | string {
   try {
-    const files = readdirSync(path).filter((name) => statSync(join(path, name)).isFile());
-    return { path, text: files.map((name) => readFileSync(join(path, name), "utf8")).join("\n") };
+    return { path, text: textOfAll(path), many: true };
   } catch {
     return `${directive}: directory '${path}' does not exist`;
+  }
+}
+
+function textOfAll(directory: string): string {
+  return filesIn(directory)
+    .map((path) => readFileSync(path, "utf8"))
+    .join("\n");
+}
+
+function filesIn(directory: string): string[] {
+  const paths = readdirSync(directory).map((name) => join(directory, name));
+  return paths.filter((path) => statSync(path).isFile());
+}
+
+/** What stands in a file, or a directory, now; null: it cannot be read. */
+export function readAgain({ path, many }: PemFile): string | null {
+  try {
+    return (many ? textOfAll(path) : readFileSync(path, "utf8")) || null;
+  } catch {
+    return null;
+  }
+}
+
+/** A text that is another one once the file has changed, or one in the directory; "": there is none. */
+export function versionOf({ path, many }: PemFile): string {
+  const version = (one: string): string => {
+    const { dev, ino, size, mtimeMs, ctimeMs } = statSync(one);
+    return `${dev} ${ino} ${size} ${mtimeMs} ${ctimeMs}`;
+  };
+  try {
+    return many ? filesIn(path).map(version).join("\n") : version(path);
+  } catch {
+    return "";
   }
 }
 

@@ -81,6 +81,11 @@ export function buildSslServers(process: ProcessRec, module: Module<SslConfig>):
   }
 }
 
+/** From the next handshake on the server is what `conf` says. @throws ConfigError: it is what it was */
+export function rebuildSslServer(server: ServerRec, conf: SslConfig): void {
+  servers.set(server, build(server.process, server, conf));
+}
+
 function build(process: ProcessRec, server: ServerRec, conf: SslConfig): SslServer {
   const at = conf.engineAt!;
   const name = `${server.hostname}:${server.port || 443}`;

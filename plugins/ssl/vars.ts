@@ -2,7 +2,7 @@
  * The SSL_* variables.
  * Source: httpd modules/ssl/ssl_engine_vars.c ssl_var_lookup; ssl_engine_kernel.c ssl_hook_Fixup
  */
-import type { ConnRec, RequestRec } from "../../modules/mod.ts";
+import { type ConnRec, type RequestRec, requestSubject } from "../../modules/mod.ts";
 import { cipherBits } from "./ciphers.ts";
 import { type SslConn, sslConnOf } from "./connection.ts";
 import { algorithmName, NAME_PARTS, oneLine, rfc2253, timeText } from "./names.ts";
@@ -49,6 +49,10 @@ const STANDARD = [
 export function sslVariable(r: RequestRec, name: string): string | null {
   const conf = sslConnOf(r.conn);
   if (name === "HTTPS") return r.conn.secure ? "on" : "off";
+  if (name === "SSL_VERSION_INTERFACE") return VERSION;
+  if (name === "SSL_VERSION_LIBRARY") return r.server.process.sockets.tlsLimits.name;
+  // Those of requests are known by this way, too.
+  if (!name.startsWith("SSL_")) return requestSubject(r).variable(name) || null;
   if (conf === undefined || conf.tls === null) return null;
   return variable(conf, name, legacyNames(conf), nowMs(r.conn));
 }
@@ -69,20 +73,20 @@ function variable(conn: SslConn, name: string, legacy: boolean, now: number): st
     case "SSL_VERSION_LIBRARY":
       return conn.ssl.server.process.sockets.tlsLimits.name;
     case "SSL_PROTOCOL":
-      return tls.protocol;
+      return tls.protocol || null;
     case "SSL_SECURE_RENEG":
       return "true";
     case "SSL_COMPRESS_METHOD":
       return "NULL";
     case "SSL_CIPHER":
-      return tls.cipher;
+      return tls.cipher || null;
     case "SSL_CIPHER_EXPORT":
       return "false";
     case "SSL_CIPHER_USEKEYSIZE":
     case "SSL_CIPHER_ALGKEYSIZE":
-      return String(cipherBits(tls.cipher));
+      return tls.cipher === "" ? null : String(cipherBits(tls.cipher));
     case "SSL_SESSION_RESUMED":
-      return tls.resumed ? "Resumed" : "Initial";
+      return tls.resumed === null ? null : tls.resumed ? "Resumed" : "Initial";
     case "SSL_TLS_SNI":
       return tls.serverName === "" ? null : tls.serverName;
     case "SSL_CLIENT_VERIFY":
@@ -164,7 +168,7 @@ export function setSslEnv(r: RequestRec, conn: SslConn, standard: boolean, certi
   }
   if (!certificates) return;
   set("SSL_SERVER_CERT");
-  set("SSL_CLIENT_CERT");
+  r.setEnv("SSL_CLIENT_CERT", variable(conn, "SSL_CLIENT_CERT", legacy, now) ?? "");
   if (conn.client !== null) for (let i = 0; i < sentChain(conn).length; i++) set(`SSL_CLIENT_CERT_CHAIN_${i}`);
 }
 

@@ -1,23 +1,32 @@
 /**
- * The figures that status pages show, in sluice's terms: one child, an event loop, whose slots are its connections.
+ * The figures that status pages show, in sluice's terms: children are event loops, whose slots are their connections.
  * Source: httpd modules/generators/mod_status.c status_handler
  */
 import {
+  attachStripes,
   type ConnectionView,
   type ConnRec,
   clientAddress,
   core,
   getModuleConfig,
   openConnections,
+  type ProcessRec,
   type RequestRec,
   SERVER_BUILT,
+  type Stripes,
   serverToken,
 } from "../../modules/mod.ts";
 
-/** What ended since the generation began: accesses, bytes, microseconds. */
+/** What ended since the start, in all children: accesses, bytes, microseconds. */
 const ACCESSES = 0;
 const BYTES = 1;
 const DURATION_US = 2;
+const LENGTH = 3;
+
+/** In check_config: the counters of all children. @throws Error if there is no room */
+export function attachTally(process: ProcessRec): Tally {
+  return new Tally(attachStripes(process, "status", LENGTH, ["tally"])[0]!);
+}
 
 /** What one connection has had so far. */
 interface ConnectionTotals {
@@ -29,15 +38,30 @@ interface ConnectionTotals {
 
 /** Counts requests, where ExtendedStatus is on and some location shows it. */
 export class Tally {
-  readonly totals = new Float64Array(3);
+  private readonly stripes: Stripes;
   private readonly connections = new WeakMap<ConnRec, ConnectionTotals>();
+
+  constructor(stripes: Stripes) {
+    this.stripes = stripes;
+  }
+
+  /** Of this child. */
+  get own(): Float64Array {
+    return this.stripes.own;
+  }
+
+  /** Of all children, those that have ended included. */
+  sums(): Float64Array {
+    return this.stripes.sums();
+  }
 
   /** log_transaction. */
   count(r: RequestRec): void {
     const durationUs = Math.max(0, r.server.process.clock.wallUs() - r.requestTimeUs);
-    this.totals[ACCESSES]! += 1;
-    this.totals[BYTES]! += r.bytesSent;
-    this.totals[DURATION_US]! += durationUs;
+    const totals = this.own;
+    totals[ACCESSES]! += 1;
+    totals[BYTES]! += r.bytesSent;
+    totals[DURATION_US]! += durationUs;
     const conn = r.conn.master ?? r.conn;
     let own = this.connections.get(conn);
     if (own === undefined) {
@@ -75,7 +99,31 @@ export interface SlotFigures {
   readonly request: string;
 }
 
-export interface Figures {
+/** What can be counted at any moment, of one child or of all. */
+export interface Counts {
+  /** Requests at hand; those of generations that end are `graceful`. */
+  readonly busy: number;
+  readonly graceful: number;
+  /** Event loops that are ready for more: of one child 1, or 0 once it ends. */
+  readonly idle: number;
+  readonly connections: number;
+  readonly waitIo: number;
+  readonly writing: number;
+  readonly keepAlive: number;
+  readonly closing: number;
+}
+
+/** One child: plain data, for other children. */
+export interface ChildFigures extends Counts {
+  readonly index: number;
+  readonly stopping: boolean;
+  /** What it has served, whoever was in its place before included. */
+  readonly accesses: number;
+  readonly kilobytes: number;
+  readonly slots: readonly SlotFigures[];
+}
+
+export interface Figures extends Counts {
   readonly version: string;
   readonly built: string;
   readonly pid: number;
@@ -89,31 +137,49 @@ export interface Figures {
   readonly accesses: number;
   readonly kilobytes: number;
   readonly durationMs: number;
-  /** Requests at hand; those of generations that end are `graceful`. */
-  readonly busy: number;
-  readonly graceful: number;
-  /** The event loop is ready for more: 1, or 0 once the server stops. */
-  readonly idle: number;
-  readonly stopping: boolean;
-  readonly connections: number;
-  readonly waitIo: number;
-  readonly writing: number;
-  readonly keepAlive: number;
-  readonly closing: number;
-  readonly slots: readonly SlotFigures[];
+  /** Children that end. */
+  readonly stopping: number;
+  /** By their numbers. */
+  readonly children: readonly ChildFigures[];
   readonly scoreboard: string;
 }
 
 /** @param tally null: nothing was counted */
-export function figures(r: RequestRec, tally: Tally | null, startedUs: number): Figures {
+export function childFigures(process: ProcessRec, tally: Tally | null): ChildFigures {
+  const nowUs = process.clock.wallUs();
+  const views = openConnections();
+  const count = (test: (view: ConnectionView) => boolean) => views.filter(test).length;
+  return {
+    index: Math.max(0, process.siblings.index),
+    stopping: process.stopping,
+    accesses: tally?.own[ACCESSES] ?? 0,
+    kilobytes: Math.floor((tally?.own[BYTES] ?? 0) / 1024),
+    busy: count((view) => isBusy(view) && !view.conn.process.stopping),
+    graceful: count((view) => isBusy(view) && view.conn.process.stopping),
+    idle: process.stopping ? 0 : 1,
+    connections: views.length,
+    waitIo: count(({ phase, conn }) => phase === "head" || (phase === "waiting" && conn.keepalives === 0)),
+    writing: count((view) => isBusy(view) && view.r?.out.started === true),
+    keepAlive: count(({ phase, conn }) => phase === "waiting" && conn.keepalives > 0),
+    closing: count(({ phase }) => phase === "lingering"),
+    slots: views.map((view) => slotFigures(view, tally, nowUs)),
+  };
+}
+
+/** @param tally null: nothing was counted; @param others the other children */
+export function figures(
+  r: RequestRec,
+  tally: Tally | null,
+  startedUs: number,
+  others: readonly ChildFigures[],
+): Figures {
   const { process } = r.server;
   const { host, clock } = process;
   const nowUs = clock.wallUs();
-  const views = openConnections();
-  const slots = views.map((view) => slotFigures(view, tally, nowUs));
   const cpu = host.cpuUsageUs();
-  const count = (test: (view: ConnectionView) => boolean) => views.filter(test).length;
-  const idle = process.stopping ? 0 : 1;
+  const children = [childFigures(process, tally), ...others].sort((a, b) => a.index - b.index);
+  const sum = (key: keyof Counts) => children.reduce((all, child) => all + child[key], 0);
+  const totals = tally?.sums();
   return {
     version: serverToken(getModuleConfig(process.servers[0]!.config, core)),
     built: SERVER_BUILT,
@@ -124,21 +190,25 @@ export function figures(r: RequestRec, tally: Tally | null, startedUs: number): 
     uptime: Math.floor((nowUs - startedUs) / 1_000_000),
     load: host.loadAverage(),
     cpu: { user: hundredths(cpu.user), system: hundredths(cpu.system) },
-    accesses: tally?.totals[ACCESSES] ?? 0,
-    kilobytes: Math.floor((tally?.totals[BYTES] ?? 0) / 1024),
-    durationMs: Math.round((tally?.totals[DURATION_US] ?? 0) / 1000),
-    busy: count((view) => isBusy(view) && !view.conn.process.stopping),
-    graceful: count((view) => isBusy(view) && view.conn.process.stopping),
-    idle,
-    stopping: process.stopping,
-    connections: views.length,
-    waitIo: count(({ phase, conn }) => phase === "head" || (phase === "waiting" && conn.keepalives === 0)),
-    writing: count((view) => isBusy(view) && view.r?.out.started === true),
-    keepAlive: count(({ phase, conn }) => phase === "waiting" && conn.keepalives > 0),
-    closing: count(({ phase }) => phase === "lingering"),
-    slots,
-    scoreboard: slots.map(({ letter }) => letter).join("") + "_".repeat(idle),
+    accesses: totals?.[ACCESSES] ?? 0,
+    kilobytes: Math.floor((totals?.[BYTES] ?? 0) / 1024),
+    durationMs: Math.round((totals?.[DURATION_US] ?? 0) / 1000),
+    busy: sum("busy"),
+    graceful: sum("graceful"),
+    idle: sum("idle"),
+    connections: sum("connections"),
+    waitIo: sum("waitIo"),
+    writing: sum("writing"),
+    keepAlive: sum("keepAlive"),
+    closing: sum("closing"),
+    stopping: children.filter((child) => child.stopping).length,
+    children,
+    scoreboard: children.map(scoreboardOf).join(""),
   };
+}
+
+function scoreboardOf({ slots, idle }: ChildFigures): string {
+  return slots.map(({ letter }) => letter).join("") + "_".repeat(idle);
 }
 
 /** Of seconds; the clock ticks that httpd counts are as long. */

@@ -6,6 +6,8 @@
 import { z } from "zod";
 import {
   type CommandContext,
+  checkConfig,
+  childInit,
   DECLINED,
   DONE,
   defineModule,
@@ -16,13 +18,14 @@ import {
   type ProcessRec,
   postConfig,
   type RequestRec,
+  type ServerRec,
   type Status,
   serverNameForUrl,
   serverState,
   usesHandler,
 } from "../../modules/mod.ts";
 import { autoText } from "./auto.ts";
-import { figures, Tally } from "./figures.ts";
+import { attachTally, type ChildFigures, childFigures, figures, type Tally } from "./figures.ts";
 import { statusPage } from "./page.ts";
 
 const DEFAULT_REFRESH = "10";
@@ -43,7 +46,9 @@ const status = defineModule({
     flag("SeeRequestTail", "global", "requestTail", "On: the last 63 characters of a request are shown, not the first"),
   ],
   registerHooks({ hook }) {
+    hook(checkConfig, prepare);
     hook(postConfig, begin);
+    hook(childInit, answerOthers);
     hook(handler, showStatus);
     hook(handler, showHealth);
   },
@@ -65,27 +70,40 @@ interface Begun {
 const begun = new WeakMap<ProcessRec, Begun>();
 /** They end, and the server goes on. */
 const superseded = new WeakSet<ProcessRec>();
+/** The other children are asked for their figures. */
+const TOPIC = "status figures";
 
-/** post_config: requests are counted only where some location shows them. */
-function begin(process: ProcessRec, previous: ProcessRec | null): void {
-  if (previous !== null) superseded.add(previous);
-  const startedUs = process.clock.wallUs();
+/** check_config: requests are counted only where some location shows them. */
+function prepare(process: ProcessRec): void {
   const { extended } = getModuleConfig(process.servers[0]!.config, status);
-  if (!extended || !usesHandler(process, "server-status")) {
-    begun.set(process, { startedUs, tally: null });
-    return;
-  }
-  const tally = new Tally();
+  const tally = extended && usesHandler(process, "server-status") ? attachTally(process) : null;
+  begun.set(process, { startedUs: process.clock.wallUs(), tally });
+  if (tally === null) return;
   process.hooks.registering("mod_status");
   process.hooks.hook(logTransaction, (r) => {
     tally.count(r);
     return OK;
   });
-  begun.set(process, { startedUs, tally });
 }
 
-function showStatus(r: RequestRec): Status {
+/** post_config. */
+function begin(_process: ProcessRec, previous: ProcessRec | null): void {
+  if (previous !== null) superseded.add(previous);
+}
+
+/** child_init. */
+function answerOthers(process: ProcessRec, _main: ServerRec): void {
+  process.siblings.answer(TOPIC, () => childFigures(process, begun.get(process)!.tally));
+}
+
+function showStatus(r: RequestRec): Status | Promise<Status> {
   if (r.handler !== "server-status" || (r.method !== "GET" && r.method !== "HEAD")) return DECLINED;
+  const { siblings } = r.server.process;
+  if (siblings.count === 1) return showFigures(r, []);
+  return siblings.ask(TOPIC, null).then((others) => showFigures(r, others as ChildFigures[]));
+}
+
+function showFigures(r: RequestRec, others: readonly ChildFigures[]): Status {
   const { startedUs, tally } = begun.get(r.server.process)!;
   const { extended, requestTail } = getModuleConfig(r.server.process.servers[0]!.config, status);
   const { proxyStatus } = getModuleConfig(r.server.config, status);
@@ -95,7 +113,7 @@ function showStatus(r: RequestRec): Status {
   const query = r.args ?? "";
   const refresh = /refresh(?:=\s*(-?\d+))?/.exec(query);
   if (refresh !== null) r.headersOut.set("Refresh", Number(refresh[1]) >= 1 ? refresh[1]! : DEFAULT_REFRESH);
-  const found = figures(r, tally, startedUs);
+  const found = figures(r, tally, startedUs, others);
   if (query.includes("auto"))
     return send(r, "text/plain; charset=ISO-8859-1", autoText(name, found, extended, balancers));
   const table = !query.includes("notable");

@@ -3,7 +3,7 @@
  * Source: httpd modules/generators/mod_status.c status_handler; modules/proxy/mod_proxy.c proxy_status_hook
  */
 import { type BalancerState, escapeHtml, humanSize, type RequestRec, signature } from "../../modules/mod.ts";
-import type { Figures, ScoreLetter, SlotFigures } from "./figures.ts";
+import type { ChildFigures, Counts, Figures, ScoreLetter, SlotFigures } from "./figures.ts";
 import { byteText, durationText, kilobyteText, longTime, shortest } from "./format.ts";
 
 const SCORE_LINE = 64;
@@ -76,14 +76,17 @@ function traffic({ accesses, kilobytes, durationMs, cpu, uptime }: Figures): str
 }
 
 function processTable(f: Figures): string {
-  const counts = (accepting: string) =>
-    cells([f.connections, accepting, f.busy, f.graceful, f.idle, f.waitIo, f.writing, f.keepAlive, f.closing]);
+  const counts = (of: Counts, accepting: string) =>
+    cells([of.connections, accepting, of.busy, of.graceful, of.idle, of.waitIo, of.writing, of.keepAlive, of.closing]);
+  const rows = f.children.map((child) => {
+    const [stopping, accepting] = child.stopping ? ["yes", "no"] : ["no", "yes"];
+    return `<tr>${cells([child.index, f.pid, stopping])}${counts(child, accepting)}</tr>\n`;
+  });
   return `<table rules="all" cellpadding="1%">
 <tr><th rowspan="2">Slot</th><th rowspan="2">PID</th><th rowspan="2">Stopping</th><th colspan="2">Connections</th>
 <th colspan="3">Threads</th><th colspan="4">Async connections</th></tr>
 <tr><th>total</th><th>accepting</th><th>busy</th><th>graceful</th><th>idle</th><th>wait-io</th><th>writing</th><th>keep-alive</th><th>closing</th></tr>
-<tr>${cells([0, f.pid, f.stopping ? "yes" : "no"])}${counts(f.stopping ? "no" : "yes")}</tr>
-<tr>${cells(["Sum", 1, f.stopping ? 1 : 0])}${counts("&nbsp;")}</tr>
+${rows.join("")}<tr>${cells(["Sum", f.children.length, f.stopping])}${counts(f, "&nbsp;")}</tr>
 </table>
 `;
 }
@@ -120,36 +123,38 @@ function pidKey({ pid, scoreboard }: Figures): string {
 const EXTENDED_NOTE = "<hr />To obtain a full report with current status information you need ExtendedStatus On.\n";
 
 function details(f: Figures, options: PageOptions): string {
-  const slots = f.slots.filter(({ request }) => request !== "");
+  const slots = f.children.flatMap((child) =>
+    child.slots.filter(({ request }) => request !== "").map((slot) => [child, slot] as const),
+  );
   if (!options.table) {
-    const text = slots.map((slot) => paragraph(f, slot, options.tail)).join("\n");
+    const text = slots.map(([child, slot]) => paragraph(f, child, slot, options.tail)).join("\n");
     return `<hr /><h2>Server Details</h2>\n\n${text}`;
   }
   const columns = "Srv PID Acc M CPU SS Req Dur Conn Child Slot Client Protocol VHost Request".split(" ");
   return `
 
 <table border="0"><tr>${columns.map((column) => `<th>${column}</th>`).join("")}</tr>
-${slots.map((slot) => slotRow(f, slot, options.tail)).join("\n")}
+${slots.map(([child, slot]) => slotRow(f, child, slot, options.tail)).join("\n")}
 </table>
 ${SLOT_KEY}`;
 }
 
-function slotRow(f: Figures, slot: SlotFigures, tail: boolean): string {
+function slotRow(f: Figures, child: ChildFigures, slot: SlotFigures, tail: boolean): string {
   const cpu = (f.cpu.user + f.cpu.system).toFixed(2);
   const mode = slot.letter === "_" ? "_" : `<b>${slot.letter}</b>`;
   const megabytes = (slot.bytes / 1024 ** 2).toFixed(2);
   return (
-    `<tr>${cells([`<b>0-${slot.generation}</b>`, f.pid, `${slot.accesses}/${f.accesses}/${slot.accesses}`, mode, cpu])}` +
+    `<tr>${cells([`<b>${child.index}-${slot.generation}</b>`, f.pid, `${slot.accesses}/${child.accesses}/${slot.accesses}`, mode, cpu])}` +
     cells([slot.sinceSeconds, slot.requestMs, slot.durationMs, (slot.bytes / 1024).toFixed(1)]) +
-    cells([(f.kilobytes / 1024).toFixed(2), megabytes, escapeHtml(slot.client), escapeHtml(slot.protocol)]) +
+    cells([(child.kilobytes / 1024).toFixed(2), megabytes, escapeHtml(slot.client), escapeHtml(slot.protocol)]) +
     `${cells([escapeHtml(slot.vhost), escapeHtml(shortened(slot.request, tail))])}</tr>`
   );
 }
 
-function paragraph(f: Figures, slot: SlotFigures, tail: boolean): string {
-  const counts = `${slot.accesses}|${f.accesses}|${slot.accesses}`;
-  const sizes = `${byteText(slot.bytes)}|${kilobyteText(f.kilobytes)}|${byteText(slot.bytes)}`;
-  return `<b>Server 0-${slot.generation}</b> (${f.pid}): ${counts} [${MODES[slot.letter]}] u${shortest(f.cpu.user)} s${shortest(f.cpu.system)} cu0 cs0
+function paragraph(f: Figures, child: ChildFigures, slot: SlotFigures, tail: boolean): string {
+  const counts = `${slot.accesses}|${child.accesses}|${slot.accesses}`;
+  const sizes = `${byteText(slot.bytes)}|${kilobyteText(child.kilobytes)}|${byteText(slot.bytes)}`;
+  return `<b>Server ${child.index}-${slot.generation}</b> (${f.pid}): ${counts} [${MODES[slot.letter]}] u${shortest(f.cpu.user)} s${shortest(f.cpu.system)} cu0 cs0
  ${slot.sinceSeconds} ${slot.requestMs} ${slot.durationMs}(${sizes})
  <i>${escapeHtml(slot.client)} {${escapeHtml(shortened(slot.request, tail))}}</i> <i>(${escapeHtml(slot.protocol)})</i> <b>[${escapeHtml(slot.vhost)}]</b><br />
 `;

@@ -1,9 +1,11 @@
 /** More clients than descriptors: the program lives, serves whom it took, blames no backend, and recovers. */
 import assert from "node:assert/strict";
+import { readdirSync } from "node:fs";
 import { test } from "node:test";
 import { ok, startBackend } from "../support/backend.ts";
 import { type Client, connectClient, fetchOnce } from "../support/client.ts";
-import { currentRuntime, startSluice } from "../support/sluice.ts";
+import { currentRuntime, SLOW, startSluice } from "../support/sluice.ts";
+import { askTls, CERTS } from "../support/tls.ts";
 
 const LIMIT = 64;
 const CLIENTS = 150;
@@ -55,3 +57,38 @@ async function isServed(port: number): Promise<boolean> {
     return false;
   }
 }
+test(
+  `${CLIENTS} handshakes that begin and never end: the time-out frees their places, and who comes then is served`,
+  SLOW,
+  async () => {
+    await using backend = await startBackend(ok("hello"));
+    await using sluice = await startSluice(
+      `
+    Listen 127.0.0.1:PORT
+    ServerName a.test
+    SSLEngine on
+    SSLCertificateFile ${CERTS}/a.pem
+    SSLCertificateKeyFile ${CERTS}/a.key
+    RequestReadTimeout handshake=1
+    ProxyPass "/" "${backend.url}/"
+  `,
+      { descriptors: LIMIT },
+    );
+    const open = (): number => readdirSync(`/proc/${sluice.pid}/fd`).length;
+    assert.match(await askTls(sluice.port, "a.test"), /hello$/);
+    const before = open();
+    const clients = await Promise.all(Array.from({ length: CLIENTS }, () => connectClient(sluice.port)));
+    // The head of a hello of 512 bytes, and no more of it; every other one says nothing at all.
+    for (const [i, client] of clients.entries())
+      if (i % 2 === 0) void client.send("\x16\x03\x01\x02\x00\x01").catch(() => {});
+    for (const client of clients) await client.until(() => client.closed || client.ended);
+    for (const client of clients) client.destroy();
+    assert.match(await askTls(sluice.port, "a.test"), /hello$/);
+    // A connection to the backend may be kept.
+    for (let tries = 0; open() > before + 2; tries++) {
+      assert.ok(tries < 100, `${open()} descriptors, ${before} before`);
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    assert.equal(await sluice.stop(), 0);
+  },
+);

@@ -17,6 +17,7 @@ import type { LogSink } from "../../modules/core/error_log.ts";
 import type { Module } from "../../modules/core/module.ts";
 import type { ProcessRec } from "../../modules/core/records.ts";
 import { nodeHost } from "../../modules/mpm/host.ts";
+import { readFirstBytes } from "../../modules/net/first_bytes.ts";
 import type { ConnectOptions, Socket, SocketHost, SocketOwner } from "../../modules/net/socket.ts";
 import { acceptConnection } from "../../modules/server/connection.ts";
 import { endGeneration, makeGeneration, startGeneration } from "../../modules/server/lifecycle.ts";
@@ -190,6 +191,7 @@ export class TestServer {
         throw new Error("not here");
       },
       acceptTls: (socket) => socket.destroy(),
+      readFirst: readFirstBytes,
       tlsLimits: { name: "a test", oldest: "TLSv1.2", fixedSuites: [], serverOrder: true, ticketsOff: true },
     };
   }

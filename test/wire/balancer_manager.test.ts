@@ -85,7 +85,8 @@ test("a change with nonce and Referer is made, logged and shown with who made it
   assert.equal(response.status, 200);
   assert.deepEqual((await cells(one.url)).slice(1, 6), ["z", "", "2.50", "0", "Init Drn Ok "]);
   await sluice.untilLog(/set-member balancer:\/\/app .*draining false -> true, by somebody from 127\.0\.0\.1, manager/);
-  assert.match(response.text, /aria-label="Last changes".*draining: false to true/s);
+  assert.match(response.text, /aria-label="Last changes".*now draining/s);
+  assert.match(response.text, /class="notice"[^>]*>Done: set member http:\S+ \(load factor: 1 to 2.5, .*now draining/);
   await post({ w: one.url, w_status_N: "0", w_lf: "1", w_wr: "a" });
 });
 
@@ -160,6 +161,50 @@ test("a member is added disabled, up to growth; one that is there, or is no URL,
   assert.equal((await add("http://127.0.0.1:3")).status, 200);
   await post({ sluice: "undo" });
   assert.deepEqual(await cells("http://127.0.0.1:3"), []);
+});
+
+test("what was changed is shown as configuration lines that say the same, and can be forgotten", async () => {
+  await post({ w: one.url, w_status_H: "1", w_lf: "2.5", w_ls: "1", w_wr: "x%20y" });
+  await post({ w: one.url, sluice: "times", sluice_retry: "1500", sluice_timeout: "2500", sluice_acquire: "x" });
+  const changed = await post({ b_lbm: "bybusyness", b_tmo: "3" });
+  const lines = /<pre[^>]*>(.*?)<\/pre>/s.exec(changed.text)![1]!.replaceAll("&quot;", '"');
+  assert.equal(
+    lines,
+    `<Proxy "balancer://app">
+    BalancerMember "${one.url}" loadfactor=2.5 lbset=1 "route=x y" status=+H retry=1500ms timeout=2500ms
+    ProxySet lbmethod=bybusyness timeout=3000ms
+</Proxy>`
+      .replaceAll("<", "&lt;")
+      .replaceAll(">", "&gt;"),
+  );
+  const text = lines.replaceAll("&lt;", "<").replaceAll("&gt;", ">");
+  await using other = await startSluice(`
+    Listen 127.0.0.1:PORT
+    ServerName localhost
+    ${text}
+    <Location "/api">
+      SetHandler sluice-api
+    </Location>`);
+  const url = "/api/v1/state";
+  const [balancer] = JSON.parse((await fetchOnce(other.port, url, "Host: localhost")).text).balancers;
+  assert.deepEqual([balancer.settings.lbmethod, balancer.settings.timeoutMs], ["bybusyness", 3000]);
+  const { loadFactor, lbset, route, standby, retryMs, timeoutMs, acquireMs } = balancer.members[0].settings;
+  assert.deepEqual(
+    [loadFactor, lbset, route, standby, retryMs, timeoutMs, acquireMs],
+    [2.5, 1, "x y", true, 1500, 2500, null],
+  );
+  assert.match((await send("GET", "/bm?b=app", [REFERER])).text, />Forget all changes</);
+  const forgotten = await post({ sluice: "forget" });
+  assert.doesNotMatch(forgotten.text, /<pre|Forget all changes/);
+  assert.deepEqual((await cells(one.url)).slice(1, 6), ["a", "", "1.00", "0", "Init Ok "]);
+  assert.match(forgotten.text, /<td>byrequests<\/td>/);
+});
+
+test("a button that cannot do what it says tells why", async () => {
+  const answer = async (action: string) => (await post({ w: one.url, sluice: action })).text;
+  assert.match(await answer("recover"), /class="notice"[^>]*>Not done: .* is not in error/);
+  assert.match(await answer("check"), /class="notice"[^>]*>Not done: .* has no health check/);
+  assert.match(await answer("remove-member"), /class="notice"[^>]*>Not done: .* is in the configuration/);
 });
 
 test("what is shown is encoded", async () => {

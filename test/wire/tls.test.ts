@@ -309,6 +309,53 @@ test("a client that pours at a backend which does not read is held up", async ()
   socket.destroy();
 });
 
+test("the PROXY protocol before TLS: version 1 and 2, with the hello or before it, and none", async () => {
+  await using own = await startSluice(`
+    Listen 127.0.0.1:PORT
+    ServerName a.test
+    LogFormat "%a %{c}a %{SSL_TLS_SNI}x %{SSL_PROTOCOL}x %{version}c" who
+    CustomLog DIR/access.log who
+    <VirtualHost *:PORT>
+      SSLEngine on
+      ${pair("a")}
+      RemoteIPProxyProtocol On
+      RequestReadTimeout handshake=2
+      ProxyPass "/" "${backend.url}/"
+    </VirtualHost>`);
+  const v1 = Buffer.from("PROXY TCP4 192.0.2.77 10.0.0.1 4321 443\r\n");
+  const v2 = Buffer.from([13, 10, 13, 10, 0, 13, 10, 81, 85, 73, 84, 10, 0x21, 0x11, 0, 12]);
+  const addresses = Buffer.from([192, 0, 2, 78, 10, 0, 0, 1, 1, 1, 2, 2]);
+  /** What comes first goes ahead of TLS: at once with it, or alone, byte by byte. */
+  const ask = async (first: Buffer, apart: boolean): Promise<string> => {
+    const relay = net.createServer((client) => {
+      const up = net.connect({ port: own.port, host: "127.0.0.1", noDelay: true });
+      client.once("data", async (hello: Buffer) => {
+        if (apart) {
+          for (const byte of first) await new Promise((sent) => up.write(Buffer.from([byte]), sent));
+          up.write(hello);
+        } else up.write(Buffer.concat([first, hello]));
+        client.pipe(up);
+      });
+      up.pipe(client);
+      for (const socket of [up, client]) socket.on("error", () => {});
+      up.on("close", () => client.destroy());
+    });
+    await new Promise<void>((resolve) => relay.listen(0, "127.0.0.1", resolve));
+    const answer = await askTls((relay.address() as net.AddressInfo).port, "a.test", { target: "/proxied" });
+    relay.close();
+    return answer;
+  };
+  for (const apart of [false, true]) {
+    assert.match(await ask(v1, apart), /^HTTP\/1.1 200 [\s\S]*GET \/proxied$/);
+    assert.equal(backend.requests.at(-1)!.field("x-forwarded-for"), "192.0.2.77");
+    assert.match(await ask(Buffer.concat([v2, addresses]), apart), /^HTTP\/1.1 200 /);
+    assert.equal(backend.requests.at(-1)!.field("x-forwarded-for"), "192.0.2.78");
+  }
+  await own.untilFile("access.log", "192.0.2.78 127.0.0.1 a.test TLSv1.3 TLSv1.3");
+  assert.equal(await askTls(own.port, "a.test"), "", "TLS without a header before it");
+  await own.untilLog(/AH03507: RemoteIPProxyProtocol: no PROXY header/);
+});
+
 test("a reload reads certificates anew; a broken pair changes nothing", async () => {
   const conf = `
     Listen 127.0.0.1:PORT
@@ -376,7 +423,9 @@ for (const [lines, line, text] of [
   [`${pair("a")}\nSSLCipherSuite TLSv1.3 TLS_AES_128_GCM_SHA256`, 6, /leaves out TLS_AES_256_GCM_SHA384/],
   [`${pair("a")}\nSSLOptions +Nope`, 6, /SSLOptions: Illegal option 'Nope'/],
   [`${pair("a")}\nSSLUseStapling on`, 6, /SSLUseStapling on is not supported/],
-  [`${pair("a")}\nSSLCARevocationFile /x`, 6, /Invalid command 'SSLCARevocationFile'/],
+  [`${pair("a")}\nSSLOCSPEnable leaf`, 6, /SSLOCSPEnable leaf is not supported/],
+  [`${pair("a")}\nSSLCARevocationCheck chain`, 6, /SSLCARevocationCheck chain is not supported/],
+  [`${pair("a")}\nSSLCARevocationFile /x`, 6, /SSLCARevocationFile: file '\/x' does not exist or is empty/],
   [`SSLProxyEngine on\nSSLProxyMachineCertificateFile ${CERTS}/client.pem`, 5, /there is no private key/],
 ] as const) {
   test(`-t: ${text.source}`, async () => {

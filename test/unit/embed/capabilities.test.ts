@@ -36,6 +36,13 @@ test("createHandler() names the directive that the host cannot serve, and its li
   assert.equal(await refusal(member, "deno-deploy"), null);
 });
 
+test("createHandler() refuses TLS: it does not listen, and nobody must be served in clear unawares", async () => {
+  const certs = fileURLToPath(new URL("../../support/certs", import.meta.url));
+  const host = `<VirtualHost *:443>\nSSLEngine on\nSSLCertificateFile ${certs}/a.pem\nSSLCertificateKeyFile ${certs}/a.key\n</VirtualHost>`;
+  assert.match((await refusal(host, "container")) ?? "", /^2 SSLEngine on: a handler does not listen/);
+  assert.equal(await refusal(host.replace("Engine on", "Engine off"), "container"), null);
+});
+
 test("the same from YAML and from an object", async () => {
   const member = { url: "http://127.0.0.1:1", hcmethod: "TCP" };
   const config = { proxy: { "balancer://a": { balancerMember: [member] } } };

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Histogram } from "../../../modules/proxy/meter.ts";
+import { WorkerMeter } from "../../../modules/proxy/meter.ts";
 import { exposition, Family } from "../../../plugins/prometheus/exposition.ts";
 import { lintMetrics } from "../../support/metrics_lint.ts";
 
@@ -57,10 +57,8 @@ test("lintMetrics() finds what is wrong", () => {
 });
 
 test("a histogram puts a time into the first bucket that holds it", () => {
-  const histogram = new Histogram();
-  for (const ms of [0, 0.5, 0.6, 60_000, 60_001, -1]) histogram.add(ms);
-  assert.deepEqual(
-    [histogram.buckets[0], histogram.buckets[1], histogram.buckets.at(-2), histogram.buckets.at(-1)],
-    [3, 1, 1, 1],
-  );
+  const meter = new WorkerMeter();
+  for (const ms of [0, 0.5, 0.6, 60_000, 60_001, -1]) meter.connected(ms);
+  const { buckets } = meter.read().connect;
+  assert.deepEqual([buckets[0], buckets[1], buckets.at(-2), buckets.at(-1)], [3, 1, 1, 1]);
 });
