@@ -12,7 +12,6 @@ import balancerManager from "./balancer_manager/mod_balancer_manager.ts";
 import sluiceApi from "./balancer_manager/mod_sluice_api.ts";
 import env from "./env/mod_env.ts";
 import headers from "./headers/mod_headers.ts";
-import http2 from "./http2/mod_http2.ts";
 import bybusyness from "./lbmethod/mod_lbmethod_bybusyness.ts";
 import byrequests from "./lbmethod/mod_lbmethod_byrequests.ts";
 import bytraffic from "./lbmethod/mod_lbmethod_bytraffic.ts";
@@ -55,7 +54,6 @@ export const portablePlugins: readonly Module[] = [
   uniqueId,
   setenvif,
   headers,
-  http2,
   proxyHttp,
   proxyWstunnel,
   proxyFetch,

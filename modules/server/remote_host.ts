@@ -30,12 +30,13 @@ const names = new WeakMap<ConnRec, Map<string, string>>();
 
 /** The client's name if HostnameLookups has found one, else its address. */
 export function remoteName(r: RequestRec): string {
-  return names.get(r.conn)?.get(r.useragentIp) || r.useragentIp;
+  return names.get(r.conn.master ?? r.conn)?.get(r.useragentIp) || r.useragentIp;
 }
 
 /** HostnameLookups: asks for the name of the client's address, once for a connection. @param how "double": it must be proved */
 export async function findRemoteName(r: RequestRec, how: "on" | "double"): Promise<void> {
-  const { conn, useragentIp } = r;
+  const conn = r.conn.master ?? r.conn;
+  const { useragentIp } = r;
   let known = names.get(conn);
   if (known === undefined) {
     known = new Map();

@@ -19,6 +19,8 @@ export const http2Schema = z.object({
   streamTimeoutMs: z.number().optional(),
   /** undefined: on without TLS, off with it. */
   direct: z.boolean().optional(),
+  /** undefined: on without TLS. With TLS ALPN is the way. */
+  upgrade: z.boolean().optional(),
   modernTlsOnly: z.boolean().default(true),
   earlyHints: z.boolean().default(false),
   webSockets: z.boolean().default(false),

@@ -23,9 +23,11 @@ import {
 } from "../../modules/mod.ts";
 import type { Http2Config } from "./config.ts";
 import { CANCEL, INADEQUATE_SECURITY, NO_ERROR, REFUSED_STREAM } from "./frame.ts";
+import type { RequestBlock } from "./header_block.ts";
 import { type RequestHost, StreamRequest } from "./request.ts";
-import { Http2Session, type RequestBlock, type SessionUser } from "./session.ts";
+import { Http2Session, type SessionUser } from "./session.ts";
 import type { Http2Stream } from "./stream.ts";
+import type { UpgradeRequest } from "./upgrade.ts";
 
 /** How often streams that are open are looked after. */
 const LOOK_MS = 5000;
@@ -93,6 +95,17 @@ export class Http2Connection implements ServedConnection, SocketOwner, Timeout, 
       return;
     }
     this.arm();
+  }
+
+  /** Goes on with a request that asked for it by HTTP/1.1; `early` came behind it. */
+  startUpgraded({ settings, fields }: UpgradeRequest, early: Bytes | null): void {
+    const before = this.socket.owner;
+    this.start();
+    // For HTTP/1.1 the connection is over; what counts connections sees the new one first.
+    before.onClose(null);
+    this.session.upgraded(settings, fields);
+    if (early !== null) this.onData(early, 0, early.length);
+    this.socket.resume();
   }
 
   // ServedConnection

@@ -11,7 +11,7 @@ interface Rate {
 }
 
 const RATES = {
-  /** PING, SETTINGS, PRIORITY, and types that nobody knows. Browsers send a handful, gRPC a PING for each round trip. */
+  /** PING, SETTINGS, PRIORITY, and types that nobody knows. Browsers send a handful. */
   control: { burst: 200, perSecond: 20 },
   /** RST_STREAM: a browser that leaves a page cancels what it has asked for. */
   reset: { burst: 200, perSecond: 33 },
@@ -47,8 +47,9 @@ export class FloodGuard {
     return true;
   }
 
-  /** A frame of DATA went out: a WINDOW_UPDATE for it, and one for the connection, are its answer. */
+  /** DATA went out: a WINDOW_UPDATE for it and one for the connection are its answer, and gRPC measures by a PING. */
   sentData(): void {
+    this.tokens.control = Math.min(RATES.control.burst, this.tokens.control + 1);
     this.tokens.window = Math.min(RATES.window.burst, this.tokens.window + 2);
   }
 

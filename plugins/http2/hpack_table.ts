@@ -95,6 +95,8 @@ export class DynamicTable {
   added = 0;
   /** Of those the ones that left again. */
   dropped = 0;
+  /** Of those the ones that are in `entries` no more. */
+  private base = 0;
   private size = 0;
   private most: number;
 
@@ -130,8 +132,6 @@ export class DynamicTable {
     this.size += bytes;
     return true;
   }
-
-  private base = 0;
 
   private shrinkTo(bytes: number): void {
     while (this.size > bytes) {

@@ -1,5 +1,5 @@
 /**
- * mod_http2: HTTP/2 to clients, by ALPN over TLS, or at once where a client begins with it.
+ * mod_http2: HTTP/2 to clients, by ALPN over TLS, at once where a client begins with it, or by Upgrade: h2c.
  * Source: httpd modules/http2/mod_http2.c
  *
  * The protocol is spoken here and not by node:http2: that of Deno 2.9.5 ends the whole process on memory errors when clients
@@ -10,11 +10,14 @@ import {
   type ConnRec,
   core,
   DECLINED,
+  DONE,
   defineModule,
   fixups,
   getModuleConfig,
   HeaderTable,
+  HTTP_11,
   type HttpSettings,
+  handler,
   http,
   OK,
   processConnection,
@@ -24,6 +27,8 @@ import {
   type Status,
   serveHttp,
   settingsOf,
+  UPGRADE,
+  vhostNamed,
 } from "../../modules/mod.ts";
 import {
   addEarlyHint,
@@ -42,6 +47,7 @@ import { Http2Connection } from "./connection.ts";
 import { DirectReader } from "./direct.ts";
 import { streamIdOf } from "./request.ts";
 import { HTTP_20 } from "./request_head.ts";
+import { readUpgrade, takeConnection } from "./upgrade.ts";
 
 const THREADS = { noEffect: "about threads, of which a child has none" };
 const PUSH = { noEffect: "nothing is pushed: clients no longer take it" };
@@ -91,16 +97,9 @@ const http2 = defineModule({
     ),
     take1("H2StreamTimeout", "server", setStreamTimeout, "set stream timeout"),
     take1("H2Direct", "server", setSwitch("direct"), "on to enable direct HTTP/2 mode"),
-    take1(
-      "H2Upgrade",
-      "any",
-      onlySwitch(
-        true,
-        "H2Upgrade On is not supported: a client that knows that HTTP/2 is spoken begins with it (H2Direct)",
-      ),
-      "on to allow HTTP/1 Upgrades to h2/h2c",
-      { differs: "off: requests with Upgrade: h2c are served as HTTP/1.1" },
-    ),
+    take1("H2Upgrade", "any", setSwitch("upgrade"), "on to allow HTTP/1 Upgrades to h2/h2c", {
+      differs: "with TLS nothing is upgraded: HTTP/2 is agreed on by ALPN",
+    }),
     take1("H2ModernTLSOnly", "server", setSwitch("modernTlsOnly"), "off to not impose RFC 7540 restrictions on TLS"),
     take1("H2EarlyHints", "server", setSwitch("earlyHints"), "on to enable interim status 103 responses"),
     take2("H2EarlyHint", "any", addEarlyHint, "add a a 'Link:' header for a 103 Early Hints response."),
@@ -155,6 +154,7 @@ const http2 = defineModule({
   registerHooks({ hook }) {
     hook(processConnection, serveHttp2);
     hook(fixups, setVariables);
+    hook(handler, upgrade, { rank: "reallyFirst" });
   },
 });
 export default http2;
@@ -174,9 +174,29 @@ function serveHttp2(conn: ConnRec, socket: Socket): Status {
   return OK;
 }
 
+/** The settings are those of the host that SNI names, as in httpd. */
 function begin(conn: ConnRec, socket: Socket): void {
-  const server = conn.vhosts[0]!;
+  const named = socket.tls === null ? undefined : vhostNamed(conn.vhosts, socket.tls.serverName);
+  const server = named ?? conn.vhosts[0]!;
   new Http2Connection(conn, socket, settings(server), getModuleConfig(server.config, http2)).start();
+}
+
+/** handler: a request that asks for HTTP/2 is answered by it. Source: httpd server/core.c core_upgrade_handler */
+function upgrade(r: RequestRec): Status {
+  if (!r.headersIn.hasId(UPGRADE) || r.protoNum !== HTTP_11 || r.conn.secure) return DECLINED;
+  if (!getModuleConfig(r.server.config, http).protocols.includes("h2c")) return DECLINED;
+  if (getModuleConfig(r.perDirConfig, http2).upgrade === false) return DECLINED;
+  const asked = readUpgrade(r);
+  if (asked === null) return DECLINED;
+  const { conn } = r;
+  const server = conn.vhosts[0]!;
+  const { socket, early, state } = takeConnection(r);
+  const connection = new Http2Connection(conn, socket, settings(server), getModuleConfig(server.config, http2));
+  // When this request is logged: its answer is that of the stream's.
+  queueMicrotask(() => {
+    if (!state.closed) connection.startUpgraded(asked, early);
+  });
+  return DONE;
 }
 
 /** H2Direct: without TLS it is on where Protocols has h2c, with TLS it is off unless it is said. */

@@ -25,10 +25,10 @@ import {
 } from "../../modules/mod.ts";
 import type { Http2Config } from "./config.ts";
 import { INTERNAL_ERROR, PROTOCOL_ERROR } from "./frame.ts";
+import type { RequestBlock } from "./header_block.ts";
 import { StreamBody } from "./request_body.ts";
 import { readHead } from "./request_head.ts";
 import { StreamOut, type StreamSink } from "./response.ts";
-import type { RequestBlock } from "./session.ts";
 import type { Http2Stream, StreamOwner } from "./stream.ts";
 import { StreamSocket } from "./stream_socket.ts";
 

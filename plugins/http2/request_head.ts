@@ -22,7 +22,7 @@ import {
   UPGRADE,
 } from "../../modules/mod.ts";
 import { ENHANCE_YOUR_CALM, PROTOCOL_ERROR } from "./frame.ts";
-import type { RequestBlock } from "./session.ts";
+import type { RequestBlock } from "./header_block.ts";
 
 /** HTTP/2.0 as httpd's proto_num. */
 export const HTTP_20 = 2000;

@@ -22,6 +22,7 @@ import {
   type Status,
   serverOf,
   TRANSFER_ENCODING,
+  trimOws,
   UPGRADE,
   type UpgradedClient,
 } from "../../modules/mod.ts";
@@ -182,7 +183,8 @@ function append(fields: string[], table: HeaderTable, length = ""): void {
         rest = "";
         break;
       default:
-        fields.push(lower(table.nameAt(i)), table.valueAt(i));
+        // A blank at either end makes a field, and with it the response, malformed for HTTP/2.
+        fields.push(lower(table.nameAt(i)), trimOws(table.valueAt(i), 0));
     }
   }
 }

@@ -5,8 +5,9 @@
 import type { Bytes, Clock } from "../../modules/mod.ts";
 import { FloodGuard, type FloodKind } from "./flood.ts";
 import * as f from "./frame.ts";
-import { CompressionError, type FieldSink, HpackDecoder } from "./hpack_decoder.ts";
-import { HpackEncoder } from "./hpack_encoder.ts";
+import { HeaderBlock, type RequestBlock } from "./header_block.ts";
+import { CompressionError } from "./hpack_decoder.ts";
+import { Outbox, type OutboxUser } from "./outbox.ts";
 import { Http2Stream } from "./stream.ts";
 
 export interface SessionOptions {
@@ -46,30 +47,14 @@ export interface SessionUser {
   onGoaway(code: number): void;
 }
 
-/** A header block as it came. */
-export interface RequestBlock {
-  /** name, value, name, value... as far as the limit on their size allows. */
-  readonly fields: readonly string[];
-  /** There were more. */
-  readonly cut: boolean;
-  /** The bytes that it took. */
-  readonly bytes: number;
-}
-
 /** The connection's window: bodies that wait for backends may take that much memory of one client. */
 const CONNECTION_WINDOW = 524_288;
-/** Frames that one header block may come in. nghttp2 allows 8 with CONTINUATION in them. */
-const MAX_BLOCK_FRAMES = 10;
-/** Bytes that it may have: more is no header of anybody. */
-const MAX_BLOCK_BYTES = 131_072;
 /** Streams that we have reset, whose frames may still be on their way. */
 const REMEMBERED = 256;
-/** What is gathered before it is given to the socket. */
-const WRITE_BYTES = 65_536;
 /** GOAWAY for a client that may still have streams on the way. Source: RFC 9113 section 6.8 */
 const ANY_STREAM = f.MAX_WINDOW;
 
-export class Http2Session implements f.FrameSink, FieldSink {
+export class Http2Session implements f.FrameSink, OutboxUser {
   readonly options: SessionOptions;
   readonly streams = new Map<number, Http2Stream>();
   /** False: nothing more is taken from the client. */
@@ -78,44 +63,27 @@ export class Http2Session implements f.FrameSink, FieldSink {
   lastStream = 0;
   private readonly user: SessionUser;
   private readonly reader: f.FrameReader;
-  private readonly decoder: HpackDecoder;
-  private readonly encoder = new HpackEncoder();
+  private readonly block: HeaderBlock;
+  private readonly out: Outbox;
   private readonly flood: FloodGuard;
   private preface = 0;
   private settingsSeen = false;
-  private receiving = false;
-  // The header block at hand
-  private blockStream = 0;
-  private blockFlags = 0;
-  private blockFrames = 0;
-  /** Read for the table's sake only. */
-  private blockIsBad = false;
-  private blockParts: Uint8Array[] = [];
-  private blockBytes = 0;
-  private fields: string[] = [];
   // Windows
-  private sendWindow = f.DEFAULT_WINDOW;
   private streamSendWindow = f.DEFAULT_WINDOW;
   private receiveWindow = CONNECTION_WINDOW;
   private unacknowledged = 0;
-  private peerMaxFrame = f.MAX_PAYLOAD;
   // Ends
   private readonly ownResets = new Set<number>();
   private streamErrors = 0;
   private goawaySent = false;
   private lastAccepted = ANY_STREAM;
-  // What waits to be written
-  private out: Uint8Array[] = [];
-  private outBytes = 0;
-  private flushing = false;
-  private blocked = false;
-  private readonly ready = new Set<Http2Stream>();
 
   constructor(user: SessionUser, options: SessionOptions) {
     this.user = user;
     this.options = options;
     this.reader = new f.FrameReader((size) => user.alloc(size));
-    this.decoder = new HpackDecoder(options.maxListBytes);
+    this.block = new HeaderBlock(options.maxListBytes, (size) => user.alloc(size));
+    this.out = new Outbox(this, options.maxDataBytes);
     this.flood = new FloodGuard(user.clock);
   }
 
@@ -127,26 +95,34 @@ export class Http2Session implements f.FrameSink, FieldSink {
       [f.SETTINGS_MAX_HEADER_LIST_SIZE, this.options.maxListBytes],
     ];
     if (this.options.connectProtocol) settings.push([f.SETTINGS_ENABLE_CONNECT_PROTOCOL, 1]);
-    this.put(f.settingsFrame(settings));
-    this.put(f.numberFrame(f.WINDOW_UPDATE, 0, CONNECTION_WINDOW - f.DEFAULT_WINDOW));
+    this.out.put(f.settingsFrame(settings));
+    this.out.put(f.numberFrame(f.WINDOW_UPDATE, 0, CONNECTION_WINDOW - f.DEFAULT_WINDOW));
   }
 
   /** A header block has begun and not ended. */
   get midHead(): boolean {
-    return this.blockStream !== 0;
+    return this.block.stream !== 0;
   }
 
   /** The socket has taken as much as it can. */
   get stalled(): boolean {
-    return this.blocked;
+    return this.out.blocked;
+  }
+
+  /** The first stream is a request that came before, by HTTP/1.1. @param settings the payload that came with it */
+  upgraded(settings: Bytes, fields: readonly string[]): void {
+    for (let at = 0; at < settings.length; at += 6)
+      this.setting(f.number16(settings, at), f.number32(settings, at + 2));
+    if (!this.reading) return;
+    this.open(1, true, { fields, cut: false, bytes: 0 });
   }
 
   receive(bytes: Bytes, start: number, end: number): void {
-    this.receiving = true;
+    this.out.held = true;
     const from = this.preface < f.PREFACE.length ? this.readPreface(bytes, start, end) : start;
     if (from < end) this.reader.read(bytes, from, end, this);
-    this.receiving = false;
-    this.pump();
+    this.out.held = false;
+    this.out.pump();
   }
 
   private readPreface(bytes: Bytes, start: number, end: number): number {
@@ -166,7 +142,8 @@ export class Http2Session implements f.FrameSink, FieldSink {
   }
 
   onFrame(type: number, flags: number, id: number, bytes: Bytes, start: number, end: number, own: boolean): void {
-    if (this.blockStream !== 0 && (type !== f.CONTINUATION || id !== this.blockStream)) {
+    const { block } = this;
+    if (block.stream !== 0 && (type !== f.CONTINUATION || id !== block.stream)) {
       this.fail(f.PROTOCOL_ERROR, "a frame in the middle of a header block");
       return;
     }
@@ -272,84 +249,50 @@ export class Http2Session implements f.FrameSink, FieldSink {
       return;
     }
     let from = start;
+    let bad = false;
     const padding = flags & f.PADDED ? bytes[from++]! : 0;
     if (flags & f.WITH_PRIORITY) {
-      this.blockIsBad = end - from >= 5 && f.number31(bytes, from) === id;
+      bad = end - from >= 5 && f.number31(bytes, from) === id;
       from += 5;
     }
     if (from + padding > end) {
       this.fail(f.PROTOCOL_ERROR, "padding that is longer than its frame");
       return;
     }
-    this.blockStream = id;
-    this.blockFlags = flags;
-    this.blockFrames = 1;
-    this.addBlock(flags, bytes, from, end - padding);
+    this.block.begin(id, (flags & f.END_STREAM) !== 0, bad);
+    this.addBlock(id, flags, bytes, from, end - padding);
   }
 
   private onContinuation(flags: number, bytes: Bytes, start: number, end: number): void {
-    if (this.blockStream === 0) {
-      this.fail(f.PROTOCOL_ERROR, "CONTINUATION without HEADERS");
-      return;
-    }
-    this.blockFrames++;
-    this.addBlock(flags, bytes, start, end);
+    const id = this.block.stream;
+    if (id === 0) this.fail(f.PROTOCOL_ERROR, "CONTINUATION without HEADERS");
+    else this.addBlock(id, flags, bytes, start, end);
   }
 
-  private addBlock(flags: number, bytes: Bytes, start: number, end: number): void {
-    const whole = (flags & f.END_HEADERS) !== 0;
-    this.blockBytes += end - start;
-    if (this.blockBytes > MAX_BLOCK_BYTES || this.blockFrames > MAX_BLOCK_FRAMES) {
-      this.fail(f.ENHANCE_YOUR_CALM, "a header block that does not end");
-      return;
-    }
-    if (whole && this.blockParts.length === 0) {
-      this.readBlock(bytes, start, end);
-      return;
-    }
-    this.blockParts.push(Uint8Array.from(bytes.subarray(start, end)));
-    if (!whole) return;
-    const block = this.user.alloc(this.blockBytes);
-    let at = 0;
-    for (const part of this.blockParts) {
-      block.set(part, at);
-      at += part.length;
-    }
-    this.readBlock(block, 0, at);
-  }
-
-  onField(name: string, value: string): void {
-    this.fields.push(name, value);
-  }
-
-  private readBlock(bytes: Bytes, start: number, end: number): void {
-    const id = this.blockStream;
-    const ended = (this.blockFlags & f.END_STREAM) !== 0;
-    const size = this.blockBytes + f.HEAD_BYTES * this.blockFrames;
-    this.blockStream = this.blockBytes = 0;
-    this.blockParts = [];
-    this.fields = [];
+  private addBlock(id: number, flags: number, bytes: Bytes, start: number, end: number): void {
     try {
-      this.decoder.decode(bytes, start, end, this);
+      const found = this.block.add(bytes, start, end, (flags & f.END_HEADERS) !== 0);
+      if (found === "endless") this.fail(f.ENHANCE_YOUR_CALM, "a header block that does not end");
+      else if (found !== null) this.onBlock(id, found);
     } catch (error) {
       if (!(error instanceof CompressionError)) throw error;
       this.fail(f.COMPRESSION_ERROR, error.message);
-      return;
     }
+  }
+
+  private onBlock(id: number, found: RequestBlock): void {
+    const { ended, bad } = this.block;
     const stream = this.streams.get(id);
-    if (this.blockIsBad) {
-      this.blockIsBad = false;
+    if (bad) {
       this.lastStream = Math.max(this.lastStream, id);
       this.streamError(id, f.PROTOCOL_ERROR);
-    } else if (stream !== undefined) this.onTrailers(stream, ended);
-    else if (!this.isIdle(id)) {
-      if (!this.ownResets.has(id)) this.fail(f.STREAM_CLOSED, "HEADERS on a stream that has ended");
-    } else this.open(id, ended, size);
+    } else if (stream !== undefined) this.onTrailers(stream, ended, found.fields);
+    else if (this.isIdle(id)) this.open(id, ended, found);
+    else if (!this.ownResets.has(id)) this.fail(f.STREAM_CLOSED, "HEADERS on a stream that has ended");
   }
 
   /** Read, checked, and thrown away: what is behind does not get them either. */
-  private onTrailers(stream: Http2Stream, ended: boolean): void {
-    const { fields } = this;
+  private onTrailers(stream: Http2Stream, ended: boolean, fields: readonly string[]): void {
     if (stream.remoteEnded) this.streamError(stream.id, f.STREAM_CLOSED);
     else if (!ended || fields.some((name, i) => i % 2 === 0 && (name.startsWith(":") || /[A-Z]/.test(name))))
       this.streamError(stream.id, f.PROTOCOL_ERROR);
@@ -359,8 +302,8 @@ export class Http2Session implements f.FrameSink, FieldSink {
     }
   }
 
-  private open(id: number, ended: boolean, bytes: number): void {
-    const { options, fields } = this;
+  private open(id: number, ended: boolean, block: RequestBlock): void {
+    const { options } = this;
     this.lastStream = id;
     if (id > this.lastAccepted) {
       // Behind our GOAWAY: the client knows that nothing was done.
@@ -373,12 +316,12 @@ export class Http2Session implements f.FrameSink, FieldSink {
     }
     const stream = new Http2Stream(this, id, ended, this.streamSendWindow, options.windowBytes);
     this.streams.set(id, stream);
-    this.user.onRequest(stream, { fields, cut: this.decoder.listBytes > options.maxListBytes, bytes });
+    this.user.onRequest(stream, block);
   }
 
   private refuse(id: number): void {
     this.remember(id);
-    this.put(f.numberFrame(f.RST_STREAM, id, f.REFUSED_STREAM));
+    this.out.put(f.numberFrame(f.RST_STREAM, id, f.REFUSED_STREAM));
   }
 
   private onPriority(id: number, bytes: Bytes, start: number, end: number): void {
@@ -415,13 +358,13 @@ export class Http2Session implements f.FrameSink, FieldSink {
     this.settingsSeen = true;
     for (let at = start; at < end && this.reading; at += 6)
       this.setting(f.number16(bytes, at), f.number32(bytes, at + 2));
-    if (this.reading) this.put(f.frameHead(0, f.SETTINGS, f.ACK, 0));
+    if (this.reading) this.out.put(f.frameHead(0, f.SETTINGS, f.ACK, 0));
   }
 
   private setting(id: number, value: number): void {
     switch (id) {
       case f.SETTINGS_HEADER_TABLE_SIZE:
-        this.encoder.limitTable(value);
+        this.out.encoder.limitTable(value);
         break;
       case f.SETTINGS_ENABLE_PUSH:
         if (value > 1) this.fail(f.PROTOCOL_ERROR, "SETTINGS_ENABLE_PUSH is 0 or 1");
@@ -432,7 +375,7 @@ export class Http2Session implements f.FrameSink, FieldSink {
       case f.SETTINGS_MAX_FRAME_SIZE:
         if (value < f.MAX_PAYLOAD || value > 0xffffff)
           this.fail(f.PROTOCOL_ERROR, "SETTINGS_MAX_FRAME_SIZE out of range");
-        else this.peerMaxFrame = value;
+        else this.out.maxFrame = value;
         break;
       default: // of no matter here, or unknown
     }
@@ -451,7 +394,7 @@ export class Http2Session implements f.FrameSink, FieldSink {
         this.fail(f.FLOW_CONTROL_ERROR, "a window that is too large");
         return;
       }
-      if (more > 0 && stream.pending) this.ready.add(stream);
+      if (more > 0 && stream.pending) this.out.add(stream, false);
     }
   }
 
@@ -462,7 +405,7 @@ export class Http2Session implements f.FrameSink, FieldSink {
     else if (this.spend("control")) {
       const pong = f.frameHead(8, f.PING, f.ACK, 0, 8);
       pong.set(bytes.subarray(start, end), f.HEAD_BYTES);
-      this.put(pong);
+      this.out.put(pong);
     }
   }
 
@@ -474,9 +417,9 @@ export class Http2Session implements f.FrameSink, FieldSink {
     if (!this.spend("window")) return;
     const more = f.number31(bytes, start);
     if (id === 0) {
-      this.sendWindow += more;
+      this.out.window += more;
       if (more === 0) this.fail(f.PROTOCOL_ERROR, "WINDOW_UPDATE of 0");
-      else if (this.sendWindow > f.MAX_WINDOW) this.fail(f.FLOW_CONTROL_ERROR, "a window that is too large");
+      else if (this.out.window > f.MAX_WINDOW) this.fail(f.FLOW_CONTROL_ERROR, "a window that is too large");
       return;
     }
     if (this.isIdle(id)) {
@@ -488,7 +431,7 @@ export class Http2Session implements f.FrameSink, FieldSink {
     stream.sendWindow += more;
     if (more === 0) this.streamError(id, f.PROTOCOL_ERROR);
     else if (stream.sendWindow > f.MAX_WINDOW) this.streamError(id, f.FLOW_CONTROL_ERROR);
-    else if (stream.pending) this.ready.add(stream);
+    else if (stream.pending) this.out.add(stream, false);
   }
 
   private isIdle(id: number): boolean {
@@ -499,32 +442,20 @@ export class Http2Session implements f.FrameSink, FieldSink {
 
   /** Answers the bytes that it takes. */
   writeHead(id: number, fields: readonly string[], end: boolean): number {
-    const { encoder } = this;
-    encoder.begin();
-    for (let i = 0; i < fields.length; i += 2) encoder.add(fields[i]!, fields[i + 1]!);
-    const block = encoder.end();
-    const most = this.peerMaxFrame;
-    let size = 0;
-    for (let at = 0; at === 0 || at < block.length; at += most) {
-      const part = block.subarray(at, at + most);
-      const flags = (at + most >= block.length ? f.END_HEADERS : 0) | (at === 0 && end ? f.END_STREAM : 0);
-      const frame = f.frameHead(part.length, at === 0 ? f.HEADERS : f.CONTINUATION, flags, id, part.length);
-      frame.set(part, f.HEAD_BYTES);
-      this.put(frame);
-      size += frame.length;
-    }
-    return size;
+    return this.out.writeHead(id, fields, end);
   }
 
   writeWindow(id: number, bytes: number): void {
-    this.put(f.numberFrame(f.WINDOW_UPDATE, id, bytes));
+    this.out.put(f.numberFrame(f.WINDOW_UPDATE, id, bytes));
   }
 
   wantsToSend(stream: Http2Stream): void {
-    this.ready.add(stream);
-    // Without it the owner of a stream that the socket would take at once is held up.
-    if (!this.receiving && !this.blocked && stream.queued >= this.options.streamMemory) this.pump();
-    else this.flushLater();
+    this.out.add(stream, stream.queued >= this.options.streamMemory);
+  }
+
+  /** Sends what waits as far as it can go. */
+  flush(): void {
+    this.out.pump();
   }
 
   /** Bytes that came in are out of the way. */
@@ -538,28 +469,28 @@ export class Http2Session implements f.FrameSink, FieldSink {
 
   /** All of the stream's response is on its way. */
   sent(stream: Http2Stream): void {
-    this.ready.delete(stream);
+    this.out.remove(stream);
     stream.owner?.onSent();
     if (stream.remoteEnded) this.remove(stream);
   }
 
   resetStream(stream: Http2Stream, code: number): void {
     this.remember(stream.id);
-    this.put(f.numberFrame(f.RST_STREAM, stream.id, code));
+    this.out.put(f.numberFrame(f.RST_STREAM, stream.id, code));
     this.remove(stream, null);
   }
 
   /** We give the stream up, and its owner does not know yet. */
   abandon(stream: Http2Stream, code: number, why: string): void {
     this.remember(stream.id);
-    this.put(f.numberFrame(f.RST_STREAM, stream.id, code));
+    this.out.put(f.numberFrame(f.RST_STREAM, stream.id, code));
     this.remove(stream, code, why);
   }
 
   /** The client broke a rule of a stream. */
   streamError(id: number, code: number): void {
     this.remember(id);
-    this.put(f.numberFrame(f.RST_STREAM, id, code));
+    this.out.put(f.numberFrame(f.RST_STREAM, id, code));
     const stream = this.streams.get(id);
     if (stream !== undefined) this.remove(stream, code, "an error of the client");
     this.countError();
@@ -584,7 +515,7 @@ export class Http2Session implements f.FrameSink, FieldSink {
   private remove(stream: Http2Stream, code: number | null = null, why = ""): void {
     if (stream.closed) return;
     this.streams.delete(stream.id);
-    this.ready.delete(stream);
+    this.out.remove(stream);
     stream.close(code, why);
     if (this.streams.size === 0 && this.reading) this.user.onIdle();
   }
@@ -592,83 +523,19 @@ export class Http2Session implements f.FrameSink, FieldSink {
   // Writing
 
   onDrain(): void {
-    this.blocked = false;
-    this.pump();
+    this.out.onDrain();
   }
 
-  private put(frame: Uint8Array): void {
-    this.out.push(frame);
-    this.outBytes += frame.length;
-    if (!this.receiving) this.flushLater();
+  alloc(size: number): Bytes {
+    return this.user.alloc(size);
   }
 
-  private flushLater(): void {
-    if (this.flushing || this.receiving) return;
-    this.flushing = true;
-    queueMicrotask(this.flushNow);
+  write(bytes: Uint8Array): boolean {
+    return this.user.write(bytes);
   }
 
-  readonly flushNow = (): void => {
-    this.flushing = false;
-    this.pump();
-  };
-
-  /** Streams take turns, a frame each, as far as windows and socket allow. */
-  private pump(): void {
-    if (this.receiving) return;
-    while (!this.blocked && this.ready.size > 0 && this.turn());
-    this.flush();
-  }
-
-  /** False: nobody could send. */
-  private turn(): boolean {
-    let any = false;
-    for (const stream of this.ready) {
-      if (this.blocked) break;
-      if (this.sendFrom(stream)) any = true;
-      if (this.outBytes >= WRITE_BYTES) this.flush();
-    }
-    return any;
-  }
-
-  private sendFrom(stream: Http2Stream): boolean {
-    const window = Math.min(stream.sendWindow, this.sendWindow);
-    if (!stream.pending || (stream.queued > 0 && window <= 0)) {
-      // One that waits for the connection's window waits here for its turn.
-      if (!stream.pending || stream.sendWindow <= 0) this.ready.delete(stream);
-      return false;
-    }
-    const piece = stream.take(Math.min(this.peerMaxFrame, this.options.maxDataBytes, Math.max(0, window)));
-    stream.sendWindow -= piece.size;
-    this.sendWindow -= piece.size;
-    if (piece.size > 0 || piece.trailers === null) {
-      const flags = piece.last && piece.trailers === null ? f.END_STREAM : 0;
-      this.out.push(f.frameHead(piece.size, f.DATA, flags, stream.id), ...piece.parts);
-      this.outBytes += f.HEAD_BYTES + piece.size;
-    }
-    if (piece.trailers !== null) this.writeHead(stream.id, piece.trailers, true);
-    if (piece.size >= 256) this.flood.sentData();
-    if (piece.last) this.sent(stream);
-    else stream.drained();
-    return true;
-  }
-
-  private flush(): void {
-    const { out } = this;
-    if (out.length === 0) return;
-    const size = this.outBytes;
-    this.out = [];
-    this.outBytes = 0;
-    let bytes = out[0]!;
-    if (out.length > 1) {
-      bytes = this.user.alloc(size);
-      let at = 0;
-      for (const part of out) {
-        bytes.set(part, at);
-        at += part.length;
-      }
-    }
-    if (!this.user.write(bytes)) this.blocked = true;
+  sentData(): void {
+    this.flood.sentData();
   }
 
   // Ends
@@ -677,31 +544,31 @@ export class Http2Session implements f.FrameSink, FieldSink {
   shutDown(): void {
     if (this.goawaySent || !this.reading) return;
     this.goawaySent = true;
-    this.put(f.goawayFrame(ANY_STREAM, f.NO_ERROR));
-    this.put(f.frameHead(8, f.PING, 0, 0, 8));
+    this.out.put(f.goawayFrame(ANY_STREAM, f.NO_ERROR));
+    this.out.put(f.frameHead(8, f.PING, 0, 0, 8));
   }
 
   /** The client has read our GOAWAY: what it sends from here on it sends knowing. */
   onPong(): void {
     if (!this.goawaySent || this.lastAccepted !== ANY_STREAM) return;
     this.lastAccepted = this.lastStream;
-    this.put(f.goawayFrame(this.lastStream, f.NO_ERROR));
+    this.out.put(f.goawayFrame(this.lastStream, f.NO_ERROR));
   }
 
   /** Ends the session: the client is told, and its streams are given up. */
   fail(code: number, why: string): void {
     if (!this.reading) return;
-    this.put(f.goawayFrame(this.lastStream, code));
+    this.out.put(f.goawayFrame(this.lastStream, code));
     this.stop(code, why);
-    this.receiving = false;
-    this.flush();
+    this.out.held = false;
+    this.out.flush();
     this.user.onFailed(code, why);
   }
 
   /** Nothing is read or sent any more. */
   stop(code: number, why: string): void {
     this.reading = false;
-    this.ready.clear();
+    this.out.clear();
     const streams = [...this.streams.values()];
     this.streams.clear();
     for (const stream of streams) stream.close(code, why);

@@ -117,7 +117,7 @@ export class Http2Stream {
 
   /** Sends what waits as far as it can go. */
   flush(): void {
-    this.session.flushNow();
+    this.session.flush();
   }
 
   /** The request that came on it breaks the rules: the client is told so, and `owner` that it is over. */

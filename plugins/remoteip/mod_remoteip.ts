@@ -171,7 +171,7 @@ function dropReaders(process: ProcessRec): void {
 /** post_read_request: what the PROXY protocol says counts alone. */
 function findClient(r: RequestRec): Status {
   if (rulesOf(r.server.process) !== undefined) {
-    const client = clients.get(r.conn);
+    const client = clients.get(r.conn.master ?? r.conn);
     if (client !== undefined) {
       if (client !== null) [r.useragentIp, r.useragentPort] = [client.ip, client.port];
       return OK;

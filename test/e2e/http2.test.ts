@@ -31,8 +31,8 @@ before(async () => {
     "/wait": [gate.step, ok("done")],
   };
   sluice = await startSluice(`
-    Listen 127.0.0.1:PORT
     Listen 127.0.0.1:PORT2
+    Listen 127.0.0.1:PORT
     ServerName plain.test
     MaxKeepAliveRequests 0
     LoadModule http2_module modules/mod_http2.so
@@ -42,6 +42,7 @@ before(async () => {
     ProxyPass /b/ "${backend.url}/"
     <VirtualHost 127.0.0.1:PORT2>
       ServerName a.test
+      H2MaxSessionStreams 123
       SSLEngine on
       SSLOptions +StdEnvVars
       SSLCertificateFile "${CERTS}/a.pem"
@@ -83,6 +84,11 @@ test("ALPN: Protocols of the host that SNI names, its order unless ProtocolsHono
   for (const [name, offered, expected] of asked) {
     const { socket } = await connectTls(sluice.ports[1]!, name, { ALPNProtocols: offered });
     assert.equal(socket.alpnProtocol || "", expected, `${name} ${offered}`);
+    if (expected === "h2") {
+      const first = await new Promise<Buffer>((resolve) => socket.once("data", resolve));
+      // SETTINGS_MAX_CONCURRENT_STREAMS of that host
+      assert.equal(first.readUInt32BE(f.HEAD_BYTES + 2), name === "a.test" ? 123 : 100);
+    }
     socket.destroy();
   }
 });
@@ -115,8 +121,10 @@ test("curl by ALPN, by prior knowledge, and by HTTP/1.1 on the same ports", CURL
   );
   assert.match((await curl("-i", "--http1.1", url)).out, /^HTTP\/1\.1 200 OK\r\n(?:.*\r\n)*hello$/);
   assert.match((await curl("-i", "--http2-prior-knowledge", plain)).out, /^HTTP\/2 200 \r\n(?:.*\r\n)*hello$/);
-  // Upgrade: h2c is not taken, and no harm.
-  assert.match((await curl("-i", "--http2", plain)).out, /^HTTP\/1\.1 200 OK\r\n(?:.*\r\n)*hello$/);
+  assert.match(
+    (await curl("-i", "--http2", plain)).out,
+    /^HTTP\/1\.1 101 Switching Protocols\r\n(?:.+\r\n)*\r\nHTTP\/2 200 \r\n(?:.*\r\n)*hello$/,
+  );
   assert.match((await curl("-I", "--http2", url)).out, /^HTTP\/2 200 \r\n(?:.*\r\n)*content-length: 5\r\n/);
   assert.equal(
     (await curl("--http2", "-o", "/dev/null", "-w", "%{http_code}", `https://a.test:${sluice.ports[1]}/b/none`)).out,
@@ -254,7 +262,7 @@ test("-t: what is refused, and what is only checked", SLOW, async () => {
   const answers: [string, RegExp | null][] = [
     ["H2MaxSessionStreams 0", /value must be > 0/],
     ["H2WindowSize 1023", /value must be >= 1024/],
-    ["H2Upgrade On", /H2Upgrade On is not supported/],
+    ["H2Upgrade x", /value must be On or Off/],
     ["H2Padding 3", /H2Padding 3 is not supported/],
     ["H2Padding 9", /number of bits must be <= 8/],
     ["H2StreamTimeout x", /Invalid timeout value/],
@@ -262,7 +270,7 @@ test("-t: what is refused, and what is only checked", SLOW, async () => {
     ["<Location />\nH2Direct On\n</Location>", /H2Direct not allowed in <Location> context/],
     ["H2Push maybe", /value must be On or Off/],
     ["H2Push On\nH2PushPriority * After\nH2PushResource /x critical\nH2Upgrade Off\nH2MinWorkers 5\nH2Padding 0", null],
-    ["Protocols h2 h2c http/1.1 h3", null],
+    ["Protocols h2 h2c http/1.1 spdy/3", null],
   ];
   for (const [text, error] of answers) {
     const other = await runSluice(`Listen 127.0.0.1:PORT\n${text}`, { args: ["-t"] });

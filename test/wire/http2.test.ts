@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { closeIdleConnections, openConnections } from "../../modules/http/connection.ts";
 import * as f from "../../plugins/http2/frame.ts";
-import { frame, get, headers, openHttp2, post, setting, u32 } from "../support/http2.ts";
+import { frame, get, Http2Peer, headers, openHttp2, post, setting, u32 } from "../support/http2.ts";
 import { makeServer, settle, type TestServer } from "../support/server.ts";
 
 const CONF = `
@@ -256,6 +256,14 @@ test("variables, expressions and the log tell of the protocol", async () => {
   assert.match(all.server.logs["access.log"]!, /^GET \/b\/x HTTP\/2\.0 HTTP\/2\.0 200 on 1 1-\d+-1 off\n$/);
 });
 
+test("blanks at the ends of a value are not sent: they would make the response malformed", async () => {
+  using all = start('Header always set X-Blank " a b "');
+  all.peer.ask(1, "/none");
+  await settle();
+  all.peer.read();
+  assert.equal(all.peer.heads[1]![all.peer.heads[1]!.indexOf("x-blank") + 1], "a b");
+});
+
 test("an error on one stream ends no other, and not the connection", async () => {
   using all = start("RequestHeader set X-Bad 1");
   all.peer.ask(1, "/b/x");
@@ -311,6 +319,100 @@ test("H2Direct Off, or Protocols without h2c: the preface is a bad request", asy
     client.feed(f.PREFACE + frame(f.SETTINGS, 0, 0));
     await settle();
     assert.match(client.written, /^HTTP\/1\.1 400 /);
+    client.destroy();
+    server.end();
+  }
+});
+
+test("a PROXY header before the preface says who the client is, on every stream", async () => {
+  const server = makeServer(`${CONF}RemoteIPProxyProtocol On`);
+  const peer = new Http2Peer(server.connect());
+  peer.send("PROXY TCP4 203.0.113.9 192.0.2.9 4000 80\r\n", f.PREFACE, frame(f.SETTINGS, 0, 0));
+  for (const id of [1, 3]) {
+    peer.ask(id, "/b/x");
+    const backend = await server.backend();
+    assert.match(backend.written, /\r\nX-Forwarded-For: 203\.0\.113\.9\r\n/);
+    backend.feed(ok("x"));
+    await settle();
+  }
+  end(server, peer.socket);
+});
+
+test("Require ip, SSLRequireSSL and Require ssl hold on streams", async () => {
+  using all = start(`
+    <Location /b/ip>
+      Require ip 192.0.2.2
+    </Location>
+    <Location /b/ssl>
+      SSLRequireSSL
+    </Location>
+  `);
+  all.peer.ask(1, "/b/ip");
+  all.peer.ask(3, "/b/ssl");
+  await settle();
+  assert.deepEqual(
+    all.peer.read().filter((line) => line.startsWith("HEADERS")),
+    ["HEADERS 1 403", "HEADERS 3 403"],
+  );
+});
+
+// Upgrade
+
+const ASK_H2C = [
+  "GET /b/x?y HTTP/1.1\r\nHost: test.example",
+  "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAQAAAAK\r\nX-One: 1",
+].join("\r\n");
+
+test("Upgrade: h2c goes on as stream 1 of the same connection", async () => {
+  const server = makeServer(`${CONF}LogFormat "%r %>s" t\nCustomLog access.log t`);
+  const client = server.connect();
+  client.feed(`${ASK_H2C}\r\n\r\n${f.PREFACE}${frame(f.SETTINGS, 0, 0)}${headers(3, get("/none"))}`);
+  const backend = await server.backend();
+  assert.match(backend.written, /^GET \/x\?y HTTP\/1\.1\r\nHost: 127\.0\.0\.1:9\r\nX-One: 1\r\nX-Forwarded-For/);
+  const answer = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\nConnection: Upgrade\r\n\r\n";
+  assert.ok(client.written.startsWith(answer));
+  client.written = client.written.slice(answer.length);
+  backend.feed(ok("0123456789abc"));
+  await settle();
+  const peer = new Http2Peer(client);
+  const lines = peer.read();
+  // The window of 10 is that of HTTP2-Settings.
+  assert.deepEqual(
+    lines.filter((line) => / 1 /.test(line)),
+    ["HEADERS 1 200", "DATA 1 0123456789"],
+  );
+  peer.send(frame(f.WINDOW_UPDATE, 0, 3, u32(1000)), frame(f.WINDOW_UPDATE, 0, 1, u32(3)));
+  await settle();
+  assert.equal(peer.read().at(-1), "DATA 1 abc END_STREAM");
+  server.clock.advance(6000);
+  assert.deepEqual(server.logs["access.log"]!.trim().split("\n").sort(), [
+    "GET /b/x?y HTTP/1.1 101",
+    "GET /b/x?y HTTP/2.0 200",
+    "GET /none HTTP/2.0 404",
+  ]);
+  const ours = openConnections().filter(({ conn }) => conn.process === server.process);
+  assert.equal(ours.length, 1);
+  end(server, client);
+  await settle();
+});
+
+test("Upgrade: h2c is served by HTTP/1.1 where it is not to be had, or not asked for properly", async () => {
+  const cases: [string, string][] = [
+    ["Protocols h2c http/1.1\nH2Upgrade Off", ASK_H2C],
+    ["Protocols http/1.1", ASK_H2C],
+    ["Protocols h2c http/1.1", ASK_H2C.replace(", HTTP2-Settings", "")],
+    ["Protocols h2c http/1.1", ASK_H2C.replace("HTTP2-Settings: AAQAAAAK\r\n", "")],
+    ["Protocols h2c http/1.1", ASK_H2C.replace("AAQAAAAK", "AAQA")],
+    ["Protocols h2c http/1.1", ASK_H2C.replace("AAQAAAAK", "A*")],
+    ["Protocols h2c http/1.1", ASK_H2C.replace("GET", "POST").concat("\r\nContent-Length: 3")],
+    ["Protocols h2c http/1.1", ASK_H2C.replace("HTTP/1.1", "HTTP/1.0")],
+  ];
+  for (const [conf, ask] of cases) {
+    const server = makeServer(conf);
+    const client = server.connect();
+    client.feed(`${ask}\r\n\r\nabc`);
+    await settle();
+    assert.match(client.written, /^HTTP\/1\.[01] 404 /, conf + ask);
     client.destroy();
     server.end();
   }

@@ -31,6 +31,10 @@ test("createHandler() names the directive that the host cannot serve, and its li
     await refusal(`${pass}HeartbeatListen 239.0.0.1:27999`, "deno-deploy"),
     '2 HeartbeatListen needs udp, which the host "deno-deploy" does not give',
   );
+  for (const line of ["Protocols h2 http/1.1", "H2Direct On"]) {
+    const name = line.split(" ", 1)[0];
+    assert.equal(await refusal(pass + line, "edge"), `2 ${name} needs sockets, which the host "edge" does not give`);
+  }
   const member = "<Proxy balancer://a>\n BalancerMember http://127.0.0.1:1 hcmethod=TCP\n</Proxy>\n";
   assert.equal(await refusal(member, "edge"), '2 BalancerMember needs sockets, which the host "edge" does not give');
   assert.equal(await refusal(member, "deno-deploy"), null);
@@ -69,7 +73,8 @@ test("plugins/portable.ts has each plug-in that ships and imports no node: modul
   }
   const names = portablePlugins.map((module) => module.name);
   for (const { name } of standardPlugins) {
-    if (names.includes(name) || needsNode(folderOf.get(name)!)) continue;
+    // HTTP/2 on sockets of ours: hosts without node: have servers of their own.
+    if (names.includes(name) || needsNode(folderOf.get(name)!) || name === "mod_http2") continue;
     assert.fail(`${name} imports no node: module: add it to plugins/portable.ts`);
   }
 });

@@ -57,7 +57,7 @@ test("FrameReader takes 16384 bytes of payload and not one more, and stops when 
 test("FloodGuard allows a burst, then a rate", () => {
   const clock = new VirtualClock();
   const guard = new FloodGuard(clock);
-  const burst = (kind: "reset" | "window"): number => {
+  const burst = (kind: "control" | "reset" | "window"): number => {
     for (let count = 0; ; count++) if (!guard.allows(kind)) return count;
   };
   assert.equal(burst("reset"), 200);
@@ -68,4 +68,7 @@ test("FloodGuard allows a burst, then a rate", () => {
   assert.equal(burst("window"), 1000);
   guard.sentData();
   assert.equal(burst("window"), 2);
+  assert.equal(burst("control"), 200);
+  guard.sentData();
+  assert.equal(burst("control"), 1);
 });
