@@ -138,6 +138,7 @@ for (const [children, rounds] of [
         assert.doesNotMatch(sluice.errorLog, /damaged/);
         let next = settings.loadFactor;
         let alive = true;
+        const acknowledged = Promise.withResolvers<void>();
         const changes = (async () => {
           while (alive && next < 99) {
             try {
@@ -146,8 +147,11 @@ for (const [children, rounds] of [
             } catch {
               alive = false;
             }
+            acknowledged.resolve();
           }
         })();
+        // On a busy machine the first change alone takes longer than this.
+        if (round === 0) await acknowledged.promise;
         await new Promise((resolve) => setTimeout(resolve, 5 + chance.int(60)));
         await sluice.stop("SIGKILL");
         await changes;

@@ -356,6 +356,61 @@ test("the PROXY protocol before TLS: version 1 and 2, with the hello or before i
   await own.untilLog(/AH03507: RemoteIPProxyProtocol: no PROXY header/);
 });
 
+test("SSLOptions FakeBasicAuth: a certificate is a user, and nobody types its name; SSLVerifyClient of another host", async () => {
+  const password = ":{SHA}W6ph5Mm5Pz8GgiULbPgzG37mj9g="; // "password"
+  await using own = await startSluice(
+    `
+    Listen 127.0.0.1:PORT
+    SSLVHostSNIPolicy insecure
+    <VirtualHost *:PORT>
+      ServerName a.test
+      SSLEngine on
+      ${pair("a")}
+      SSLVerifyClient optional
+      SSLCACertificateFile ${CERTS}/ca.pem
+      <Location "/fake">
+        SSLOptions +FakeBasicAuth
+        AuthType Basic
+        AuthName x
+        AuthUserFile DIR/users
+        Require valid-user
+      </Location>
+      ProxyPass "/" "${backend.url}/"
+    </VirtualHost>
+    <VirtualHost *:PORT>
+      ServerName require.test
+      SSLEngine on
+      ${pair("a")}
+      SSLVerifyClient require
+      SSLCACertificateFile ${CERTS}/ca.pem
+      ProxyPass "/" "${backend.url}/"
+    </VirtualHost>`,
+    { files: { users: `/C=DE/O=Org/CN=client/emailAddress=c@x.test${password}\n/CN=spoof${password}\n` } },
+  );
+  const ask = (target: string, options = {}) => askTls(own.port, "a.test", { target, ...options });
+  assert.match(await ask("/fake"), /^HTTP\/1.1 401 /);
+  assert.match(await ask("/fake", identity("client")), /^HTTP\/1.1 200 /);
+  const typed = async (user: string): Promise<string> => {
+    const { socket } = await connectTls(own.port, "a.test");
+    const text = new Promise<string>((resolve) => {
+      let got = "";
+      socket.on("data", (bytes: Buffer) => {
+        got += bytes.toString("latin1");
+      });
+      socket.on("end", () => resolve(got));
+    });
+    const fields = `Authorization: Basic ${btoa(user)}\r\nConnection: close`;
+    socket.write(`GET /fake HTTP/1.1\r\nHost: a.test\r\n${fields}\r\n\r\n`);
+    const answer = await text;
+    socket.destroy();
+    return answer;
+  };
+  assert.match(await typed("/CN=spoof:password"), /^HTTP\/1.1 403 /);
+  await own.untilLog(/AH02035: Encountered FakeBasicAuth spoof: \/CN=spoof/);
+  assert.match(await typed("/CN=spoof:other"), /^HTTP\/1.1 401 /);
+  assert.match(await ask("/x", { host: "require.test" }), /^HTTP\/1.1 403 /);
+});
+
 test("a reload reads certificates anew; a broken pair changes nothing", async () => {
   const conf = `
     Listen 127.0.0.1:PORT
