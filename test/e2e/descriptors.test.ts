@@ -41,12 +41,22 @@ test(`ulimit -n ${LIMIT} and ${CLIENTS} clients at once`, async () => {
     [...new Set(errors.map(({ status }) => status))],
     currentRuntime === "deno" && errors.length > 0 ? [503] : [],
   );
-  for (let i = 0; i < 20; i++) assert.equal((await fetchOnce(sluice.port, "/")).text, "hello", sluice.errorLog);
+  // Whom it turns away now has come before it knew of those that left.
+  const tries = 50;
+  for (let i = 0; i < tries && !(await isServed(sluice.port)); i++);
+  for (let i = 0; i < 20; i++) assert.ok(await isServed(sluice.port), sluice.errorLog);
   assert.match(sluice.errorLog, /too many open files: \d+ connections were closed at once/);
   assert.doesNotMatch(sluice.errorLog, /disabling worker/);
   assert.equal(await sluice.stop(), 0);
 });
 
+async function isServed(port: number): Promise<boolean> {
+  try {
+    return (await fetchOnce(port, "/")).text === "hello";
+  } catch {
+    return false;
+  }
+}
 test(
   `${CLIENTS} handshakes that begin and never end: the time-out frees their places, and who comes then is served`,
   SLOW,

@@ -7,7 +7,7 @@ import net from "node:net";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { type Backend, early, fin, head, pour, startBackend, tunnel } from "../support/backend.ts";
-import { connectClient } from "../support/client.ts";
+import { connectClient, fetchOnce } from "../support/client.ts";
 import { runSluice, type Sluice, startSluice } from "../support/sluice.ts";
 import { askTls, CERTS, connectTls, pem } from "../support/tls.ts";
 
@@ -437,6 +437,31 @@ test("a reload reads certificates anew; a broken pair changes nothing", async ()
   own.signal("SIGUSR1");
   await own.untilLog(/resuming normal operations[\s\S]*resuming normal operations/);
   assert.equal(await shown(), "b.test");
+});
+
+test("a reload gives TLS to a port that was plain, and takes it again", async () => {
+  const conf = (ssl: string): string => `
+    Listen 127.0.0.1:PORT
+    <VirtualHost *:PORT>
+      ${ssl}
+      ProxyPass "/" "${backend.url}/"
+    </VirtualHost>`;
+  const files = { "server.pem": pem("a.pem"), "server.key": pem("a.key") };
+  await using own = await startSluice(conf(""), { files });
+  const started = /resuming normal operations/g;
+  const reload = async (ssl: string): Promise<void> => {
+    const before = own.errorLog.match(started)?.length ?? 0;
+    own.writeConf(conf(ssl));
+    own.signal("SIGUSR1");
+    await own.untilLog(new RegExp(`(${started.source}[\\s\\S]*){${before + 1}}`));
+  };
+  assert.equal((await fetchOnce(own.port, "/len")).status, 200);
+  await reload("SSLEngine on\nSSLCertificateFile DIR/server.pem\nSSLCertificateKeyFile DIR/server.key");
+  const { socket, peer } = await connectTls(own.port, "x.test");
+  socket.destroy();
+  assert.equal(peer, "a.test");
+  await reload("");
+  assert.equal((await fetchOnce(own.port, "/len")).status, 200);
 });
 
 // What is wrong with certificates, keys and lists is an error of its line.
