@@ -197,7 +197,7 @@ class ThreadChild {
       loaded.process.providers.register(leadership, "children", {
         campaign: (_process, _name, lead) => this.campaign(lead),
       });
-      shareSockets(this.start.socketRoom, planOf(loaded.process));
+      shareSockets(this.start, planOf(loaded.process));
       this.next = loaded;
       if (this.child === null) {
         const ended = (generation: number) => send({ kind: "ended", generation });
@@ -260,9 +260,9 @@ class ThreadChild {
 }
 
 /** Each child may have its share; where they are replaced regularly, so may one that is replaced and still has clients. */
-function shareSockets(room: number, { children, lifetime }: Plan): void {
+function shareSockets({ socketRoom, nearRoom }: ChildStart, { children, lifetime }: Plan): void {
   const shares = children + (lifetime > 0 ? 1 : 0);
-  limitSockets(Math.max(LEAST_SOCKETS, Math.floor(room / shares) - OF_A_THREAD));
+  limitSockets(Math.max(LEAST_SOCKETS, Math.floor(socketRoom / shares) - OF_A_THREAD), nearRoom);
 }
 
 /** A log whose program is the parent's: all children write to one. */

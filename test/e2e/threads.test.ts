@@ -92,6 +92,15 @@ test("four children elect as one does: in turn, and by the load factors under lo
   assert.equal(a.requests.length - before, 200);
 });
 
+test("who connects while children still start waits until they serve", SLOW, async () => {
+  await using sluice = await start("StartServers 4");
+  await Promise.all(
+    Array.from({ length: 8 }, async () => {
+      for (let i = 0; i < 5; i++) assert.equal((await fetchOnce(sluice.port, "/")).status, 200);
+    }),
+  );
+});
+
 test("a child that dies is replaced, and what it had at hand does not count any more", SLOW, async () => {
   held = new Gate();
   await using sluice = await start("StartServers 2", "ProxySet lbmethod=bybusyness");
