@@ -115,6 +115,10 @@ class NullSocket implements Socket {
     return bytes.subarray(start, end) as Bytes;
   }
 
+  lend(bytes: Bytes, start: number, end: number): Bytes {
+    return this.keep(bytes, start, end);
+  }
+
   pause(): void {}
   resume(): void {}
   end(): void {}

@@ -123,6 +123,8 @@ export class ServerRec {
   /** From ServerName; 0: the scheme's default. */
   port = 0;
   scheme = "";
+  /** Its clients speak TLS. */
+  speaksTls = false;
   /** From ServerPath: chooses a virtual host for requests without Host; "" is none. */
   path = "";
   /** ServerAlias without and with wildcards, lower case. */
@@ -212,7 +214,9 @@ export class ConnRec {
 
 /** Takes a request's body. Calls come after `read`, in order; `onBodyEnd` or `onBodyError` is the last. */
 export interface BodyConsumer {
-  /** `bytes` may be kept. */
+  /** The socket that it writes to what it gets, within the call, and keeps nothing. @default null: it keeps it */
+  readonly passesTo?: Socket | null;
+  /** `bytes` may be kept, unless they are passed on. */
   onBody(bytes: Bytes): void;
   onBodyEnd(): void;
   /** 400 malformed or cut short, 408 too slow, 413 too large. */

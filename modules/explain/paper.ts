@@ -68,6 +68,10 @@ export class PaperSocket implements Socket {
     return latin1Bytes(bytes.latin1Slice(start, end));
   }
 
+  lend(bytes: Bytes, start: number, end: number): Bytes {
+    return this.keep(bytes, start, end);
+  }
+
   pause(): void {}
 
   resume(): void {}

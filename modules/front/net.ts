@@ -57,7 +57,14 @@ export class NetFront {
     for (const spec of conf.listen) {
       const front = frontOf(conf, spec);
       const key = listenKey(spec, front);
-      if (this.listeners.has(key)) continue;
+      const tls = speaksTls(generation, spec);
+      const known = this.listeners.get(key);
+      if (known !== undefined) {
+        if (!tls || known.plainOnly !== true) continue;
+        // Another kind of listener cannot be bound beside it; what it has accepted goes on.
+        void known.close();
+        this.listeners.delete(key);
+      }
       try {
         const options = {
           address: spec.address,
@@ -65,6 +72,7 @@ export class NetFront {
           backlog: this.gate.backlog,
           reusePort: this.ways.reusePort ?? false,
           fd: this.ways.fdOf?.(spec),
+          tls,
           ...(spec.unix === "" ? {} : { unix: spec.unix }),
         };
         if (front === "fetch") {
@@ -128,6 +136,14 @@ export class NetFront {
   close(): void {
     this.retain(null);
   }
+}
+
+/** Whether a client of this listener may meet a virtual host with TLS; names among its addresses may be any address. */
+function speaksTls(generation: ProcessRec, spec: ListenSpec): boolean {
+  return generation.servers.some(
+    (server) =>
+      server.speaksTls && (!server.isVirtual || server.addrs.some(({ port }) => port === 0 || port === spec.port)),
+  );
 }
 
 /** "127.0.0.1:80", "[::1]:80", "*:80" or a path, as the log names a listener. */

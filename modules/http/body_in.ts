@@ -6,6 +6,7 @@ import type { Bytes } from "../core/bytes.ts";
 import { getModuleConfig } from "../core/module.ts";
 import type { BodyConsumer, RequestBody, RequestRec } from "../core/records.ts";
 import type { Status } from "../core/status.ts";
+import type { Socket } from "../net/socket.ts";
 import core from "../server/mod_core.ts";
 import { type ChunkConsumer, ChunkDecoder, type ChunkLimits } from "./chunked.ts";
 
@@ -17,8 +18,8 @@ export interface BodySource {
   stopBody(): void;
   /** Sends 100 Continue. */
   sendContinue(): void;
-  /** Bytes that outlive the call. */
-  hold(bytes: Bytes, start: number, end: number): Bytes;
+  /** Bytes that outlive the call. @param to null, or the socket that they go to within it */
+  hold(bytes: Bytes, start: number, end: number, to: Socket | null): Bytes;
 }
 
 /** The body of a request that has none: nothing in it is of the request, so one serves all. */
@@ -109,7 +110,7 @@ export class BodyIn implements RequestBody, ChunkConsumer {
       this.received += size;
       const last = this.left === 0;
       if (last) this.ended = true;
-      this.consumer?.onBody(this.source.hold(bytes, start, start + size));
+      this.deliver(bytes, start, start + size);
       if (last) this.finish();
       return size;
     }
@@ -156,7 +157,12 @@ export class BodyIn implements RequestBody, ChunkConsumer {
     this.received += end - start;
     this.limit(this.received);
     if (this.failure !== null) return;
-    this.consumer?.onBody(this.source.hold(bytes, start, end));
+    this.deliver(bytes, start, end);
+  }
+
+  private deliver(bytes: Bytes, start: number, end: number): void {
+    const { consumer } = this;
+    if (consumer !== null) consumer.onBody(this.source.hold(bytes, start, end, consumer.passesTo ?? null));
   }
 
   private finish(): void {

@@ -110,9 +110,10 @@ export class BodyOut extends FilteredOut {
       const text = before + bytes.latin1Slice(start, end);
       return this.send(chunked ? `${text}\r\n` : text);
     }
-    const kept = from === undefined ? (bytes.subarray(start, end) as Bytes) : from.keep(bytes, start, end);
-    if (before === "") return this.send(kept);
-    return this.sendv(chunked ? [before, kept, "\r\n"] : [before, kept]);
+    const part =
+      from === undefined ? (bytes.subarray(start, end) as Bytes) : from.lend(bytes, start, end, this.sink.socket);
+    if (before === "") return this.send(part);
+    return this.sendv(chunked ? [before, part, "\r\n"] : [before, part]);
   }
 
   private takeHead(): string {

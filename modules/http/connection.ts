@@ -466,8 +466,8 @@ export class HttpConnection implements ServedConnection, SocketOwner, Timeout, B
     this.socket.write("HTTP/1.1 100 Continue\r\n\r\n");
   }
 
-  hold(bytes: Bytes, start: number, end: number): Bytes {
-    return this.socket.keep(bytes, start, end);
+  hold(bytes: Bytes, start: number, end: number, to: Socket | null): Bytes {
+    return to !== null ? this.socket.lend(bytes, start, end, to) : this.socket.keep(bytes, start, end);
   }
 
   private listenAgain(): void {

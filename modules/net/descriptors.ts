@@ -60,3 +60,6 @@ export function socketRoom(): number {
     return Number.POSITIVE_INFINITY;
   }
 }
+
+/** Those of this program. */
+export const descriptors = new Descriptors(socketRoom());

@@ -1,60 +1,35 @@
 /**
- * Sockets on node:net, for Bun and Deno: the one file that knows their quirks.
- *
- * Measured here (Bun 1.4.4, Deno 2.9.5, an echo of small messages, CPU of the process):
- * - `write(string, "latin1")` costs what "utf8" costs, and less than a Buffer made first: no check for ASCII pays.
- * - Deno reads into one static buffer (`onread`) 5-7 % cheaper than by 'data' events; Bun gains nothing by it.
- * - Bun delivers to a 'push' of ours a third cheaper than by 'data' events (a bare proxy, small messages: 1.16 of nginx's CPU
- *   time became 1.02). The stream below still does all the rest: pauses, what was read meanwhile, the end.
- * - On Deno all sockets may share that buffer: it is filled right before the call, never while another one is handled.
+ * The sockets of this machine, on Bun and on Deno: which kind takes what.
  */
 import { Buffer } from "node:buffer";
 import { lookup as dnsLookup, lookupService } from "node:dns";
-import { lstat, unlink } from "node:fs/promises";
 import net from "node:net";
-import type tls from "node:tls";
-import type { Bytes } from "../core/bytes.ts";
-import { type ClientHello, PLAIN_HTTP } from "./client_hello.ts";
-import { Descriptors, socketRoom } from "./descriptors.ts";
+import { connectBun, listenBun } from "./bun_socket.ts";
+import { denoBinding } from "./deno_binding.ts";
+import { listenDeno } from "./deno_listen.ts";
+import { connectDeno } from "./deno_socket.ts";
+import { descriptors } from "./descriptors.ts";
+import { readFirstBytes } from "./first_bytes.ts";
 import { openDatagram } from "./node_datagram.ts";
-import {
-  NodeTlsServer,
-  readClientHello,
-  startBelow,
-  startTlsClient,
-  stopBelow,
-  tlsInfo,
-  tlsLimits,
-} from "./node_tls.ts";
-import type {
-  ConnectOptions,
-  FirstReader,
-  Listener,
-  Socket,
-  SocketError,
-  SocketHost,
-  SocketOwner,
-  TlsAcceptor,
-  TlsClientOptions,
-  TlsInfo,
-} from "./socket.ts";
+import { listenNode, listenUnix } from "./node_listen.ts";
+import { connectNode, NodeSocket } from "./node_socket.ts";
+import { NodeTlsServer, tlsLimits } from "./node_tls.ts";
+import type { Accept, ConnectOptions, Listener, Socket, SocketError, SocketHost, SocketOwner } from "./socket.ts";
+import { asBytes, socketError } from "./system.ts";
 
-const onDeno = "Deno" in globalThis;
+/** What TCP without TLS goes by where node:net can be passed by. */
+interface Own {
+  /** null: not by these. */
+  connect(options: net.SocketConnectOpts, owner: SocketOwner): Socket | null;
+  listen(options: TcpListenOptions, accept: Accept, shed?: () => void): Listener | Promise<Listener>;
+}
 
-/** What every socket on Deno reads into. 64 KiB is the most that Deno reads at once. */
-const shared = Buffer.allocUnsafeSlow(65_536);
-const sharedBytes = asBytes(shared);
-const staticRead: net.OnReadOpts = { buffer: shared, callback: readCallback };
-
-/** `writev` joins up to this many bytes into one string, instead of corking the parts: one call below, not one for each. */
-const JOIN_MAX_BYTES = 4096;
-/** More than that leaves part by part on Bun, whose cork copies the parts together: 1.96 of nginx's CPU time became 1.48 (100 kB). */
-const CORK_MAX_BYTES = onDeno ? Number.POSITIVE_INFINITY : 32_768;
-
-/** While sockets are many, how often listeners of Deno are looked after. */
-const REVIVE_MS = 250;
-
-const descriptors = new Descriptors(socketRoom());
+interface TcpListenOptions {
+  readonly host: string;
+  readonly port: number;
+  readonly backlog: number;
+  readonly reusePort: boolean;
+}
 
 /**
  * So many sockets may be open in this event loop, where others share the limit of the process.
@@ -65,365 +40,96 @@ export function limitSockets(room: number, near = descriptors.near): void {
   descriptors.near = near;
 }
 
-/** A net.Socket that knows its NodeSocket, so that one set of handlers serves all sockets. */
-interface RawSocket extends net.Socket {
-  ours: NodeSocket;
-}
+export const nodeSockets = socketsOf(ownSockets());
 
-/** The peer closed before TLS was set up. */
-const NO_HANDSHAKE: SocketError = { code: "ECONNRESET", message: "closed during the handshake" };
+/** The same on node:net alone. Tests hold the two against each other. */
+export const plainSockets = socketsOf(null);
 
-/** An accepted socket has no owner until `accept` has set one. */
-const nobody: SocketOwner = { onData() {}, onDrain() {}, onEnd() {}, onClose() {} };
-
-export class NodeSocket implements Socket {
-  owner: SocketOwner;
-  remoteAddress = "";
-  remotePort = 0;
-  localAddress = "";
-  localPort = 0;
-  tls: TlsInfo | null = null;
-  /** What is read and written: the TCP socket, or TLS on it. */
-  private raw: RawSocket;
-  /** The TCP socket below TLS. */
-  private below: net.Socket | null = null;
-  /** TLS takes the socket over: what comes in before is not ours. */
-  private inHandshake = false;
-  private reading = false;
-  private readonly accepted: boolean;
-  private counted = true;
-  private error: SocketError | null = null;
-  /** Destroyed, failed or closed: only onClose may follow. */
-  private gone = false;
-  /** `end` was called: nothing more can be written. */
-  private ended = false;
-
-  constructor(raw: net.Socket, owner: SocketOwner, accepted: boolean) {
-    this.owner = owner;
-    this.accepted = accepted;
-    descriptors.opened(accepted);
-    this.raw = raw as RawSocket;
-    this.raw.ours = this;
-    // None of these is ever taken off: an 'error' without a listener would end the process.
-    raw.on("drain", handleDrain);
-    raw.on("end", handleEnd);
-    raw.on("error", handleError);
-    raw.on("close", handleClose);
-  }
-
-  /** Delivers what comes in, unless TLS has the socket. */
-  startReading(): void {
-    if (this.reading || this.inHandshake || this.gone) return;
-    this.reading = true;
-    if (!onDeno && this.below === null) this.raw.push = pushStraight;
-    this.raw.on("data", handleData);
-  }
-
-  /** The same for one that `accept` has seen; on Deno into the shared buffer. */
-  startAccepted(): void {
-    if (this.inHandshake || this.gone) return;
-    if (onDeno) readStatic(this.raw);
-    this.startReading();
-  }
-
-  get receivedBytes(): number {
-    return (this.below ?? this.raw).bytesRead;
-  }
-
-  get queuedBytes(): number {
-    return this.raw.writableLength;
-  }
-
-  write(data: string | Uint8Array): boolean {
-    if (this.gone || this.ended) return true;
-    if (data.length === 0) return !this.raw.writableNeedDrain;
-    return typeof data === "string" ? this.raw.write(data, "latin1") : this.raw.write(data);
-  }
-
-  writev(parts: readonly (string | Uint8Array)[]): boolean {
-    if (this.gone || this.ended) return true;
-    if (parts.length === 1) return this.write(parts[0]!);
-    let length = 0;
-    for (const part of parts) length += part.length;
-    if (length <= JOIN_MAX_BYTES) {
-      let joined = "";
-      for (const part of parts) joined += typeof part === "string" ? part : latin1(part);
-      return this.write(joined);
-    }
-    let more = true;
-    if (length > CORK_MAX_BYTES) {
-      for (const part of parts) more = this.write(part);
-      return more;
-    }
-    this.raw.cork();
-    for (const part of parts) more = this.write(part);
-    this.raw.uncork();
-    return more;
-  }
-
-  keep(bytes: Bytes, start: number, end: number): Bytes {
-    // A buffer of a 'data' event is fresh, of exact size, and never used again, on both runtimes.
-    if (bytes !== sharedBytes) return bytes.subarray(start, end) as Bytes;
-    const copy = Buffer.allocUnsafe(end - start);
-    shared.copy(copy, 0, start, end);
-    return asBytes(copy);
-  }
-
-  pause(): void {
-    this.raw.pause();
-    if (this.below !== null) stopBelow(this.below);
-  }
-
-  resume(): void {
-    if (this.gone || this.inHandshake) return;
-    if (this.below !== null) startBelow(this.below);
-    this.raw.resume();
-  }
-
-  end(): void {
-    if (this.gone || this.ended) return;
-    this.ended = true;
-    this.raw.end();
-  }
-
-  destroy(): void {
-    this.gone = true;
-    this.raw.destroy();
-    this.below?.destroy();
-  }
-
-  setKeepAlive(on: boolean): void {
-    if (!this.gone) this.raw.setKeepAlive(on);
-  }
-
-  // Handshakes, and what stands before.
-
-  /** Accepted, nothing read yet. */
-  readFirst(reader: FirstReader): void {
-    const { raw } = this;
-    this.inHandshake = true;
-    let bytes: Buffer = nothing;
-    const onData = (chunk: Buffer): void => {
-      bytes = bytes.length === 0 ? chunk : Buffer.concat([bytes, chunk]);
-      const own = reader.onFirst(asBytes(bytes));
-      if (own < 0 || this.gone) return;
-      raw.off("data", onData);
-      raw.pause();
-      if (own < bytes.length) raw.unshift(bytes.subarray(own));
-      this.inHandshake = false;
-      reader.onRest();
-      this.startReading();
-      raw.resume();
+function ownSockets(): Own | null {
+  if ("Bun" in globalThis) {
+    return {
+      connect: connectBun,
+      listen: ({ host, port, reusePort }, accept, shed) => listenBun({ hostname: host, port, reusePort }, accept, shed),
     };
-    raw.on("data", onData);
   }
-
-  /** Accepted, nothing read yet. */
-  acceptTls(acceptor: TlsAcceptor): void {
-    const { raw } = this;
-    this.inHandshake = true;
-    this.owner = { onData() {}, onDrain() {}, onEnd() {}, onClose: (error) => acceptor.onFailed(error) };
-    readClientHello(raw, (hello) => this.helloRead(raw, hello, acceptor));
-  }
-
-  private helloRead(raw: net.Socket, hello: ClientHello | typeof PLAIN_HTTP, acceptor: TlsAcceptor): void {
-    if (this.gone) return;
-    if (hello === PLAIN_HTTP) {
-      this.inHandshake = false;
-      acceptor.onPlain();
-      this.startReading();
-      this.resume();
-      return;
-    }
-    const server = acceptor.onHello(hello) as NodeTlsServer | null;
-    if (server === null) {
-      this.destroy();
-      return;
-    }
-    server.handshake(raw, {
-      secured: (socket) => {
-        if (this.gone) return;
-        this.layer(socket, hello.serverName);
-        acceptor.onSecure();
-        this.startReading();
-      },
-      handshakeFailed: (error) => this.handshakeFailed(error),
-    });
-  }
-
-  /** Connected. */
-  startTls(options: TlsClientOptions): void {
-    this.inHandshake = true;
-    startTlsClient(this.raw, options, {
-      secured: (socket) => {
-        if (this.gone) return;
-        this.layer(socket, options.serverName);
-        this.owner.onSecure?.();
-        this.startReading();
-      },
-      handshakeFailed: (error) => this.handshakeFailed(error),
-    });
-  }
-
-  private layer(socket: tls.TLSSocket, serverName: string): void {
-    this.below = this.raw;
-    this.raw = socket as unknown as RawSocket;
-    this.raw.ours = this;
-    this.inHandshake = false;
-    this.tls = tlsInfo(socket, serverName);
-    socket.on("drain", handleDrain);
-    socket.on("end", handleEnd);
-    socket.on("error", handleError);
-    socket.on("close", handleClose);
-  }
-
-  private handshakeFailed(error: unknown): void {
-    if (this.gone) return;
-    this.error = { ...(error === null ? NO_HANDSHAKE : socketError(error)), inHandshake: true };
-    this.gone = true;
-    this.raw.destroy();
-  }
-
-  // Below: called by the handlers of this file.
-
-  /** Whether an event comes from what is read and written now, not from what lies below. */
-  isTop(raw: net.Socket): boolean {
-    return raw === this.raw;
-  }
-
-  received(bytes: Bytes, length: number): void {
-    if (!this.gone) this.owner.onData(bytes, 0, length);
-  }
-
-  connected(): void {
-    this.learnAddresses();
-    if (!this.gone) this.owner.onConnect?.();
-  }
-
-  connectedForTls(options: TlsClientOptions): void {
-    this.connected();
-    if (this.gone) return;
-    try {
-      this.startTls(options);
-    } catch (error) {
-      this.handshakeFailed(error);
-    }
-  }
-
-  drained(): void {
-    if (!this.gone) this.owner.onDrain();
-  }
-
-  peerEnded(): void {
-    if (this.inHandshake) this.handshakeFailed(null);
-    else if (!this.gone) this.owner.onEnd();
-  }
-
-  failed(error: unknown): void {
-    // What `destroy` was called on is not failing any more; and the first error says most.
-    if (!this.gone) this.error = socketError(error);
-    this.gone = true;
-    // A TLS socket that failed, as by the peer's alert, stays open by itself.
-    if (this.below !== null) this.destroy();
-  }
-
-  closed(): void {
-    if (this.counted) descriptors.closed(this.accepted);
-    this.counted = false;
-    if (this.inHandshake && !this.gone) this.error = { ...NO_HANDSHAKE, inHandshake: true };
-    this.gone = true;
-    this.owner.onClose(this.error);
-  }
-
-  /** While it is open: later the runtimes differ. */
-  learnAddresses(): void {
-    this.remoteAddress = plainAddress(this.raw.remoteAddress);
-    this.remotePort = this.raw.remotePort ?? 0;
-    this.localAddress = plainAddress(this.raw.localAddress);
-    this.localPort = this.raw.localPort ?? 0;
-  }
+  if (denoBinding === null) return null;
+  const binding = denoBinding;
+  return {
+    connect: (options, owner) => connectDeno(binding, options, owner),
+    listen: (options, accept, shed) => listenDeno(binding, options, accept, shed),
+  };
 }
 
-export const nodeSockets: SocketHost = {
-  alloc: (size) => asBytes(Buffer.allocUnsafe(size)),
+function socketsOf(own: Own | null): SocketHost {
+  return {
+    alloc: (size) => asBytes(Buffer.allocUnsafe(size)),
 
-  tlsLimits,
-  tlsServer: (options) => new NodeTlsServer(options),
+    tlsLimits,
+    tlsServer: (options) => new NodeTlsServer(options),
 
-  acceptTls(socket, acceptor) {
-    (socket as NodeSocket).acceptTls(acceptor);
-  },
+    acceptTls(socket, acceptor) {
+      if (!(socket instanceof NodeSocket)) throw new Error("its listener was not told of TLS");
+      socket.acceptTls(acceptor);
+    },
 
-  readFirst(socket, reader) {
-    (socket as NodeSocket).readFirst(reader);
-  },
+    readFirst(socket, reader) {
+      if (socket instanceof NodeSocket) socket.readFirst(reader);
+      else readFirstBytes(socket, reader);
+    },
 
-  connect(options, owner) {
-    const { tls } = options;
-    const secure = tls !== undefined && tls !== null;
-    const raw = new net.Socket({ allowHalfOpen: true, ...(onDeno && !secure && { onread: staticRead }) });
-    const room = descriptors.canConnect;
-    const socket = new NodeSocket(raw, owner, false);
-    if (!room) {
-      raw.destroy(Object.assign(new Error("no descriptor is left"), { code: "EMFILE" }));
-      return socket;
-    }
-    if (secure) raw.once("connect", () => socket.connectedForTls(tls));
-    else {
-      socket.startReading();
-      // Deno starts to read between the two, paused or not, and what `onread` gets is delivered: 2.9.5.
-      raw.once(onDeno ? "ready" : "connect", handleConnect);
-    }
-    try {
-      raw.connect(connectOptions(options));
-    } catch (error) {
-      raw.destroy(error as Error); // a port or a path that cannot be: an error like any other
-    }
-    return socket;
-  },
+    connect(options, owner) {
+      const tls = options.tls ?? null;
+      const where = connectOptions(options);
+      return (tls === null ? own?.connect(where, owner) : null) ?? connectNode(where, tls, owner);
+    },
 
-  async listen(options, accept, shed) {
-    const backlog = options.backlog ?? 511;
-    const take: Take = { accept, shed };
-    if (options.fd !== undefined) return bind({ fd: options.fd, backlog }, take);
-    if (options.unix !== undefined) return listenUnix(options.unix, backlog, take);
-    const tcp = { port: options.port, backlog, reusePort: options.reusePort ?? false };
-    if (options.address !== "" && options.address !== "*") return bind({ ...tcp, host: options.address }, take);
-    try {
-      return await bind({ ...tcp, host: "::" }, take);
-    } catch (error) {
-      const { code } = error as SocketError;
-      if (code === "EADDRINUSE" || code === "EACCES" || code === "EPERM") throw error;
-      return bind({ ...tcp, host: "0.0.0.0" }, take); // a machine without IPv6
-    }
-  },
-
-  datagram: openDatagram,
-
-  lookup(name) {
-    if (net.isIP(name) !== 0) return Promise.resolve([name]);
-    return new Promise((resolve, reject) => {
-      dnsLookup(name, { all: true, order: "verbatim" }, (error, found) => {
-        if (error !== null) reject(socketError(error));
-        else if (found.length === 0) reject({ code: "ENOTFOUND", message: `no address for ${name}` });
-        else resolve([...new Set(found.map((entry) => entry.address))]);
-      });
-    });
-  },
-
-  // By the system's resolver, which `reverse` of node:dns goes past: names of /etc/hosts count, as in httpd.
-  reverse(address) {
-    return new Promise((resolve, reject) => {
+    async listen(options, accept, shed) {
+      const backlog = options.backlog ?? 511;
+      // Nobody can bind another in its place, should TLS be wanted one day.
+      if (options.fd !== undefined) return listenNode({ fd: options.fd, backlog }, accept, shed);
+      if (options.unix !== undefined) return listenUnix(options.unix, backlog, accept, shed);
+      const bind = async (host: string): Promise<Listener> => {
+        const tcp = { host, port: options.port, backlog, reusePort: options.reusePort ?? false };
+        return options.tls || own === null ? listenNode(tcp, accept, shed) : own.listen(tcp, accept, shed);
+      };
+      if (options.address !== "" && options.address !== "*") return bind(options.address);
       try {
-        lookupService(address, 0, (error, name) => (error === null ? resolve(name) : reject(socketError(error))));
+        return await bind("::");
       } catch (error) {
-        reject(socketError(error)); // no address
+        const { code } = error as SocketError;
+        if (code === "EADDRINUSE" || code === "EACCES" || code === "EPERM") throw error;
+        return bind("0.0.0.0"); // a machine without IPv6
       }
-    });
-  },
-};
+    },
 
-/** node:net has no way to set SO_RCVBUF, in either runtime: `receiveBufferSize` is not heard. */
+    datagram: openDatagram,
+    lookup,
+    reverse,
+  };
+}
+
+function lookup(name: string): Promise<readonly string[]> {
+  if (net.isIP(name) !== 0) return Promise.resolve([name]);
+  return new Promise((resolve, reject) => {
+    dnsLookup(name, { all: true, order: "verbatim" }, (error, found) => {
+      if (error !== null) reject(socketError(error));
+      else if (found.length === 0) reject({ code: "ENOTFOUND", message: `no address for ${name}` });
+      else resolve([...new Set(found.map((entry) => entry.address))]);
+    });
+  });
+}
+
+/** By the system's resolver, which `reverse` of node:dns goes past: names of /etc/hosts count, as in httpd. */
+function reverse(address: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    try {
+      lookupService(address, 0, (error, name) => (error === null ? resolve(name) : reject(socketError(error))));
+    } catch (error) {
+      reject(socketError(error)); // no address
+    }
+  });
+}
+
 function connectOptions(options: ConnectOptions): net.SocketConnectOpts {
   if (options.unix) return { path: options.address };
   return {
@@ -433,172 +139,4 @@ function connectOptions(options: ConnectOptions): net.SocketConnectOpts {
     keepAlive: options.keepAlive ?? false,
     autoSelectFamily: false, // it is one address
   } as net.TcpSocketConnectOpts;
-}
-
-/** What becomes of a connection. */
-interface Take {
-  readonly accept: (socket: Socket) => void;
-  /** One was closed at once, for want of descriptors. */
-  readonly shed: (() => void) | undefined;
-}
-
-function bind(options: net.ListenOptions & { fd?: number }, take: Take): Promise<Listener> {
-  return new Promise((resolve, reject) => {
-    const server = net.createServer({ allowHalfOpen: true, noDelay: true }, (raw) => {
-      if (!descriptors.canAccept) {
-        raw.on("error", ignore);
-        raw.destroy();
-        take.shed?.();
-        return;
-      }
-      const socket = new NodeSocket(raw, nobody, true);
-      socket.learnAddresses();
-      take.accept(socket);
-      socket.startAccepted();
-    });
-    // Stays on for good; once bound there is nobody left to reject for.
-    server.on("error", (error) => reject(socketError(error)));
-    server.listen(options, () => {
-      const address = server.address();
-      const reviver = onDeno ? setInterval(() => revive(server, options.backlog ?? 511), REVIVE_MS) : undefined;
-      reviver?.unref();
-      resolve({
-        port: address !== null && typeof address === "object" ? address.port : 0,
-        close() {
-          clearInterval(reviver);
-          return new Promise((closed) => server.close(() => closed()));
-        },
-      });
-    });
-  });
-}
-
-/**
- * Deno 2.9.5 accepts nothing more on a listener once accept(2) has failed for want of descriptors, and says nothing. Its
- * handle takes a second `listen`, which does no harm and goes on. Bun tries again by itself.
- */
-function revive(server: net.Server, backlog: number): void {
-  if (!descriptors.wereMany(10 * REVIVE_MS)) return;
-  const { _handle: handle } = server as unknown as { _handle?: { listen?(backlog: number): number } };
-  handle?.listen?.(backlog);
-}
-
-function ignore(): void {}
-
-/** A socket file that nobody listens on any more is replaced; what is no socket is left alone. */
-async function listenUnix(path: string, backlog: number, take: Take): Promise<Listener> {
-  try {
-    return await bind({ path, backlog }, take);
-  } catch (error) {
-    if ((error as SocketError).code !== "EADDRINUSE" || !(await isStale(path))) throw error;
-    await unlink(path).catch(() => {});
-    return bind({ path, backlog }, take);
-  }
-}
-
-async function isStale(path: string): Promise<boolean> {
-  const stat = await lstat(path).catch(() => null);
-  if (stat === null) return true; // gone in the meantime
-  if (!stat.isSocket()) return false; // connecting to a plain file is refused too
-  return new Promise((resolve) => {
-    const probe = net.connect({ path });
-    probe.on("connect", () => {
-      probe.destroy();
-      resolve(false);
-    });
-    probe.on("error", (error: NodeJS.ErrnoException) => resolve(error.code === "ECONNREFUSED"));
-  });
-}
-
-/** Deno calls it as a method of the socket; Bun, which does not, is not asked to. */
-function readCallback(this: unknown, length: number): boolean {
-  (this as RawSocket).ours.received(sharedBytes, length);
-  return true; // `pause` stops reading by itself
-}
-
-/** The inner names of `onread` in a net.Socket, which createServer does not offer. */
-interface OnReadSlots {
-  buffer: symbol;
-  callback: symbol;
-}
-let onReadSlots: OnReadSlots | null | undefined;
-
-/**
- * `onread` for an accepted socket, by the slots that the option would fill (node's own names, which Deno shares). Where they
- * are not found, reading goes by 'data' as before. Deno 2.9.5; can go when createServer takes `onread`.
- */
-function readStatic(raw: net.Socket): void {
-  if (onReadSlots === undefined) {
-    const symbols = Object.getOwnPropertySymbols(raw);
-    const buffer = symbols.find((symbol) => symbol.description === "kBuffer");
-    const callback = symbols.find((symbol) => symbol.description === "kBufferCb");
-    onReadSlots = buffer && callback ? { buffer, callback } : null;
-  }
-  if (onReadSlots === null) return;
-  const inner = raw as unknown as { [slot: symbol]: unknown; _handle?: { useUserBuffer?(buffer: Uint8Array): void } };
-  if (inner._handle?.useUserBuffer === undefined) return;
-  inner._handle.useUserBuffer(shared);
-  inner[onReadSlots.buffer] = shared;
-  inner[onReadSlots.callback] = readCallback;
-}
-
-const pushToStream = net.Socket.prototype.push;
-const nothing: Buffer = Buffer.alloc(0);
-
-/** `Readable.push` of a plain socket on Bun, past the stream's buffer while that is empty and nobody has paused. */
-function pushStraight(this: net.Socket, chunk: unknown, encoding?: BufferEncoding): boolean {
-  if (chunk === null || this.readableFlowing !== true || this.readableLength > 0)
-    return pushToStream.call(this, chunk, encoding);
-  const bytes = chunk as Buffer;
-  (this as RawSocket).ours.received(asBytes(bytes), bytes.length);
-  // Paused meanwhile: the stream must learn that its read was answered, or it would wait for it after `resume`.
-  return this.readableFlowing || pushToStream.call(this, nothing);
-}
-
-function handleData(this: net.Socket, chunk: Buffer): void {
-  (this as RawSocket).ours.received(asBytes(chunk), chunk.length);
-}
-
-function handleConnect(this: net.Socket): void {
-  (this as RawSocket).ours.connected();
-}
-
-function handleDrain(this: net.Socket): void {
-  const { ours } = this as RawSocket;
-  if (ours.isTop(this)) ours.drained();
-}
-
-function handleEnd(this: net.Socket): void {
-  const { ours } = this as RawSocket;
-  if (ours.isTop(this)) ours.peerEnded();
-}
-
-function handleError(this: net.Socket, error: Error): void {
-  const { ours } = this as RawSocket;
-  if (ours.isTop(this)) ours.failed(error);
-}
-
-function handleClose(this: net.Socket): void {
-  const { ours } = this as RawSocket;
-  if (ours.isTop(this)) ours.closed();
-}
-
-function socketError(error: unknown): SocketError {
-  const { code, message } = error as NodeJS.ErrnoException;
-  return { code: code ?? "UNKNOWN", message };
-}
-
-function plainAddress(address: string | undefined): string {
-  if (address === undefined) return "";
-  return address.startsWith("::ffff:") && address.includes(".") ? address.slice(7) : address;
-}
-
-function latin1(part: Uint8Array): string {
-  if ("latin1Slice" in part) return (part as Bytes).latin1Slice();
-  return asBytes(Buffer.from(part.buffer, part.byteOffset, part.length)).latin1Slice();
-}
-
-/** A node Buffer has `latin1Slice` on both runtimes; its type does not say so. */
-function asBytes(buffer: Buffer): Bytes {
-  return buffer as unknown as Bytes;
 }

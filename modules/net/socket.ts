@@ -1,5 +1,5 @@
 /**
- * What the front and the backends need of a socket. `node.ts` gives it on node:net and node:tls.
+ * What the front and the backends need of a socket. `node.ts` gives it.
  */
 import type { Bytes } from "../core/bytes.ts";
 import type { ClientHello } from "./client_hello.ts";
@@ -57,6 +57,8 @@ export interface Socket {
   writev(parts: readonly (string | Uint8Array)[]): boolean;
   /** The bytes [start, end) in a buffer of their own, valid for good. Only inside `onData`. */
   keep(bytes: Bytes, start: number, end: number): Bytes;
+  /** The same for `to.write` or `to.writev`, which must get it before `onData` returns, and nobody else: perhaps without a copy. */
+  lend(bytes: Bytes, start: number, end: number, to: Socket): Bytes;
   /** Stops `onData` at once, and with it the peer, soon. `onEnd` waits for `resume`; a reset may not. */
   pause(): void;
   resume(): void;
@@ -75,8 +77,6 @@ export interface ConnectOptions {
   readonly port: number;
   readonly unix: boolean;
   readonly keepAlive?: boolean;
-  /** SO_RCVBUF, bytes; 0: the system's. */
-  readonly receiveBufferSize?: number;
   /** Speak TLS on it. What is written before `onSecure` is lost. */
   readonly tls?: TlsClientOptions | null;
 }
@@ -185,11 +185,18 @@ export interface ListenOptions {
   readonly fd?: number | undefined;
   /** SO_REUSEPORT: several listeners share the port, and the system spreads connections over them. @default false */
   readonly reusePort?: boolean;
+  /** TLS may begin on its connections. @default false */
+  readonly tls?: boolean;
 }
+
+/** Must set the socket's owner before it returns. */
+export type Accept = (socket: Socket) => void;
 
 export interface Listener {
   /** The port that was bound, also if 0 was asked for. */
   readonly port: number;
+  /** What it accepts cannot speak TLS. @default false */
+  readonly plainOnly?: boolean;
   /** Stops accepting; connections go on. Resolves when they have ended, too. */
   close(): Promise<void>;
 }
@@ -204,14 +211,14 @@ export interface SocketHost {
    * the socket's owner gets `onClose` alone.
    */
   readFirst(socket: Socket, reader: FirstReader): void;
-  /** Speaks TLS on a socket that was accepted; only before its `accept`, or a reader's `onRest`, returns. */
+  /** Speaks TLS on a socket that a listener with `tls` accepted; only before its `accept`, or a reader's `onRest`, returns. */
   acceptTls(socket: Socket, acceptor: TlsAcceptor): void;
   readonly tlsLimits: TlsLimits;
   /**
-   * Resolves when bound; rejects with a SocketError. `accept` must set the socket's owner before it returns.
+   * Resolves when bound; rejects with a SocketError.
    * @param shed a connection was closed at once, for want of descriptors
    */
-  listen(options: ListenOptions, accept: (socket: Socket) => void, shed?: () => void): Promise<Listener>;
+  listen(options: ListenOptions, accept: Accept, shed?: () => void): Promise<Listener>;
   /** A buffer whose contents are to be written before they are read. */
   alloc(size: number): Bytes;
   /** All addresses of a name, in the resolver's order; rejects with a SocketError. IP addresses resolve to themselves. */

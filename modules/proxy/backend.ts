@@ -139,13 +139,12 @@ export function connectBackend(
   addresses: readonly string[],
   port: number,
   timeoutMs: number,
-  receiveBufferSize: number,
   log: ErrorLog,
   tls: BackendTls | null = null,
   handshakeMs = timeoutMs,
 ): Promise<Backend | ConnectFailure> {
   return new Promise((resolve) => {
-    new Connecting(pool, addresses, port, timeoutMs, receiveBufferSize, log, tls, handshakeMs, resolve).next();
+    new Connecting(pool, addresses, port, timeoutMs, log, tls, handshakeMs, resolve).next();
   });
 }
 
@@ -159,7 +158,6 @@ class Connecting implements SocketOwner, Timeout {
   private readonly addresses: readonly string[];
   private readonly port: number;
   private readonly timeoutMs: number;
-  private readonly receiveBufferSize: number;
   private readonly log: ErrorLog;
   private readonly tls: BackendTls | null;
   private readonly handshakeMs: number;
@@ -172,7 +170,6 @@ class Connecting implements SocketOwner, Timeout {
     addresses: readonly string[],
     port: number,
     timeoutMs: number,
-    receiveBufferSize: number,
     log: ErrorLog,
     tls: BackendTls | null,
     handshakeMs: number,
@@ -182,7 +179,6 @@ class Connecting implements SocketOwner, Timeout {
     this.addresses = addresses;
     this.port = port;
     this.timeoutMs = timeoutMs;
-    this.receiveBufferSize = receiveBufferSize;
     this.log = log;
     this.tls = tls;
     this.handshakeMs = handshakeMs;
@@ -199,7 +195,6 @@ class Connecting implements SocketOwner, Timeout {
         port: this.port,
         unix,
         keepAlive: worker.params.keepAlive,
-        receiveBufferSize: this.receiveBufferSize,
         tls: this.tls === null ? null : this.tls.options,
       },
       this,

@@ -203,15 +203,13 @@ export class ConnPool {
     name: string,
     port: number,
     timeoutMs: number,
-    receiveBufferSize: number,
     tls: BackendTls | null = null,
     handshakeMs = timeoutMs,
   ): Promise<Backend | ConnectFailure> {
     const cached = this.addresses;
     const addresses = await this.resolve(name);
     const log = this.process.log;
-    const tryAll = (all: readonly string[]) =>
-      connectBackend(this, all, port, timeoutMs, receiveBufferSize, log, tls, handshakeMs);
+    const tryAll = (all: readonly string[]) => connectBackend(this, all, port, timeoutMs, log, tls, handshakeMs);
     const result = await tryAll(addresses);
     if (
       "pool" in result ||

@@ -192,14 +192,14 @@ class Side implements BackendUser {
     return this.closed ? 0 : this.socket.queuedBytes;
   }
 
-  /** Bytes that stay valid go to the other side. */
+  /** Sends bytes on, and keeps none of them. */
   pass(bytes: Bytes): void {
     this.tunnel.count(this, bytes.length);
     if (!this.peer.socket.write(bytes)) this.socket.pause();
   }
 
   onData(bytes: Bytes, start: number, end: number): void {
-    if (!this.shutDown) this.pass(this.socket.keep(bytes, start, end));
+    if (!this.shutDown) this.pass(this.socket.lend(bytes, start, end, this.peer.socket));
   }
 
   onDrain(): void {

@@ -107,7 +107,7 @@ export class Question implements BackendUser, ResponseWatcher, Timeout {
   private connect(): void {
     const { worker } = this.pool;
     const timeoutMs = Math.max(1, this.deadline - this.pool.process.clock.now());
-    this.pool.connect(worker.host, worker.port, timeoutMs, 0).then(
+    this.pool.connect(worker.host, worker.port, timeoutMs).then(
       (result) => this.connected(result),
       () => this.fail(503, `DNS lookup failure for: ${worker.host}`),
     );

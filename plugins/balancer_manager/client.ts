@@ -126,9 +126,10 @@ async function answer<T>(asked: Promise<Answer>): Promise<T> {
 
 async function tagged<T>(asked: Promise<Answer>): Promise<Tagged<T>> {
   const response = await asked;
-  const body = await response.json().catch(() => null);
-  if (!response.ok) throw refusal(response.status, body);
-  if (body === null) throw new SluiceApiError(response.status, NO_API);
+  const isJson = /json/.test(response.headers.get("Content-Type") ?? "");
+  if (!response.ok) throw refusal(response.status, isJson ? await response.json() : null);
+  if (!isJson) throw new SluiceApiError(response.status, NO_API);
+  const body = await response.json();
   return { value: body as T, etag: response.headers.get("ETag") ?? "" };
 }
 

@@ -29,7 +29,7 @@ function balancerXml(balancer: ProxyBalancer): string {
       ["stickysession", sticky ? params.stickySession : undefined],
       ["nofailover", sticky ? onOff(params.noFailover) : undefined],
       ["timeout", seconds(params.timeoutMs)],
-      ["maxattempts", params.maxAttempts],
+      ["maxattempts", params.maxAttempts ?? (balancer.maxAttempts || undefined)],
       ["lbmethod", params.lbmethod],
       ["scolonpathdelim", sticky ? onOff(params.scolonPathDelim) : undefined],
     ]),

@@ -68,6 +68,10 @@ export class StreamSocket implements Socket, StreamOwner {
     return bytes.subarray(start, end) as Bytes;
   }
 
+  lend(bytes: Bytes, start: number, end: number): Bytes {
+    return this.keep(bytes, start, end);
+  }
+
   pause(): void {
     this.paused = true;
   }

@@ -40,9 +40,9 @@ export class DataConnection implements SocketOwner, Timeout {
   }
 
   /** Answers why there is no connection; null: there is one. */
-  connect(to: DataAddress, limitMs: number, receiveBufferSize: number): Promise<string | null> {
+  connect(to: DataAddress, limitMs: number): Promise<string | null> {
     this.process.wheel.arm(this, limitMs);
-    this.socket = this.process.sockets.connect({ ...to, unix: false, receiveBufferSize }, this);
+    this.socket = this.process.sockets.connect({ ...to, unix: false }, this);
     return new Promise((resolve) => {
       this.opening = resolve;
     });

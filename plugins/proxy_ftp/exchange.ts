@@ -47,7 +47,6 @@ export class FtpExchange {
   /** How long one read may take. */
   private readonly timeoutMs: number;
   private readonly connectMs: number;
-  private readonly receiveBufferSize: number;
   private control!: FtpControl;
   private data: DataConnection;
   private port: ActivePort | null = null;
@@ -86,7 +85,6 @@ export class FtpExchange {
     const { params } = worker;
     this.timeoutMs = params.timeoutMs ?? proxy.timeoutMs ?? serverTimeoutMs(r);
     this.connectMs = params.connectionTimeoutMs ?? this.timeoutMs;
-    this.receiveBufferSize = params.receiveBufferSize || proxy.receiveBufferSize;
     this.data = new DataConnection(r.conn.process, this.timeoutMs);
   }
 
@@ -119,7 +117,7 @@ export class FtpExchange {
     r.log.debug(MODULE, "AH01036", `connecting ftp://${url.host}${url.target} to ${url.host}:${port}`, r);
     let backend: Awaited<ReturnType<ConnPool["connect"]>>;
     try {
-      backend = await pool.connect(url.host, port, this.connectMs, this.receiveBufferSize);
+      backend = await pool.connect(url.host, port, this.connectMs);
     } catch {
       if (client.gone) return this.left();
       this.failed("resolve", "backend", "DNS lookup failure");
@@ -220,7 +218,7 @@ export class FtpExchange {
 
   private async connectData(command: string, ah: string, to: DataAddress): Promise<Status> {
     const { r } = this;
-    const cause = await this.data.connect(to, this.connectMs, this.receiveBufferSize);
+    const cause = await this.data.connect(to, this.connectMs);
     if (cause === null) return OK;
     if (this.client.gone) return this.left();
     const address = to.address.includes(":") ? `[${to.address}]` : to.address;

@@ -113,7 +113,7 @@ class SocketProbe implements Probe, BackendUser, ChunkConsumer {
     }
     worker.pool ??= new ConnPool(worker, process.sockets, process);
     const { connectMs, answerMs } = probeLimits(worker, check);
-    worker.pool.connect(worker.host, worker.port, connectMs, 0, tls, answerMs).then(
+    worker.pool.connect(worker.host, worker.port, connectMs, tls, answerMs).then(
       (result) => {
         if ("cause" in result) {
           this.finish(false, `${result.inHandshake ? "TLS" : "connect"}: ${result.cause}`, result.exhausted);

@@ -172,9 +172,8 @@ export class Exchange extends PendingStatus implements BodyOwner, ResponseWatche
     const { worker, url, r } = this;
     const timeoutMs = worker.params.connectionTimeoutMs ?? this.timeoutMs;
     const port = url.port || (url.host === worker.host && worker.port) || (defaultPort(url.scheme) ?? 0);
-    const buffer = worker.params.receiveBufferSize || this.conf.receiveBufferSize;
     if (worker.meter !== null) this.connectAtMs = r.conn.process.clock.now();
-    this.pool.connect(url.host, port, timeoutMs, buffer, this.attempt.tls, this.timeoutMs).then(
+    this.pool.connect(url.host, port, timeoutMs, this.attempt.tls, this.timeoutMs).then(
       (result) => this.connected(result),
       () => {
         if (this.result !== null) return;

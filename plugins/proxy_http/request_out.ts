@@ -53,6 +53,10 @@ export class RequestBodyOut implements BodyConsumer {
     this.ended = attempt.prefetchedAll;
   }
 
+  get passesTo(): Socket | null {
+    return this.state === "stream" ? this.socket : null;
+  }
+
   /** Reads ahead; `onPrefetched` follows, maybe at once. @param spool to the end of the body */
   prefetch(spool: boolean): void {
     if (spool) this.limit = SPOOL_BYTES;

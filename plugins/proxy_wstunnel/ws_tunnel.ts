@@ -49,14 +49,13 @@ async function switchOver(
   client: ClientWatch,
 ): Promise<Status> {
   const conf = getProxyConfig(r.perDirConfig);
-  const { connectionTimeoutMs, timeoutMs, receiveBufferSize } = worker.params;
+  const { connectionTimeoutMs, timeoutMs } = worker.params;
   const port = url.port || (url.host === worker.host && worker.port) || (defaultPort(url.scheme) ?? 0);
   const ioLimit = timeoutMs ?? conf.timeoutMs ?? serverTimeoutMs(r);
   const limit = connectionTimeoutMs ?? ioLimit;
   let backend: Awaited<ReturnType<ConnPool["connect"]>>;
   try {
-    const buffer = receiveBufferSize || conf.receiveBufferSize;
-    backend = await pool.connect(url.host, port, limit, buffer, attempt.tls, ioLimit);
+    backend = await pool.connect(url.host, port, limit, attempt.tls, ioLimit);
   } catch {
     if (client.gone) return left(attempt);
     attempt.failure = {

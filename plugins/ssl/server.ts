@@ -75,7 +75,9 @@ export function sslServerOf(server: ServerRec): SslServer | undefined {
 export function buildSslServers(process: ProcessRec, module: Module<SslConfig>): void {
   for (const server of process.servers) {
     const conf = getModuleConfig(server.config, module);
-    if (conf.engine === "on") servers.set(server, build(process, server, conf));
+    if (conf.engine !== "on") continue;
+    servers.set(server, build(process, server, conf));
+    server.speaksTls = true;
   }
 }
 

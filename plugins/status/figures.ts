@@ -21,11 +21,16 @@ import {
 const ACCESSES = 0;
 const BYTES = 1;
 const DURATION_US = 2;
-const LENGTH = 3;
+/** When the server was started: microseconds since 1970, by who allots the memory. */
+const STARTED_US = 3;
+const LENGTH = 4;
 
 /** In check_config: the counters of all children. @throws Error if there is no room */
 export function attachTally(process: ProcessRec): Tally {
-  return new Tally(attachStripes(process, "status", LENGTH, ["tally"])[0]!);
+  const { siblings, clock } = process;
+  const tally = new Tally(attachStripes(process, "status", LENGTH, ["tally"])[0]!);
+  if (siblings.index <= 0 && tally.own[STARTED_US] === 0) tally.own[STARTED_US] = clock.wallUs();
+  return tally;
 }
 
 /** What one connection has had so far. */
@@ -144,16 +149,16 @@ export interface Figures extends Counts {
   readonly scoreboard: string;
 }
 
-/** @param tally null: nothing was counted */
-export function childFigures(process: ProcessRec, tally: Tally | null): ChildFigures {
+/** @param extended requests were counted */
+export function childFigures(process: ProcessRec, tally: Tally, extended: boolean): ChildFigures {
   const nowUs = process.clock.wallUs();
   const views = openConnections();
   const count = (test: (view: ConnectionView) => boolean) => views.filter(test).length;
   return {
     index: Math.max(0, process.siblings.index),
     stopping: process.stopping,
-    accesses: tally?.own[ACCESSES] ?? 0,
-    kilobytes: Math.floor((tally?.own[BYTES] ?? 0) / 1024),
+    accesses: tally.own[ACCESSES]!,
+    kilobytes: Math.floor(tally.own[BYTES]! / 1024),
     busy: count((view) => isBusy(view) && !view.conn.process.stopping),
     graceful: count((view) => isBusy(view) && view.conn.process.stopping),
     idle: process.stopping ? 0 : 1,
@@ -162,24 +167,20 @@ export function childFigures(process: ProcessRec, tally: Tally | null): ChildFig
     writing: count((view) => isBusy(view) && view.r?.out.started === true),
     keepAlive: count(({ phase, conn }) => phase === "waiting" && conn.keepalives > 0),
     closing: count(({ phase }) => phase === "lingering"),
-    slots: views.map((view) => slotFigures(view, tally, nowUs)),
+    slots: views.map((view) => slotFigures(view, extended ? tally : null, nowUs)),
   };
 }
 
-/** @param tally null: nothing was counted; @param others the other children */
-export function figures(
-  r: RequestRec,
-  tally: Tally | null,
-  startedUs: number,
-  others: readonly ChildFigures[],
-): Figures {
+/** @param others the other children */
+export function figures(r: RequestRec, tally: Tally, extended: boolean, others: readonly ChildFigures[]): Figures {
   const { process } = r.server;
   const { host, clock } = process;
   const nowUs = clock.wallUs();
   const cpu = host.cpuUsageUs();
-  const children = [childFigures(process, tally), ...others].sort((a, b) => a.index - b.index);
+  const children = [childFigures(process, tally, extended), ...others].sort((a, b) => a.index - b.index);
   const sum = (key: keyof Counts) => children.reduce((all, child) => all + child[key], 0);
-  const totals = tally?.sums();
+  const totals = tally.sums();
+  const startedUs = totals[STARTED_US]!;
   return {
     version: serverToken(getModuleConfig(process.servers[0]!.config, core)),
     built: SERVER_BUILT,
@@ -190,9 +191,9 @@ export function figures(
     uptime: Math.floor((nowUs - startedUs) / 1_000_000),
     load: host.loadAverage(),
     cpu: { user: hundredths(cpu.user), system: hundredths(cpu.system) },
-    accesses: totals?.[ACCESSES] ?? 0,
-    kilobytes: Math.floor((totals?.[BYTES] ?? 0) / 1024),
-    durationMs: Math.round((totals?.[DURATION_US] ?? 0) / 1000),
+    accesses: totals[ACCESSES]!,
+    kilobytes: Math.floor(totals[BYTES]! / 1024),
+    durationMs: Math.round(totals[DURATION_US]! / 1000),
     busy: sum("busy"),
     graceful: sum("graceful"),
     idle: sum("idle"),

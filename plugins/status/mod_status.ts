@@ -63,9 +63,8 @@ function setProxyStatus(cmd: CommandContext, arg: string): string | undefined {
 }
 
 interface Begun {
-  readonly startedUs: number;
-  /** null: nobody looks. */
-  readonly tally: Tally | null;
+  readonly extended: boolean;
+  readonly tally: Tally;
 }
 const begun = new WeakMap<ProcessRec, Begun>();
 /** They end, and the server goes on. */
@@ -76,9 +75,9 @@ const TOPIC = "status figures";
 /** check_config: requests are counted only where some location shows them. */
 function prepare(process: ProcessRec): void {
   const { extended } = getModuleConfig(process.servers[0]!.config, status);
-  const tally = extended && usesHandler(process, "server-status") ? attachTally(process) : null;
-  begun.set(process, { startedUs: process.clock.wallUs(), tally });
-  if (tally === null) return;
+  const tally = attachTally(process);
+  begun.set(process, { extended, tally });
+  if (!extended || !usesHandler(process, "server-status")) return;
   process.hooks.registering("mod_status");
   process.hooks.hook(logTransaction, (r) => {
     tally.count(r);
@@ -93,7 +92,8 @@ function begin(_process: ProcessRec, previous: ProcessRec | null): void {
 
 /** child_init. */
 function answerOthers(process: ProcessRec, _main: ServerRec): void {
-  process.siblings.answer(TOPIC, () => childFigures(process, begun.get(process)!.tally));
+  const { tally, extended } = begun.get(process)!;
+  process.siblings.answer(TOPIC, () => childFigures(process, tally, extended));
 }
 
 function showStatus(r: RequestRec): Status | Promise<Status> {
@@ -104,8 +104,8 @@ function showStatus(r: RequestRec): Status | Promise<Status> {
 }
 
 function showFigures(r: RequestRec, others: readonly ChildFigures[]): Status {
-  const { startedUs, tally } = begun.get(r.server.process)!;
-  const { extended, requestTail } = getModuleConfig(r.server.process.servers[0]!.config, status);
+  const { tally, extended } = begun.get(r.server.process)!;
+  const { requestTail } = getModuleConfig(r.server.process.servers[0]!.config, status);
   const { proxyStatus } = getModuleConfig(r.server.config, status);
   const shown = proxyStatus ? serverState(r.server) : [];
   const balancers = shown.length > 0 ? shown : null;
@@ -113,7 +113,7 @@ function showFigures(r: RequestRec, others: readonly ChildFigures[]): Status {
   const query = r.args ?? "";
   const refresh = /refresh(?:=\s*(-?\d+))?/.exec(query);
   if (refresh !== null) r.headersOut.set("Refresh", Number(refresh[1]) >= 1 ? refresh[1]! : DEFAULT_REFRESH);
-  const found = figures(r, tally, startedUs, others);
+  const found = figures(r, tally, extended, others);
   if (query.includes("auto"))
     return send(r, "text/plain; charset=ISO-8859-1", autoText(name, found, extended, balancers));
   const table = !query.includes("notable");
@@ -121,14 +121,19 @@ function showFigures(r: RequestRec, others: readonly ChildFigures[]): Status {
   return send(r, "text/html; charset=ISO-8859-1", page);
 }
 
-/** For who decides whether requests come here: 503 as soon as this server takes no new ones. */
+/**
+ * For who decides whether requests come here: 503 as soon as this server takes no new ones. Why a configuration is broken stays in
+ * the log: anybody may ask here.
+ */
 function showHealth(r: RequestRec): Status {
   if (r.handler !== "sluice-health" || (r.method !== "GET" && r.method !== "HEAD")) return DECLINED;
   r.headersOut.set("Cache-Control", "no-store");
   const { process } = r.conn;
   const draining = process.stopping && !superseded.has(process);
   if (draining) r.status = 503;
-  return send(r, "text/plain", draining ? "draining\n" : "serving\n");
+  const lines = [draining ? "draining" : "serving", `generation: ${process.generation}`];
+  if (process.failedReloads.reason !== null) lines.push("stale: the configuration that was read last is broken");
+  return send(r, "text/plain", `${lines.join("\n")}\n`);
 }
 
 function send(r: RequestRec, type: string, text: string): Status {

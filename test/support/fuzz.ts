@@ -32,6 +32,8 @@ export interface FuzzOptions {
   readonly seed: number;
   /** @default that of the caller */
   readonly runtime?: Runtime;
+  /** Goes on to this case, whatever the time. @default 0 */
+  readonly least?: number;
   /** Stops at this case, whatever the time. */
   readonly cases?: number;
 }
@@ -95,7 +97,8 @@ class Fuzzer {
   async run(): Promise<FuzzResult> {
     const until = Date.now() + this.options.seconds * 1000;
     const lane = async (): Promise<void> => {
-      while (Date.now() < until && this.violations.length < 10 && this.cases < (this.options.cases ?? Infinity)) {
+      const { least = 0, cases = Infinity } = this.options;
+      while ((Date.now() < until || this.cases < least) && this.violations.length < 10 && this.cases < cases) {
         const number = this.cases++;
         // Of its own for each case: the same seed and number are the same bytes.
         const chance = new Chance(this.options.seed * 1_000_003 + number);

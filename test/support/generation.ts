@@ -10,6 +10,7 @@ import type { Module } from "../../modules/core/module.ts";
 import type { ProcessRec } from "../../modules/core/records.ts";
 import { nodeHost } from "../../modules/mpm/host.ts";
 import { nodeSockets } from "../../modules/net/node.ts";
+import type { SocketHost } from "../../modules/net/socket.ts";
 import type { ProxyBalancer } from "../../modules/proxy/balancer.ts";
 import { getProxyServerState } from "../../modules/proxy/server_state.ts";
 import { endGeneration, makeGeneration, startGeneration } from "../../modules/server/lifecycle.ts";
@@ -27,7 +28,7 @@ export class TestGeneration {
   readonly process: ProcessRec;
 
   /** @throws ConfigError */
-  constructor(text: string, clock: Clock, more: readonly Module[] = []) {
+  constructor(text: string, clock: Clock, more: readonly Module[] = [], sockets: SocketHost = nodeSockets) {
     const modules = [...standardModules, ...more];
     const commands = commandsByName(modules);
     const host = {
@@ -42,7 +43,7 @@ export class TestGeneration {
       modules,
       clock,
       wheel: new TimerWheel(clock),
-      sockets: nodeSockets,
+      sockets,
       host: nodeHost,
       generation: 0,
       resolvePath: (path) => path,

@@ -66,6 +66,10 @@ export class TestSocket implements Socket {
     return Buffer.from(bytes.subarray(start, end)) as unknown as Bytes;
   }
 
+  lend(bytes: Bytes, start: number, end: number): Bytes {
+    return this.keep(bytes, start, end);
+  }
+
   pause(): void {
     this.paused = true;
   }

@@ -7,7 +7,7 @@ import net from "node:net";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { type Backend, early, fin, head, pour, startBackend, tunnel } from "../support/backend.ts";
-import { connectClient } from "../support/client.ts";
+import { connectClient, fetchOnce } from "../support/client.ts";
 import { runSluice, type Sluice, startSluice } from "../support/sluice.ts";
 import { askTls, CERTS, connectTls, pem } from "../support/tls.ts";
 
@@ -356,6 +356,61 @@ test("the PROXY protocol before TLS: version 1 and 2, with the hello or before i
   await own.untilLog(/AH03507: RemoteIPProxyProtocol: no PROXY header/);
 });
 
+test("SSLOptions FakeBasicAuth: a certificate is a user, and nobody types its name; SSLVerifyClient of another host", async () => {
+  const password = ":{SHA}W6ph5Mm5Pz8GgiULbPgzG37mj9g="; // "password"
+  await using own = await startSluice(
+    `
+    Listen 127.0.0.1:PORT
+    SSLVHostSNIPolicy insecure
+    <VirtualHost *:PORT>
+      ServerName a.test
+      SSLEngine on
+      ${pair("a")}
+      SSLVerifyClient optional
+      SSLCACertificateFile ${CERTS}/ca.pem
+      <Location "/fake">
+        SSLOptions +FakeBasicAuth
+        AuthType Basic
+        AuthName x
+        AuthUserFile DIR/users
+        Require valid-user
+      </Location>
+      ProxyPass "/" "${backend.url}/"
+    </VirtualHost>
+    <VirtualHost *:PORT>
+      ServerName require.test
+      SSLEngine on
+      ${pair("a")}
+      SSLVerifyClient require
+      SSLCACertificateFile ${CERTS}/ca.pem
+      ProxyPass "/" "${backend.url}/"
+    </VirtualHost>`,
+    { files: { users: `/C=DE/O=Org/CN=client/emailAddress=c@x.test${password}\n/CN=spoof${password}\n` } },
+  );
+  const ask = (target: string, options = {}) => askTls(own.port, "a.test", { target, ...options });
+  assert.match(await ask("/fake"), /^HTTP\/1.1 401 /);
+  assert.match(await ask("/fake", identity("client")), /^HTTP\/1.1 200 /);
+  const typed = async (user: string): Promise<string> => {
+    const { socket } = await connectTls(own.port, "a.test");
+    const text = new Promise<string>((resolve) => {
+      let got = "";
+      socket.on("data", (bytes: Buffer) => {
+        got += bytes.toString("latin1");
+      });
+      socket.on("end", () => resolve(got));
+    });
+    const fields = `Authorization: Basic ${btoa(user)}\r\nConnection: close`;
+    socket.write(`GET /fake HTTP/1.1\r\nHost: a.test\r\n${fields}\r\n\r\n`);
+    const answer = await text;
+    socket.destroy();
+    return answer;
+  };
+  assert.match(await typed("/CN=spoof:password"), /^HTTP\/1.1 403 /);
+  await own.untilLog(/AH02035: Encountered FakeBasicAuth spoof: \/CN=spoof/);
+  assert.match(await typed("/CN=spoof:other"), /^HTTP\/1.1 401 /);
+  assert.match(await ask("/x", { host: "require.test" }), /^HTTP\/1.1 403 /);
+});
+
 test("a reload reads certificates anew; a broken pair changes nothing", async () => {
   const conf = `
     Listen 127.0.0.1:PORT
@@ -382,6 +437,31 @@ test("a reload reads certificates anew; a broken pair changes nothing", async ()
   own.signal("SIGUSR1");
   await own.untilLog(/resuming normal operations[\s\S]*resuming normal operations/);
   assert.equal(await shown(), "b.test");
+});
+
+test("a reload gives TLS to a port that was plain, and takes it again", async () => {
+  const conf = (ssl: string): string => `
+    Listen 127.0.0.1:PORT
+    <VirtualHost *:PORT>
+      ${ssl}
+      ProxyPass "/" "${backend.url}/"
+    </VirtualHost>`;
+  const files = { "server.pem": pem("a.pem"), "server.key": pem("a.key") };
+  await using own = await startSluice(conf(""), { files });
+  const started = /resuming normal operations/g;
+  const reload = async (ssl: string): Promise<void> => {
+    const before = own.errorLog.match(started)?.length ?? 0;
+    own.writeConf(conf(ssl));
+    own.signal("SIGUSR1");
+    await own.untilLog(new RegExp(`(${started.source}[\\s\\S]*){${before + 1}}`));
+  };
+  assert.equal((await fetchOnce(own.port, "/len")).status, 200);
+  await reload("SSLEngine on\nSSLCertificateFile DIR/server.pem\nSSLCertificateKeyFile DIR/server.key");
+  const { socket, peer } = await connectTls(own.port, "x.test");
+  socket.destroy();
+  assert.equal(peer, "a.test");
+  await reload("");
+  assert.equal((await fetchOnce(own.port, "/len")).status, 200);
 });
 
 // What is wrong with certificates, keys and lists is an error of its line.

@@ -244,3 +244,34 @@ test("health checks of https:// members speak TLS, and hold a bad certificate ag
   for (let i = 0; i < 3; i++) assert.equal((await fetchOnce(own.port, "/x")).status, 200);
   assert.doesNotMatch(own.errorLog, new RegExp(`DISABLING https://${at(good)}`));
 });
+
+// As httpd 2.4.71 answers, but for the last one: there it checks no name.
+test("SSLProxyCheckPeerName and CN: what is said of one of them counts for the other", async () => {
+  const proxied = (lines: string): string => `<Proxy "https://${at(stranger)}/">\n${lines}\n</Proxy>`;
+  const cases: [lines: string, status: number][] = [
+    ["", 500],
+    ["SSLProxyCheckPeerCN off", 200],
+    ["SSLProxyCheckPeerCN on", 500],
+    ["SSLProxyCheckPeerName off", 200],
+    ["SSLProxyCheckPeerName on\nSSLProxyCheckPeerCN off", 500],
+    ["SSLProxyCheckPeerName off\nSSLProxyCheckPeerCN on", 500],
+    ["SSLProxyCheckPeerName off\nSSLProxyCheckPeerCN off", 200],
+    ["SSLProxyVerify none", 500],
+    [proxied("SSLProxyVerify none"), 200],
+    [proxied("SSLProxyVerify none\nSSLProxyCheckPeerName on"), 500],
+    [proxied(`SSLProxyVerify require\nSSLProxyCACertificateFile ${CERTS}/other-ca.pem`), 500],
+  ];
+  const hosts = cases.map(
+    ([lines], i) => `<VirtualHost *:PORT>
+      ServerName v${i}.test
+      SSLProxyEngine on
+      ${lines}
+      ProxyPass "/" "https://${at(stranger)}/"
+    </VirtualHost>`,
+  );
+  await using own = await startSluice(`Listen 127.0.0.1:PORT\n${hosts.join("\n")}`);
+  for (const [i, [lines, status]] of cases.entries()) {
+    await using client = await connectClient(own.port);
+    assert.equal((await client.get("/", `Host: v${i}.test`)).status, status, lines);
+  }
+});

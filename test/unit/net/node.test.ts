@@ -6,8 +6,15 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import type { Bytes } from "../../../modules/core/bytes.ts";
-import { nodeSockets } from "../../../modules/net/node.ts";
-import type { Listener, ListenOptions, Socket, SocketError, SocketOwner } from "../../../modules/net/socket.ts";
+import { nodeSockets, plainSockets } from "../../../modules/net/node.ts";
+import type {
+  Listener,
+  ListenOptions,
+  Socket,
+  SocketError,
+  SocketHost,
+  SocketOwner,
+} from "../../../modules/net/socket.ts";
 
 /** Records events in order, and lets a test wait for one. */
 class Peer implements SocketOwner {
@@ -61,6 +68,8 @@ class Peer implements SocketOwner {
 }
 
 const host = "127.0.0.1";
+/** What is tested now. */
+let sockets: SocketHost = nodeSockets;
 const listeners: Listener[] = [];
 let dir = "";
 
@@ -73,7 +82,7 @@ after(async () => {
 });
 
 async function listen(accept: (peer: Peer) => void, options: Partial<ListenOptions> = {}): Promise<Listener> {
-  const listener = await nodeSockets.listen({ address: host, port: 0, ...options }, (socket) => {
+  const listener = await sockets.listen({ address: host, port: 0, ...options }, (socket) => {
     const peer = new Peer();
     peer.socket = socket;
     socket.owner = peer;
@@ -85,7 +94,7 @@ async function listen(accept: (peer: Peer) => void, options: Partial<ListenOptio
 
 function connect(port: number, address = host, unix = false): Peer {
   const peer = new Peer();
-  peer.socket = nodeSockets.connect({ address, port, unix }, peer);
+  peer.socket = sockets.connect({ address, port, unix }, peer);
   return peer;
 }
 
@@ -107,294 +116,352 @@ function destroyed(...peers: Peer[]): Promise<void[]> {
   return closed(...peers);
 }
 
-describe("NodeSocket", () => {
-  test("carries all 256 bytes both ways, as string and as bytes", async () => {
-    const [client, server] = await pair();
-    const all = Uint8Array.from({ length: 256 }, (_, i) => i);
-    const text = String.fromCharCode(...all);
-    client.socket.write(text);
-    client.socket.write(all);
-    await server.until(() => server.received === 512);
-    assert.equal(server.text, text + text);
-    server.socket.writev([text, all, "end"]);
-    server.socket.writev([text, new Uint8Array(6000).fill(0xfe), "\xff"]);
-    server.socket.writev([]);
-    await client.until(() => client.received === 515 + 6257);
-    assert.equal(client.text, `${text + text}end${text}${"\xfe".repeat(6000)}\xff`);
-    client.socket.end();
-    await server.event("end");
-    server.socket.end();
-    await closed(client, server);
-    assert.deepEqual(client.events, ["connect", "data", "end", "close"]);
-    assert.equal(client.error, null);
-  });
+const kinds: readonly (readonly [name: string, host: SocketHost])[] = [
+  ["Bun" in globalThis ? "BunSocket" : "DenoSocket", nodeSockets],
+  ["NodeSocket", plainSockets],
+];
 
-  test("knows its addresses, also after the close", async () => {
-    const [client, server] = await pair();
-    await destroyed(client, server);
-    for (const { socket } of [client, server]) {
-      assert.equal(socket.remoteAddress, host);
-      assert.equal(socket.localAddress, host);
-    }
-    assert.equal(client.socket.localPort, server.socket.remotePort);
-    assert.equal(client.socket.remotePort, server.socket.localPort);
-    assert.ok(client.socket.localPort > 0);
-  });
-
-  test("keep() is good when other sockets have read since", async () => {
-    const servers: Peer[] = [];
-    const listener = await listen((peer) => {
-      servers.push(peer);
-      peer.onBytes = (text) => peer.socket.write(text);
+for (const [name, kind] of kinds)
+  describe(name, () => {
+    before(() => {
+      sockets = kind;
     });
-    const count = 40;
-    const size = 200_000;
-    const clients = Array.from({ length: count }, () => connect(listener.port));
-    await Promise.all(clients.map((client) => client.event("connect")));
-    for (const [i, client] of clients.entries()) client.socket.write(Buffer.alloc(size, i + 1));
-    await Promise.all(clients.map((client) => client.until(() => client.received === size)));
-    for (const [i, client] of clients.entries()) {
-      for (const bytes of client.kept) assert.ok(bytes.every((byte) => byte === i + 1));
-    }
-    for (const server of servers) {
-      const first = server.kept[0]![0]!;
-      for (const bytes of server.kept) assert.ok(bytes.every((byte) => byte === first));
-    }
-    assert.equal(new Set(servers.map((server) => server.kept[0]![0])).size, count);
-    await destroyed(...clients, ...servers);
-  });
 
-  for (const pausing of ["connected", "accepted"]) {
-    test(`pause() in onData of the ${pausing} socket stops at once, and the peer soon; resume() loses nothing`, async () => {
+    test("carries all 256 bytes both ways, as string and as bytes", async () => {
       const [client, server] = await pair();
-      const [reader, writer] =
-        pausing === "connected" ? [client.socket, server.socket] : [server.socket, client.socket];
-      const total = 200 * 1024 * 1024;
-      const chunk = new Uint8Array(65_536);
-      const ended = Promise.withResolvers<void>();
-      let received = 0;
-      let sent = 0;
-      let paused = false;
-      let stray = 0;
-      let drained = (): void => {};
-      reader.owner = {
-        onData(_bytes, start, end) {
-          if (paused) stray++;
-          if (received === 0) {
-            paused = true;
-            reader.pause();
-          }
-          received += end - start;
-        },
-        onDrain() {},
-        onEnd: () => ended.resolve(),
-        onClose() {},
-      };
-      const pour = (): void => {
-        drained();
-        while (sent < total) {
-          sent += chunk.length;
-          if (!writer.write(chunk)) return;
-        }
-        writer.end();
-      };
-      writer.owner = { onData() {}, onEnd() {}, onClose() {}, onDrain: pour };
-      pour();
-      // Stalled: no drain for a while.
-      for (let stalled = false; !stalled; ) {
-        stalled = await new Promise((resolve) => {
-          const timer = setTimeout(() => resolve(true), 300);
-          drained = () => {
-            clearTimeout(timer);
-            resolve(false);
-          };
-        });
+      const all = Uint8Array.from({ length: 256 }, (_, i) => i);
+      const text = String.fromCharCode(...all);
+      client.socket.write(text);
+      client.socket.write(all);
+      await server.until(() => server.received === 512);
+      assert.equal(server.text, text + text);
+      server.socket.writev([text, all, "end"]);
+      server.socket.writev([text, new Uint8Array(6000).fill(0xfe), "\xff"]);
+      server.socket.writev([]);
+      await client.until(() => client.received === 515 + 6257);
+      assert.equal(client.text, `${text + text}end${text}${"\xfe".repeat(6000)}\xff`);
+      client.socket.end();
+      await server.event("end");
+      server.socket.end();
+      await closed(client, server);
+      assert.deepEqual(client.events, ["connect", "data", "end", "close"]);
+      assert.equal(client.error, null);
+    });
+
+    test("knows its addresses, also after the close", async () => {
+      const [client, server] = await pair();
+      await destroyed(client, server);
+      for (const { socket } of [client, server]) {
+        assert.equal(socket.remoteAddress, host);
+        assert.equal(socket.localAddress, host);
       }
-      assert.ok(paused);
-      assert.equal(stray, 0, "onData after pause()");
-      assert.ok(sent < 40e6, `the peer could send ${sent} bytes`);
-      assert.ok(writer.queuedBytes > 0);
-      paused = false;
-      reader.resume();
-      await ended.promise;
-      assert.equal(received, total);
-      reader.destroy();
-      writer.destroy();
+      assert.equal(client.socket.localPort, server.socket.remotePort);
+      assert.equal(client.socket.remotePort, server.socket.localPort);
+      assert.ok(client.socket.localPort > 0);
     });
-  }
 
-  test("write() is false when the peer does not read, then onDrain comes once", async () => {
-    const [client, server] = await pair();
-    server.socket.pause();
-    let sent = 0;
-    let more = true;
-    while (more) {
-      more = client.socket.write("x".repeat(65_536));
-      sent += 65_536;
+    test("keep() is good when other sockets have read since", async () => {
+      const servers: Peer[] = [];
+      const listener = await listen((peer) => {
+        servers.push(peer);
+        peer.onBytes = (text) => peer.socket.write(text);
+      });
+      const count = 40;
+      const size = 200_000;
+      const clients = Array.from({ length: count }, () => connect(listener.port));
+      await Promise.all(clients.map((client) => client.event("connect")));
+      for (const [i, client] of clients.entries()) client.socket.write(Buffer.alloc(size, i + 1));
+      await Promise.all(clients.map((client) => client.until(() => client.received === size)));
+      for (const [i, client] of clients.entries()) {
+        for (const bytes of client.kept) assert.ok(bytes.every((byte) => byte === i + 1));
+      }
+      for (const server of servers) {
+        const first = server.kept[0]![0]!;
+        for (const bytes of server.kept) assert.ok(bytes.every((byte) => byte === first));
+      }
+      assert.equal(new Set(servers.map((server) => server.kept[0]![0])).size, count);
+      await destroyed(...clients, ...servers);
+    });
+
+    for (const pausing of ["connected", "accepted"]) {
+      test(`pause() in onData of the ${pausing} socket stops at once, and the peer soon; resume() loses nothing`, async () => {
+        const [client, server] = await pair();
+        const [reader, writer] =
+          pausing === "connected" ? [client.socket, server.socket] : [server.socket, client.socket];
+        const total = 200 * 1024 * 1024;
+        const chunk = new Uint8Array(65_536);
+        const ended = Promise.withResolvers<void>();
+        let received = 0;
+        let sent = 0;
+        let paused = false;
+        let stray = 0;
+        let drained = (): void => {};
+        reader.owner = {
+          onData(_bytes, start, end) {
+            if (paused) stray++;
+            if (received === 0) {
+              paused = true;
+              reader.pause();
+            }
+            received += end - start;
+          },
+          onDrain() {},
+          onEnd: () => ended.resolve(),
+          onClose() {},
+        };
+        const pour = (): void => {
+          drained();
+          while (sent < total) {
+            sent += chunk.length;
+            if (!writer.write(chunk)) return;
+          }
+          writer.end();
+        };
+        writer.owner = { onData() {}, onEnd() {}, onClose() {}, onDrain: pour };
+        pour();
+        // Stalled: no drain for a while.
+        for (let stalled = false; !stalled; ) {
+          stalled = await new Promise((resolve) => {
+            const timer = setTimeout(() => resolve(true), 300);
+            drained = () => {
+              clearTimeout(timer);
+              resolve(false);
+            };
+          });
+        }
+        assert.ok(paused);
+        assert.equal(stray, 0, "onData after pause()");
+        assert.ok(sent < 40e6, `the peer could send ${sent} bytes`);
+        assert.ok(writer.queuedBytes > 0);
+        paused = false;
+        reader.resume();
+        await ended.promise;
+        assert.equal(received, total);
+        reader.destroy();
+        writer.destroy();
+      });
     }
-    assert.ok(client.socket.queuedBytes > 0);
-    server.socket.resume();
-    await client.event("drain");
-    assert.equal(client.socket.queuedBytes, 0);
-    await server.until(() => server.received === sent);
-    assert.deepEqual(client.events, ["connect", "drain"]);
-    await destroyed(client, server);
-  });
 
-  test("end() sends what is queued, and reading goes on", async () => {
-    const [client, server] = await pair();
-    client.socket.write(new Uint8Array(5_000_000));
-    client.socket.end();
-    assert.equal(client.socket.write("late"), true);
-    await server.event("end");
-    assert.equal(server.received, 5_000_000);
-    server.socket.write("answer");
-    await client.event("data");
-    assert.equal(client.text, "answer");
-    server.socket.end();
-    await closed(client, server);
-    assert.deepEqual(
-      client.events,
-      ["connect", "data", "end", "close"].filter((e) => client.events.includes(e)),
-    );
-    assert.equal(client.error, null);
-    assert.equal(server.error, null);
-  });
-
-  test("write() before the connection is open is sent", async () => {
-    const accepted = Promise.withResolvers<Peer>();
-    const listener = await listen(accepted.resolve);
-    const client = connect(listener.port);
-    client.socket.write("early");
-    client.socket.writev(["er ", new Uint8Array([0xe9])]);
-    const server = await accepted.promise;
-    await server.until(() => server.received === 9);
-    assert.equal(server.text, "earlyer \xe9");
-    await destroyed(client, server);
-  });
-
-  test("a refused connection ends in onClose(ECONNREFUSED) alone", async () => {
-    const listener = await nodeSockets.listen({ address: host, port: 0 }, () => {});
-    listener.close();
-    const client = connect(listener.port);
-    client.socket.write("never");
-    await client.event("close");
-    assert.deepEqual(client.events, ["close"]);
-    assert.equal(client.error?.code, "ECONNREFUSED");
-    assert.equal(client.socket.write("after"), true);
-    client.socket.resume();
-    client.socket.end();
-    client.socket.destroy();
-    await new Promise((resolve) => setTimeout(resolve, 20));
-    assert.equal(client.closes, 1);
-  });
-
-  test("an impossible port or path ends in onClose(error), after connect() has returned", async () => {
-    const port = connect(70_000);
-    assert.equal(port.closes, 0);
-    await port.event("close");
-    assert.equal(port.error?.code, "ERR_SOCKET_BAD_PORT");
-    const path = connect(0, join(dir, "missing"), true);
-    await path.event("close");
-    assert.equal(path.error?.code, "ENOENT");
-    const long = connect(0, `/tmp/${"x".repeat(300)}`, true);
-    await long.event("close");
-    assert.notEqual(long.error, null);
-  });
-
-  test("a reset by the peer ends in onClose(ECONNRESET)", async () => {
-    const accepted = Promise.withResolvers<Peer>();
-    const listener = await listen(accepted.resolve);
-    const resetter = net.connect({ port: listener.port, host }, () => resetter.write("x"));
-    const peer = await accepted.promise;
-    await peer.event("data");
-    resetter.resetAndDestroy();
-    await peer.event("close");
-    assert.equal(peer.error?.code, "ECONNRESET");
-    assert.equal(peer.closes, 1);
-  });
-
-  test("destroy() while connecting, and in onData, ends in onClose(null) alone", async () => {
-    const listener = await listen((peer) => {
-      peer.onBytes = () => peer.socket.destroy();
+    test("write() is false when the peer does not read, then onDrain comes once", async () => {
+      const [client, server] = await pair();
+      server.socket.pause();
+      let sent = 0;
+      let more = true;
+      while (more) {
+        more = client.socket.write("x".repeat(65_536));
+        sent += 65_536;
+      }
+      assert.ok(client.socket.queuedBytes > 0);
+      server.socket.resume();
+      await client.event("drain");
+      assert.equal(client.socket.queuedBytes, 0);
+      await server.until(() => server.received === sent);
+      assert.deepEqual(client.events, ["connect", "drain"]);
+      await destroyed(client, server);
     });
-    const connecting = connect(listener.port);
-    connecting.socket.destroy();
-    await connecting.event("close");
-    assert.deepEqual(connecting.events, ["close"]);
-    assert.equal(connecting.error, null);
-    const [client, server] = await pair();
-    server.onBytes = () => {
-      server.socket.destroy();
-      assert.equal(server.closes, 0, "onClose comes later");
-    };
-    client.socket.write(new Uint8Array(3_000_000));
-    await server.event("close");
-    assert.deepEqual(server.events, ["data", "close"]);
-    await destroyed(client);
-    assert.equal(server.error, null);
-  });
 
-  test("a new owner gets the events from then on", async () => {
-    const [client, server] = await pair();
-    const second = new Peer();
-    second.socket = server.socket;
-    server.onBytes = () => {
-      server.socket.owner = second;
-    };
-    client.socket.write("one");
-    await server.event("data");
-    client.socket.write("two");
-    await second.event("data");
-    assert.equal(server.text, "one");
-    assert.equal(second.text, "two");
-    client.socket.end();
-    await second.event("end");
-    second.socket.end();
-    await closed(client, second);
-    assert.deepEqual(server.events, ["data"]);
-  });
-
-  test("pause() in onConnect holds back what a server says first", async () => {
-    const listener = await listen((peer) => {
-      peer.socket.write("hello");
-      peer.socket.end();
+    test("what is lent to a slow socket arrives as it was, also while others read", async () => {
+      const lanes = await Promise.all(
+        Array.from({ length: 4 }, async (_, lane) => {
+          const [source, near] = await pair();
+          const [far, sink] = await pair();
+          const total = 6_000_000 + lane;
+          const done = Promise.withResolvers<void>();
+          let received = 0;
+          let wrong = 0;
+          let reads = 0;
+          near.socket.owner = {
+            onData(bytes, start, end) {
+              if (!far.socket.write(near.socket.lend(bytes, start, end, far.socket))) near.socket.pause();
+            },
+            onDrain() {},
+            onEnd: () => far.socket.end(),
+            onClose() {},
+          };
+          far.socket.owner = { onData() {}, onDrain: () => near.socket.resume(), onEnd() {}, onClose() {} };
+          sink.socket.owner = {
+            onData(bytes, start, end) {
+              for (let i = start; i < end; i++) if (bytes[i] !== (received + i - start + lane) % 251) wrong++;
+              received += end - start;
+              if (++reads % 8 !== 0) return;
+              sink.socket.pause();
+              setTimeout(() => sink.socket.resume(), 2);
+            },
+            onDrain() {},
+            onEnd: () => done.resolve(),
+            onClose() {},
+          };
+          sink.socket.pause();
+          setTimeout(() => sink.socket.resume(), 50);
+          source.socket.write(Uint8Array.from({ length: total }, (_, i) => (i + lane) % 251));
+          source.socket.end();
+          await done.promise;
+          await destroyed(source);
+          for (const { socket } of [near, far, sink]) socket.destroy();
+          return { missing: total - received, wrong };
+        }),
+      );
+      for (const lane of lanes) assert.deepEqual(lane, { missing: 0, wrong: 0 });
     });
-    const client = new Peer();
-    const { promise, resolve } = Promise.withResolvers<void>();
-    client.onConnect = () => {
-      client.socket.pause();
-      resolve();
-    };
-    client.socket = nodeSockets.connect({ address: host, port: listener.port, unix: false }, client);
-    await promise;
-    await new Promise((resolve) => setTimeout(resolve, 30));
-    assert.deepEqual(client.events, []);
-    client.socket.resume();
-    await client.event("end");
-    assert.equal(client.text, "hello");
-    client.socket.destroy();
-  });
 
-  test("onEnd and onClose come to a socket that was paused when the peer ended", async () => {
-    for (const side of [0, 1]) {
-      const both = await pair();
-      const [reader, writer] = [both[side]!, both[1 - side]!];
-      reader.socket.pause();
-      writer.socket.write("last");
-      writer.socket.end();
+    test("end() sends what is queued, and reading goes on", async () => {
+      const [client, server] = await pair();
+      client.socket.write(new Uint8Array(5_000_000));
+      client.socket.end();
+      assert.equal(client.socket.write("late"), true);
+      await server.event("end");
+      assert.equal(server.received, 5_000_000);
+      server.socket.write("answer");
+      await client.event("data");
+      assert.equal(client.text, "answer");
+      server.socket.end();
+      await closed(client, server);
+      assert.deepEqual(
+        client.events,
+        ["connect", "data", "end", "close"].filter((e) => client.events.includes(e)),
+      );
+      assert.equal(client.error, null);
+      assert.equal(server.error, null);
+    });
+
+    test("write() before the connection is open is sent", async () => {
+      const accepted = Promise.withResolvers<Peer>();
+      const listener = await listen(accepted.resolve);
+      const client = connect(listener.port);
+      client.socket.write("early");
+      client.socket.writev(["er ", new Uint8Array([0xe9])]);
+      const server = await accepted.promise;
+      await server.until(() => server.received === 9);
+      assert.equal(server.text, "earlyer \xe9");
+      await destroyed(client, server);
+    });
+
+    test("a refused connection ends in onClose(ECONNREFUSED) alone", async () => {
+      const listener = await sockets.listen({ address: host, port: 0 }, () => {});
+      listener.close();
+      const client = connect(listener.port);
+      client.socket.write("never");
+      await client.event("close");
+      assert.deepEqual(client.events, ["close"]);
+      assert.equal(client.error?.code, "ECONNREFUSED");
+      assert.equal(client.socket.write("after"), true);
+      client.socket.resume();
+      client.socket.end();
+      client.socket.destroy();
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      assert.equal(client.closes, 1);
+    });
+
+    test("an impossible port or path ends in onClose(error), after connect() has returned", async () => {
+      const port = connect(70_000);
+      assert.equal(port.closes, 0);
+      await port.event("close");
+      assert.equal(port.error?.code, "ERR_SOCKET_BAD_PORT");
+      const path = connect(0, join(dir, "missing"), true);
+      await path.event("close");
+      assert.equal(path.error?.code, "ENOENT");
+      const long = connect(0, `/tmp/${"x".repeat(300)}`, true);
+      await long.event("close");
+      assert.notEqual(long.error, null);
+    });
+
+    test("a reset by the peer ends in onClose(ECONNRESET)", async () => {
+      const accepted = Promise.withResolvers<Peer>();
+      const listener = await listen(accepted.resolve);
+      const resetter = net.connect({ port: listener.port, host }, () => resetter.write("x"));
+      const peer = await accepted.promise;
+      await peer.event("data");
+      resetter.resetAndDestroy();
+      await peer.event("close");
+      assert.equal(peer.error?.code, "ECONNRESET");
+      assert.equal(peer.closes, 1);
+    });
+
+    test("destroy() while connecting, and in onData, ends in onClose(null) alone", async () => {
+      const listener = await listen((peer) => {
+        peer.onBytes = () => peer.socket.destroy();
+      });
+      const connecting = connect(listener.port);
+      connecting.socket.destroy();
+      await connecting.event("close");
+      assert.deepEqual(connecting.events, ["close"]);
+      assert.equal(connecting.error, null);
+      const [client, server] = await pair();
+      server.onBytes = () => {
+        server.socket.destroy();
+        assert.equal(server.closes, 0, "onClose comes later");
+      };
+      client.socket.write(new Uint8Array(3_000_000));
+      await server.event("close");
+      assert.deepEqual(server.events, ["data", "close"]);
+      await destroyed(client);
+      assert.equal(server.error, null);
+    });
+
+    test("a new owner gets the events from then on", async () => {
+      const [client, server] = await pair();
+      const second = new Peer();
+      second.socket = server.socket;
+      server.onBytes = () => {
+        server.socket.owner = second;
+      };
+      client.socket.write("one");
+      await server.event("data");
+      client.socket.write("two");
+      await second.event("data");
+      assert.equal(server.text, "one");
+      assert.equal(second.text, "two");
+      client.socket.end();
+      await second.event("end");
+      second.socket.end();
+      await closed(client, second);
+      assert.deepEqual(server.events, ["data"]);
+    });
+
+    test("pause() in onConnect holds back what a server says first", async () => {
+      const listener = await listen((peer) => {
+        peer.socket.write("hello");
+        peer.socket.end();
+      });
+      const client = new Peer();
+      const { promise, resolve } = Promise.withResolvers<void>();
+      client.onConnect = () => {
+        client.socket.pause();
+        resolve();
+      };
+      client.socket = sockets.connect({ address: host, port: listener.port, unix: false }, client);
+      await promise;
       await new Promise((resolve) => setTimeout(resolve, 30));
-      assert.equal(reader.received, 0);
-      reader.socket.resume();
-      await reader.event("end");
-      assert.equal(reader.text, "last");
-      reader.socket.end();
-      await closed(reader, writer);
-    }
+      assert.deepEqual(client.events, []);
+      client.socket.resume();
+      await client.event("end");
+      assert.equal(client.text, "hello");
+      client.socket.destroy();
+    });
+
+    test("onEnd and onClose come to a socket that was paused when the peer ended", async () => {
+      for (const side of [0, 1]) {
+        const both = await pair();
+        const [reader, writer] = [both[side]!, both[1 - side]!];
+        reader.socket.pause();
+        writer.socket.write("last");
+        writer.socket.end();
+        await new Promise((resolve) => setTimeout(resolve, 30));
+        assert.equal(reader.received, 0);
+        reader.socket.resume();
+        await reader.event("end");
+        assert.equal(reader.text, "last");
+        reader.socket.end();
+        await closed(reader, writer);
+      }
+    });
   });
-});
 
 describe("nodeSockets", () => {
+  before(() => {
+    sockets = nodeSockets;
+  });
+
   test("listen() on a unix socket: serves, replaces a stale file, leaves others alone", async () => {
     const path = join(dir, "s.sock");
     const [client, server] = await pair({ unix: path });
