@@ -15,7 +15,7 @@ import { nodeSockets } from "../net/node.ts";
 import { type Loaded, type LoadSource, type Machine, readSource } from "../server/load.ts";
 import { configFiles } from "./files.ts";
 import { nodeHost } from "./host.ts";
-import { LogSet, type ProgramLog } from "./logs.ts";
+import { type LogParent, LogSet } from "./logs.ts";
 
 /** What the command line says of the configuration. */
 export interface LoadOptions extends LoadSource {
@@ -63,8 +63,7 @@ export async function loadConfig(
 /** What a child in a thread has of who started it. */
 export interface ChildSeams {
   readonly siblings: Siblings;
-  /** What takes the lines for "|program" and syslog. */
-  readonly makeProgram?: (target: string) => ProgramLog;
+  readonly logs?: LogParent;
   /** For a log that is silent while others say the same. */
   readonly wrapErrorLog?: (sink: LogSink) => LogSink;
 }
@@ -81,7 +80,7 @@ export function nodeMachine(startLog = "", seams?: ChildSeams): Machine {
     hostname,
     ...(seams === undefined ? {} : { siblings: seams.siblings }),
     openLogs(absolute) {
-      const logs = new LogSet(absolute, seams?.makeProgram);
+      const logs = new LogSet(absolute, seams?.logs);
       return {
         openErrorLog(target) {
           const sink = logs.openErrorLog(target || startLog);

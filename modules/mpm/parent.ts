@@ -7,6 +7,7 @@ import { ConfigError, formatConfigError } from "../config/directive.ts";
 import { getModuleConfig } from "../core/module.ts";
 import { OnlyChild } from "../core/only_child.ts";
 import type { FailedReloads, ProcessRec } from "../core/records.ts";
+import { openGeneration } from "../server/lifecycle.ts";
 import type { Loaded } from "../server/load.ts";
 import core, { serverToken } from "../server/mod_core.ts";
 import { treeChanges } from "./changes.ts";
@@ -87,6 +88,16 @@ async function load(
   return loaded;
 }
 
+/** @throws Error of the first file that cannot be opened */
+function openAll(loaded: Loaded): void {
+  try {
+    openGeneration(loaded.process);
+  } catch (error) {
+    loaded.logs.release();
+    throw error;
+  }
+}
+
 export class Parent {
   private current: ProcessRec;
   private loaded: Loaded;
@@ -130,10 +141,11 @@ export class Parent {
 
   private async open(): Promise<boolean> {
     const none = coreOf(this.current).listen.length === 0;
-    const failures = none ? [] : await this.children.open();
+    const unwritten = none ? null : this.openLogs();
+    const failures = none || unwritten !== null ? [] : await this.children.open();
     for (const failure of failures) console.error(failure);
-    if (none || failures.length > 0) {
-      console.error("no listening sockets available, shutting down");
+    if (none || unwritten !== null || failures.length > 0) {
+      console.error(unwritten ?? "no listening sockets available, shutting down");
       console.error("AH00015: Unable to open logs");
       await this.children.stop();
       return false;
@@ -146,6 +158,16 @@ export class Parent {
     this.announceInherited();
     if (this.options.reloadOnChange) this.watch();
     return true;
+  }
+
+  /** While root may. Answers what is in the way, or null. */
+  private openLogs(): string | null {
+    try {
+      openGeneration(this.current);
+    } catch (error) {
+      return (error as Error).message;
+    }
+    return null;
   }
 
   /** Reads the configuration anew; a broken one changes nothing. */
@@ -181,6 +203,7 @@ export class Parent {
     let loaded: Loaded;
     try {
       loaded = await load(this.options, generation, this.siblings, this.inherited);
+      openAll(loaded);
     } catch (error) {
       this.siblings.release(generation);
       const text = error instanceof ConfigError ? formatConfigError(error, "sluice") : String((error as Error).message);
