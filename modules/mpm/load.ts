@@ -21,6 +21,8 @@ import { type LogParent, LogSet } from "./logs.ts";
 export interface LoadOptions extends LoadSource {
   /** -E: where the start writes its messages. */
   readonly startLog?: string | undefined;
+  /** Nothing is to be served: messages go where those of the start go, and no log is opened. */
+  readonly logsClosed?: boolean;
 }
 
 /** One wheel for the program: time-outs of connections outlive a generation. */
@@ -68,8 +70,8 @@ export interface ChildSeams {
   readonly wrapErrorLog?: (sink: LogSink) => LogSink;
 }
 
-/** This machine. @param startLog where messages go that no ErrorLog is for */
-export function nodeMachine(startLog = "", seams?: ChildSeams): Machine {
+/** This machine. @param startLog where messages go that no ErrorLog is for @param logsClosed as in LoadOptions */
+export function nodeMachine(startLog = "", seams?: ChildSeams, logsClosed = false): Machine {
   return {
     files: configFiles,
     clock: systemClock,
@@ -83,7 +85,7 @@ export function nodeMachine(startLog = "", seams?: ChildSeams): Machine {
       const logs = new LogSet(absolute, seams?.logs);
       return {
         openErrorLog(target) {
-          const sink = logs.openErrorLog(target || startLog);
+          const sink = logs.openErrorLog((logsClosed ? "" : target) || startLog);
           return seams?.wrapErrorLog?.(sink) ?? sink;
         },
         openLog: (target) => logs.openLog(target),

@@ -7,7 +7,7 @@ import { ConfigError, formatConfigError } from "../config/directive.ts";
 import { getModuleConfig } from "../core/module.ts";
 import { OnlyChild } from "../core/only_child.ts";
 import type { FailedReloads, ProcessRec } from "../core/records.ts";
-import { openGeneration } from "../server/lifecycle.ts";
+import { fileError, openGeneration } from "../server/lifecycle.ts";
 import type { Loaded } from "../server/load.ts";
 import core, { serverToken } from "../server/mod_core.ts";
 import { treeChanges } from "./changes.ts";
@@ -78,7 +78,7 @@ async function load(
   siblings: OnlyChild,
   inherited: Inherited,
 ): Promise<Loaded> {
-  const loaded = await loadConfig(options, generation, nodeMachine(options.startLog, { siblings }));
+  const loaded = await loadConfig(options, generation, nodeMachine(options.startLog, { siblings }, options.logsClosed));
   try {
     inherited.check(loaded.process);
   } catch (error) {
@@ -151,7 +151,12 @@ export class Parent {
       return false;
     }
     if (this.state !== "running") return true;
-    this.writePid();
+    const noPid = this.writePid();
+    if (noPid !== null) {
+      console.error(noPid);
+      await this.children.stop();
+      return false;
+    }
     dropPrivileges(this.current);
     this.children.begin();
     this.announce();
@@ -284,12 +289,19 @@ export class Parent {
     this.done(code);
   }
 
-  private writePid(): void {
+  /** Answers what is in the way, or null. */
+  private writePid(): string | null {
     const path = pidFileOf(this.current);
-    if (path === null) return;
-    makeFolderOf(path);
-    writeFileSync(path, `${process.pid}\n`);
+    if (path === null) return null;
+    try {
+      makeFolderOf(path);
+      writeFileSync(path, `${process.pid}\n`);
+    } catch (error) {
+      const { message } = fileError(error as Error, `AH00099: could not create ${path}`);
+      return `${message}\nAH00100: sluice: could not log pid to file ${path}`;
+    }
     this.pidFile = path;
+    return null;
   }
 
   private removePid(): void {
