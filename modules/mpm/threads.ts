@@ -325,8 +325,13 @@ export class Threads implements Children {
         break;
       case "log": {
         const { logs } = this.loaded;
-        const sink = message.error ? logs.openErrorLog(message.target) : logs.openLog(message.target);
-        for (const [line, rank] of message.lines) sink.write(line, rank);
+        try {
+          const sink = message.error ? logs.openErrorLog(message.target) : logs.openLog(message.target);
+          for (const [line, rank] of message.lines) sink.write(line, rank);
+        } catch (error) {
+          // A reload has dropped the log, and User may not open its file any more.
+          this.log("warn", `${message.lines.length} lines are lost: ${(error as Error).message}`);
+        }
       }
     }
   }
@@ -409,7 +414,7 @@ export class Threads implements Children {
     throw new Error(`there are ${MOST_CHILDREN} children already`);
   }
 
-  private log(level: "notice" | "info" | "error" | "crit", text: string): void {
+  private log(level: "notice" | "info" | "warn" | "error" | "crit", text: string): void {
     this.loaded.process.log[level]("mpm_event", "", text);
   }
 }
