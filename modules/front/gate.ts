@@ -28,7 +28,7 @@ export class Gate {
   /** Called once, at so many; 0: never. */
   lifetime = 0;
   onFull: () => void = () => {};
-  private serving = false;
+  private serving = true;
   private readonly current: () => ProcessRec;
   private readonly waiting = new Set<Waiting>();
   private readonly leaving = new Set<TurnedAway>();
@@ -53,7 +53,11 @@ export class Gate {
     this.park(socket, plain);
   }
 
-  /** Who came before the first generation serves has waited until now. */
+  /** Who comes from now on waits, whatever the limit is, until `open`. */
+  hold(): void {
+    this.serving = false;
+  }
+
   open(): void {
     this.serving = true;
     this.admit();

@@ -32,6 +32,8 @@ export class Child {
     this.oneOfMany = ways.reusePort ?? false;
     this.front = new NetFront(nodeSockets, () => this.loaded.process, ways);
     this.front.gate.onFull = onFull;
+    // A listener may be open before the first generation serves.
+    this.front.gate.hold();
     this.limitConnections();
   }
 
