@@ -89,6 +89,7 @@ async function serving(host: SocketHost, backend: Backend): Promise<{ port: numb
   ).start();
   const front = new NetFront(host, (): ProcessRec => generation.process);
   assert.deepEqual(await front.open(generation.process), []);
+  front.gate.open();
   return {
     port,
     end() {
