@@ -23,8 +23,18 @@ const MAX_MESSAGE_BYTES = 16 * 1024 * 1024;
 
 // Bun
 
+/** What is used of Bun's ServerWebSocket. Not by its own name: who uses the package on Deno or Node has no types of Bun. */
+interface BunSocket {
+  readonly data: BunPeer;
+  getBufferedAmount(): number;
+  send(data: string | Uint8Array<ArrayBuffer>): number;
+  ping(data: Uint8Array<ArrayBuffer>): number;
+  close(code?: number, reason?: string): void;
+  terminate(): void;
+}
+
 class BunPeer implements WebSocketPeer {
-  socket: Bun.ServerWebSocket<BunPeer> | null = null;
+  socket: BunSocket | null = null;
   readonly owner: WebSocketOwner;
 
   constructor(owner: WebSocketOwner) {
@@ -51,21 +61,21 @@ class BunPeer implements WebSocketPeer {
 }
 
 /** For `Bun.serve({ websocket })`. */
-export const bunWebSocket: Bun.WebSocketHandler<BunPeer> = {
+export const bunWebSocket = {
   idleTimeout: 0, // the relay has a time-out of its own
   sendPings: false,
   maxPayloadLength: MAX_MESSAGE_BYTES,
   backpressureLimit: 2 * MAX_MESSAGE_BYTES,
-  open(socket) {
+  open(socket: BunSocket) {
     socket.data.socket = socket;
   },
-  message(socket, data) {
+  message(socket: BunSocket, data: string | Uint8Array) {
     socket.data.owner.onMessage(data);
   },
-  ping(socket, data) {
+  ping(socket: BunSocket, data: Uint8Array) {
     socket.data.owner.onPing(data);
   },
-  close(socket, code, reason) {
+  close(socket: BunSocket, code: number, reason: string) {
     socket.data.owner.onClose(code, reason);
   },
 };

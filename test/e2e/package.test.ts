@@ -207,22 +207,19 @@ describe("the package", () => {
        // @ts-expect-error a port is no object
        createHandler({ listen: { no: () => 1 } });`,
     );
-    const options = [
-      "--noEmit",
-      "--strict",
-      "--skipLibCheck",
-      "--module",
-      "preserve",
-      "--types",
-      "",
-      "--target",
-      "es2024",
-    ];
-    const tsc = spawnSync(join(ROOT, "node_modules/.bin/tsc"), [...options, "use.ts"], {
-      cwd: project,
-      encoding: "utf8",
-    });
-    assert.equal(tsc.stdout, "");
+    // Without the types of any runtime; and with those of Node alone, looking into the declarations, too.
+    const roots = ["--typeRoots", join(ROOT, "node_modules/@types")];
+    for (const types of [
+      ["--skipLibCheck", "--types", ""],
+      ["--types", "node", ...roots],
+    ]) {
+      const options = ["--noEmit", "--strict", "--module", "preserve", "--target", "es2024", ...types];
+      const tsc = spawnSync(join(ROOT, "node_modules/.bin/tsc"), [...options, "use.ts"], {
+        cwd: project,
+        encoding: "utf8",
+      });
+      assert.equal(tsc.stdout, "");
+    }
   });
 
   test("dist/edge.js serves in a realm that has the web's interfaces and nothing else", SLOW, async () => {
