@@ -56,6 +56,8 @@ Options:
   -X                 : debug mode (only one worker, do not detach)
   --watch            : read the configuration anew whenever a file of it changes`;
 
+const ACTIONS = ["start", "restart", "graceful", "graceful-stop", "stop"];
+
 /** What a command line says. */
 export interface CommandLine {
   file: string | null;
@@ -80,8 +82,17 @@ export type LongOptions = Readonly<Record<string, boolean>>;
 /**
  * Null: no such option, or one without its value. Options may be joined, as in -tf FILE.
  * @param own of a command beside the server: it takes words, -H, and these after "--"
+ * @param wrong is told what is wrong
  */
-export function parseCommandLine(args: readonly string[], own: LongOptions | null = null): CommandLine | null {
+export function parseCommandLine(
+  args: readonly string[],
+  own: LongOptions | null = null,
+  wrong: (reason: string) => void = () => {},
+): CommandLine | null {
+  const refuse = (reason: string): null => {
+    wrong(reason);
+    return null;
+  };
   const line: CommandLine = {
     file: null,
     serverRoot: null,
@@ -100,9 +111,9 @@ export function parseCommandLine(args: readonly string[], own: LongOptions | nul
     const arg = args[i]!;
     if (own !== null && arg.startsWith("--")) {
       const name = arg.slice(2);
-      if (!Object.hasOwn(own, name)) return null;
+      if (!Object.hasOwn(own, name)) return refuse(`there is no option ${arg}`);
       const value = own[name] ? args[++i] : "";
-      if (value === undefined) return null;
+      if (value === undefined) return refuse(`${arg} wants a value`);
       line.long.set(name, value);
       continue;
     }
@@ -114,17 +125,18 @@ export function parseCommandLine(args: readonly string[], own: LongOptions | nul
       line.flags.add("watch");
       continue;
     }
-    if (!/^-./.test(arg)) return null;
+    if (!/^-./.test(arg)) return refuse(`${arg} is neither an option nor a command: -f FILE names a configuration`);
+    if (arg.startsWith("--")) return refuse(`there is no option ${arg}`);
     for (let at = 1; at < arg.length; at++) {
       const option = arg[at]!;
       if (own === null && "vVhlLtTSMX".includes(option)) {
         line.flags.add(option);
         continue;
       }
-      if (!(own === null ? "fdDCckeE" : "fdDCcH").includes(option)) return null;
+      if (!(own === null ? "fdDCckeE" : "fdDCcH").includes(option)) return refuse(`there is no option -${option}`);
       const value = at + 1 < arg.length ? arg.slice(at + 1) : args[++i];
-      if (value === undefined) return null;
-      if (!setOption(line, option, value)) return null;
+      if (value === undefined) return refuse(`-${option} wants a value`);
+      if (!setOption(line, option, value)) return refuse(`-k takes ${ACTIONS.join(", ")}, not ${value}`);
       break;
     }
   }
@@ -159,7 +171,7 @@ function setOption(line: CommandLine, option: string, value: string): boolean {
       return true;
     default:
       line.signal = value;
-      return ["start", "stop", "restart", "graceful", "graceful-stop"].includes(value);
+      return ACTIONS.includes(value);
   }
 }
 

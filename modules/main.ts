@@ -50,14 +50,23 @@ export async function main(
     }
   }
   if (args[0] === "convert") return args.length === 2 ? convertFile(args[1]!, modules) : usage();
-  const line = parseCommandLine(args);
-  if (line === null) return usage();
+  let wrong = "";
+  const line = parseCommandLine(
+    args.map((arg) => (arg === "--help" ? "-h" : arg === "--version" ? "-v" : arg)),
+    null,
+    (reason) => {
+      wrong = reason;
+    },
+  );
+  if (line === null) return usage(wrong);
   if (line.flags.has("h")) return usage();
   if (line.flags.has("v")) return print(VERSION_TEXT.short);
   if (line.flags.has("V")) return print(VERSION_TEXT.long);
   if (line.flags.has("l")) return print(`Compiled in modules:\n${modules.map((m) => `  ${m.name}.c`).join("\n")}`);
   if (line.flags.has("L") && line.file === null) return print(listDirectives(modules));
-  if (line.startLevel !== null && levelRank(line.startLevel) === undefined) return usage();
+  if (line.startLevel !== null && levelRank(line.startLevel) === undefined) {
+    return usage(`-e takes a level of LogLevel, not ${line.startLevel}`);
+  }
   if (line.file === null) {
     if (args.length === 0) return demo(modules);
     console.error(`${PROGRAM}: -f FILE is needed: there is no configuration at a fixed place`);
@@ -67,6 +76,7 @@ export async function main(
     ...optionsOf(line, line.file, modules),
     program: line.flags.has("X") ? undefined : program,
     reloadOnChange: line.flags.has("watch"),
+    logsClosed: line.flags.has("t") || dumped(line),
   };
   nameOurselves();
   let first: FirstConfig;
@@ -109,6 +119,11 @@ function configFailure(error: unknown): number {
   console.error(message.startsWith("(") ? message : `${PROGRAM}: ${message}`); // those of httpd begin with the errno
   console.error("AH00014: Configuration check failed");
   return 1;
+}
+
+/** Something is asked for that answers without serving. */
+function dumped(line: CommandLine): boolean {
+  return ["L", "S", "M"].some((flag) => line.flags.has(flag)) || line.defines.some((name) => name.startsWith("DUMP_"));
 }
 
 /** -L, -S, -M, -t -D DUMP_...: prints what was asked for; false if nothing was. */
@@ -219,7 +234,8 @@ function print(text: string): number {
   return 0;
 }
 
-function usage(): number {
-  console.error(USAGE);
+/** @param wrong comes last: the options fill a screen */
+function usage(wrong = ""): number {
+  console.error(wrong === "" ? USAGE : `${USAGE}\n${PROGRAM}: ${wrong}`);
   return 1;
 }

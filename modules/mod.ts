@@ -113,7 +113,7 @@ export { compileGlob } from "./server/glob.ts";
 export * from "./server/handlers.ts";
 export * from "./server/hooks.ts";
 export * from "./server/inside.ts";
-export { logFolderError } from "./server/lifecycle.ts";
+export { fileError, logFolderError } from "./server/lifecycle.ts";
 export * from "./server/listener_tls.ts";
 export { authNameOf, authTypeOf } from "./server/mod_authn_core.ts";
 export {

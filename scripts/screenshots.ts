@@ -1,6 +1,6 @@
 #!/usr/bin/env bun
 /**
- * `npm run screenshots`: docs/manager-light.png and docs/manager-dark.png, the manager's page with a member in each state.
+ * `npm run screenshots`: the manager's page with a member in each state, light and dark, in examples/screenshots/.
  * Needs Chromium, as the browser tests do.
  */
 import { mkdirSync, writeFileSync } from "node:fs";
@@ -14,7 +14,7 @@ import { indexedPng } from "./indexed_png.ts";
 
 const TRAFFIC_MS = 12_000;
 const MOST_BYTES = 150_000;
-const docs = fileURLToPath(new URL("../docs/", import.meta.url));
+const pictures = fileURLToPath(new URL("../examples/screenshots/", import.meta.url));
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 /** Addresses as an operator has them. */
@@ -64,7 +64,7 @@ const traffic = Array.from({ length: 3 }, async () => {
     await pause(Math.random() * 60);
   }
 });
-mkdirSync(docs, { recursive: true });
+mkdirSync(pictures, { recursive: true });
 for (const colorScheme of ["light", "dark"] as const) {
   await using opened = await openBrowser({ colorScheme, bypassCSP: true, viewport: { width: 1500, height: 1000 } });
   const page = await opened.context.newPage();
@@ -78,7 +78,7 @@ for (const colorScheme of ["light", "dark"] as const) {
   await pause(TRAFFIC_MS / 2);
   await page.click("details.config summary");
   await page.addStyleTag({ content: "#live { display: none; }" });
-  const path = `${docs}manager-${colorScheme}.png`;
+  const path = `${pictures}manager-${colorScheme}.png`;
   const { pixels, width, height } = await decode(page, await page.locator("#balancer0").screenshot());
   const png = indexedPng(pixels, width, height);
   writeFileSync(path, png);

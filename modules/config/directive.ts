@@ -192,7 +192,17 @@ export function formatConfigError(e: ConfigError, program: string): string {
   }
   if (at && e.source?.trim()) lines.push(...pointAt(e.source, at.column));
   if (e.hint !== undefined) lines.push(e.hint);
+  const unset = /\$\{([^}:]+)\}/.exec(e.source ?? "")?.[1];
+  if (unset !== undefined) lines.push(whereFrom(unset));
   return lines.join("\n");
+}
+
+/** What is still in a line after its variables were replaced is a variable that nobody defined. */
+function whereFrom(variable: string): string {
+  const debian = variable.startsWith("APACHE_")
+    ? " Debian defines it in a file: run `. /etc/apache2/envvars` first."
+    : "";
+  return `Nothing defines \${${variable}}: neither Define, nor the environment.${debian}`;
 }
 
 function foundOn(at: Position): string {

@@ -28,6 +28,7 @@ export class Gate {
   /** Called once, at so many; 0: never. */
   lifetime = 0;
   onFull: () => void = () => {};
+  private serving = false;
   private readonly current: () => ProcessRec;
   private readonly waiting = new Set<Waiting>();
   private readonly leaving = new Set<TurnedAway>();
@@ -41,11 +42,21 @@ export class Gate {
   /** @param plain whether it speaks HTTP, not TLS */
   accept(socket: Socket, plain: boolean): void {
     if (++this.accepted === this.lifetime) this.onFull();
+    if (!this.serving) {
+      this.park(socket, plain);
+      return;
+    }
     if (this.limit === 0 || (this.waiting.size === 0 && connectionCount() < this.limit)) {
       acceptConnection(this.current(), socket);
       return;
     }
     this.park(socket, plain);
+  }
+
+  /** Who came before the first generation serves has waited until now. */
+  open(): void {
+    this.serving = true;
+    this.admit();
   }
 
   /** Who waits is sent away. */
@@ -57,7 +68,7 @@ export class Gate {
 
   private park(socket: Socket, plain: boolean): void {
     const process = this.current();
-    if (!this.told) {
+    if (this.serving && !this.told) {
       this.told = true;
       process.log.error(
         "mpm_event",

@@ -45,6 +45,7 @@ export class Child {
   begin(): void {
     this.begun = true;
     startGeneration(this.loaded.process, null);
+    this.front.gate.open();
   }
 
   /** New requests belong to `next`, whose listeners are open; those that run end on what they began with. */

@@ -37,6 +37,7 @@ export class ChildThread {
   private ended = false;
   private onReady: ((failures: readonly string[]) => void) | null = null;
   private readyBefore: readonly string[] | null = null;
+  private onCommitted: (() => void) | null = null;
   private readonly onGone: ((whole: boolean) => void)[] = [];
 
   /**
@@ -70,6 +71,14 @@ export class ChildThread {
     });
   }
 
+  /** Resolves when it serves what it was told to, or has ended. Asked right after it was told. */
+  committed(): Promise<void> {
+    if (this.ended) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.onCommitted = resolve;
+    });
+  }
+
   /** Resolves once it has ended, with whether all its connections had by themselves. @param soon it must not take long */
   gone(soon: boolean): Promise<boolean> {
     if (this.ended) return Promise.resolve(this.whole);
@@ -100,6 +109,9 @@ export class ChildThread {
       this.onReady = null;
       if (onReady === null) this.readyBefore = message.failures;
       else onReady(message.failures);
+    } else if (message.kind === "committed") {
+      this.onCommitted?.();
+      this.onCommitted = null;
     } else if (message.kind === "gone") {
       this.whole = message.whole;
       // What is still open in it, such as a request to a name server, must not keep it.
@@ -113,6 +125,7 @@ export class ChildThread {
     if (this.reason !== "") this.whole = false;
     this.onReady?.([`child ${this.seat} ${this.reason}`]);
     this.onReady = null;
+    this.onCommitted?.();
     for (const gone of this.onGone) gone(this.whole);
     this.left(this.reason);
   }

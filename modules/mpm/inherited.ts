@@ -12,6 +12,7 @@ import core, { frontOf, type ListenSpec } from "../server/mod_core.ts";
 import { inodeOf, type ListeningSocket, listeningTcp, listeningUnix } from "./proc_net.ts";
 
 const FIRST_FD = 3;
+const EVERY = new Set(["0.0.0.0", "::"]);
 
 /** A listening socket that was handed over. */
 export interface InheritedSocket extends ListeningSocket {
@@ -79,7 +80,7 @@ export function takeInherited(env: Record<string, string | undefined>, pid: numb
   if (Number(whose) !== pid)
     return new Inherited([], `LISTEN_FDS is for process ${whose ?? "?"}, this one is ${pid}: it is ignored`);
   const sockets: InheritedSocket[] = [];
-  const open = new Map([...listeningTcp(), ...listeningUnix()]);
+  const open = new Map([...(listeningTcp() ?? []), ...listeningUnix()]);
   for (let i = 0; i < Number(fds); i++) {
     const fd = FIRST_FD + i;
     const socket = open.get(inodeOf(fd) ?? "");
@@ -93,7 +94,7 @@ export function takeInherited(env: Record<string, string | undefined>, pid: numb
 export function means(spec: ListenSpec, socket: ListeningSocket): boolean {
   if (spec.unix !== "" || socket.unix !== "") return spec.unix === socket.unix;
   if (spec.port !== socket.port) return false;
-  return spec.address === "" ? /^(0\.0\.0\.0|::)$/.test(socket.address) : sameIp(spec.address, socket.address);
+  return spec.address === "" ? EVERY.has(socket.address) : sameIp(spec.address, socket.address);
 }
 
 /** "127.0.0.1:80 (fd 3, web)" */

@@ -15,12 +15,14 @@ import { nodeSockets } from "../net/node.ts";
 import { type Loaded, type LoadSource, type Machine, readSource } from "../server/load.ts";
 import { configFiles } from "./files.ts";
 import { nodeHost } from "./host.ts";
-import { LogSet, type ProgramLog } from "./logs.ts";
+import { type LogParent, LogSet } from "./logs.ts";
 
 /** What the command line says of the configuration. */
 export interface LoadOptions extends LoadSource {
   /** -E: where the start writes its messages. */
   readonly startLog?: string | undefined;
+  /** Nothing is to be served: messages go where those of the start go, and no log is opened. */
+  readonly logsClosed?: boolean;
 }
 
 /** One wheel for the program: time-outs of connections outlive a generation. */
@@ -63,14 +65,13 @@ export async function loadConfig(
 /** What a child in a thread has of who started it. */
 export interface ChildSeams {
   readonly siblings: Siblings;
-  /** What takes the lines for "|program" and syslog. */
-  readonly makeProgram?: (target: string) => ProgramLog;
+  readonly logs?: LogParent;
   /** For a log that is silent while others say the same. */
   readonly wrapErrorLog?: (sink: LogSink) => LogSink;
 }
 
-/** This machine. @param startLog where messages go that no ErrorLog is for */
-export function nodeMachine(startLog = "", seams?: ChildSeams): Machine {
+/** This machine. @param startLog where messages go that no ErrorLog is for @param logsClosed as in LoadOptions */
+export function nodeMachine(startLog = "", seams?: ChildSeams, logsClosed = false): Machine {
   return {
     files: configFiles,
     clock: systemClock,
@@ -81,10 +82,10 @@ export function nodeMachine(startLog = "", seams?: ChildSeams): Machine {
     hostname,
     ...(seams === undefined ? {} : { siblings: seams.siblings }),
     openLogs(absolute) {
-      const logs = new LogSet(absolute, seams?.makeProgram);
+      const logs = new LogSet(absolute, seams?.logs);
       return {
         openErrorLog(target) {
-          const sink = logs.openErrorLog(target || startLog);
+          const sink = logs.openErrorLog((logsClosed ? "" : target) || startLog);
           return seams?.wrapErrorLog?.(sink) ?? sink;
         },
         openLog: (target) => logs.openLog(target),

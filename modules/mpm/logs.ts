@@ -27,22 +27,27 @@ export interface ProgramLog extends LogSink {
   start(): void;
 }
 
+/** What a child in a thread has of who started it. */
+export interface LogParent {
+  /** What takes the lines for "|program" and syslog. */
+  program(target: string): ProgramLog;
+  /** What takes the lines for a file that User may not open; it was opened when the program was root's. */
+  file(target: string, error: boolean): LogSink;
+}
+
 /** The logs of one generation. */
 export class LogSet {
   private readonly resolvePath: (path: string) => string;
-  private readonly makeProgram: (target: string) => ProgramLog;
+  private readonly parent: LogParent | null;
   private readonly keys = new Set<string>();
 
   /**
    * @param resolvePath makes a path absolute
-   * @param makeProgram what takes the lines for "|program" and syslog. @default the program, started here
+   * @param parent null: programs are started and files opened here
    */
-  constructor(
-    resolvePath: (path: string) => string,
-    makeProgram = (target: string): ProgramLog => new PipedLog(target),
-  ) {
+  constructor(resolvePath: (path: string) => string, parent: LogParent | null = null) {
     this.resolvePath = resolvePath;
-    this.makeProgram = makeProgram;
+    this.parent = parent;
   }
 
   /**
@@ -52,9 +57,9 @@ export class LogSet {
    */
   openErrorLog(target: string): LogSink {
     if (target === "" || target === "/dev/stderr") return stderrSink;
-    if (target.startsWith("|") || isSyslog(target)) return this.once(target, () => this.makeProgram(target));
+    if (target.startsWith("|") || isSyslog(target)) return this.program(target);
     const path = this.resolvePath(target);
-    return this.once(`ErrorLog ${path}`, () => new ErrorFile(path));
+    return this.once(`ErrorLog ${path}`, () => this.file(target, true, () => new ErrorFile(path)));
   }
 
   /**
@@ -63,14 +68,14 @@ export class LogSet {
    */
   openLog(target: string): LogSink {
     if (target.startsWith("|")) {
-      const program = this.once(target, () => this.makeProgram(target)) as ProgramLog;
+      const program = this.program(target);
       program.start();
       return program;
     }
     if (target === "/dev/stdout") return this.once(target, () => new LogFile(target, 1));
     if (target === "/dev/stderr") return this.once(target, () => new LogFile(target, 2));
     const path = this.resolvePath(target);
-    return this.once(path, () => new LogFile(path, openSync(path, "a")));
+    return this.once(path, () => this.file(target, false, () => new LogFile(path, openSync(path, "a"))));
   }
 
   /** The folder that a log's file is to be in, if it is not there; null for any other target, too. */
@@ -91,6 +96,19 @@ export class LogSet {
     this.keys.clear();
   }
 
+  private program(target: string): ProgramLog {
+    return this.once(target, () => this.parent?.program(target) ?? new PipedLog(target)) as ProgramLog;
+  }
+
+  private file(target: string, error: boolean, open: () => LogSink): LogSink {
+    try {
+      return open();
+    } catch (failure) {
+      if (this.parent === null || (failure as { code?: string }).code !== "EACCES") throw failure;
+      return this.parent.file(target, error);
+    }
+  }
+
   private once(key: string, make: () => LogSink): LogSink {
     let entry = open.get(key);
     if (entry === undefined) {
@@ -105,7 +123,7 @@ export class LogSet {
   }
 }
 
-function isSyslog(target: string): boolean {
+export function isSyslog(target: string): boolean {
   return /^syslog(:|$)/i.test(target);
 }
 

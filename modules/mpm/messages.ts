@@ -33,6 +33,8 @@ export interface ChildStart {
   readonly listeners: readonly LentListener[];
   /** How many sockets all children may have together. */
   readonly socketRoom: number;
+  /** When there were nearly as many: see Descriptors. */
+  readonly nearRoom: Int32Array;
 }
 
 export type ToChild =

@@ -7,6 +7,7 @@ import { ConfigError, formatConfigError } from "../config/directive.ts";
 import { getModuleConfig } from "../core/module.ts";
 import { OnlyChild } from "../core/only_child.ts";
 import type { FailedReloads, ProcessRec } from "../core/records.ts";
+import { fileError, openGeneration } from "../server/lifecycle.ts";
 import type { Loaded } from "../server/load.ts";
 import core, { serverToken } from "../server/mod_core.ts";
 import { treeChanges } from "./changes.ts";
@@ -77,7 +78,7 @@ async function load(
   siblings: OnlyChild,
   inherited: Inherited,
 ): Promise<Loaded> {
-  const loaded = await loadConfig(options, generation, nodeMachine(options.startLog, { siblings }));
+  const loaded = await loadConfig(options, generation, nodeMachine(options.startLog, { siblings }, options.logsClosed));
   try {
     inherited.check(loaded.process);
   } catch (error) {
@@ -85,6 +86,16 @@ async function load(
     throw error;
   }
   return loaded;
+}
+
+/** @throws Error of the first file that cannot be opened */
+function openAll(loaded: Loaded): void {
+  try {
+    openGeneration(loaded.process);
+  } catch (error) {
+    loaded.logs.release();
+    throw error;
+  }
 }
 
 export class Parent {
@@ -130,22 +141,38 @@ export class Parent {
 
   private async open(): Promise<boolean> {
     const none = coreOf(this.current).listen.length === 0;
-    const failures = none ? [] : await this.children.open();
+    const unwritten = none ? null : this.openLogs();
+    const failures = none || unwritten !== null ? [] : await this.children.open();
     for (const failure of failures) console.error(failure);
-    if (none || failures.length > 0) {
-      console.error("no listening sockets available, shutting down");
+    if (none || unwritten !== null || failures.length > 0) {
+      console.error(unwritten ?? "no listening sockets available, shutting down");
       console.error("AH00015: Unable to open logs");
       await this.children.stop();
       return false;
     }
     if (this.state !== "running") return true;
-    this.writePid();
+    const noPid = this.writePid();
+    if (noPid !== null) {
+      console.error(noPid);
+      await this.children.stop();
+      return false;
+    }
     dropPrivileges(this.current);
     this.children.begin();
     this.announce();
     this.announceInherited();
     if (this.options.reloadOnChange) this.watch();
     return true;
+  }
+
+  /** While root may. Answers what is in the way, or null. */
+  private openLogs(): string | null {
+    try {
+      openGeneration(this.current);
+    } catch (error) {
+      return (error as Error).message;
+    }
+    return null;
   }
 
   /** Reads the configuration anew; a broken one changes nothing. */
@@ -181,6 +208,7 @@ export class Parent {
     let loaded: Loaded;
     try {
       loaded = await load(this.options, generation, this.siblings, this.inherited);
+      openAll(loaded);
     } catch (error) {
       this.siblings.release(generation);
       const text = error instanceof ConfigError ? formatConfigError(error, "sluice") : String((error as Error).message);
@@ -261,12 +289,19 @@ export class Parent {
     this.done(code);
   }
 
-  private writePid(): void {
+  /** Answers what is in the way, or null. */
+  private writePid(): string | null {
     const path = pidFileOf(this.current);
-    if (path === null) return;
-    makeFolderOf(path);
-    writeFileSync(path, `${process.pid}\n`);
+    if (path === null) return null;
+    try {
+      makeFolderOf(path);
+      writeFileSync(path, `${process.pid}\n`);
+    } catch (error) {
+      const { message } = fileError(error as Error, `AH00099: could not create ${path}`);
+      return `${message}\nAH00100: sluice: could not log pid to file ${path}`;
+    }
     this.pidFile = path;
+    return null;
   }
 
   private removePid(): void {

@@ -19,17 +19,19 @@ const PIECE_BYTES = 4096;
 const ACCEPTS = "00010000";
 const STREAM = "0001";
 
-/** Those of TCP; none where they cannot be told. */
-export function listeningTcp(): Map<string, ListeningSocket> {
+/** Those of TCP; null where they cannot be told: no Linux, or Deno without the right to read /proc. */
+export function listeningTcp(): Map<string, ListeningSocket> | null {
   const found = new Map<string, ListeningSocket>();
+  let told = false;
   for (const table of ["/proc/net/tcp", "/proc/net/tcp6"]) {
     try {
       readTcp(table, found);
+      told = true;
     } catch {
       // not Linux, or no IPv6
     }
   }
-  return found;
+  return told ? found : null;
 }
 
 /** Those of unix sockets; none where they cannot be told. */

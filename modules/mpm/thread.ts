@@ -15,7 +15,7 @@ import { Child } from "./child.ts";
 import type { LentListener } from "./held.ts";
 import { means } from "./inherited.ts";
 import { loadConfig, nodeMachine } from "./load.ts";
-import type { ProgramLog } from "./logs.ts";
+import { isSyslog, type ProgramLog } from "./logs.ts";
 import type { ChildConfig, ChildStart, FromChild, LogLine, SharedMemory, ToChild } from "./messages.ts";
 import { type Plan, planOf } from "./mpm.ts";
 
@@ -115,7 +115,7 @@ class ThreadChild {
   private leads = false;
   private readonly lent: LentListener[];
   private readonly campaigns = new Set<() => void>();
-  private readonly programs = new Map<string, SentLog>();
+  private readonly sentLogs = new Map<string, SentLog>();
   private queue: Promise<void> = Promise.resolve();
   private done!: () => void;
 
@@ -186,7 +186,10 @@ class ThreadChild {
       const { options } = this.start;
       const machine = nodeMachine(options.startLog, {
         siblings: this.siblings,
-        makeProgram: (target) => this.program(target),
+        logs: {
+          program: (target) => this.sent(target, isSyslog(target)),
+          file: (target, error) => this.sent(target, error),
+        },
         wrapErrorLog: (sink) => this.silenced(sink),
       });
       const loaded = await loadConfig(
@@ -197,7 +200,7 @@ class ThreadChild {
       loaded.process.providers.register(leadership, "children", {
         campaign: (_process, _name, lead) => this.campaign(lead),
       });
-      shareSockets(this.start.socketRoom, planOf(loaded.process));
+      shareSockets(this.start, planOf(loaded.process));
       this.next = loaded;
       if (this.child === null) {
         const ended = (generation: number) => send({ kind: "ended", generation });
@@ -232,7 +235,7 @@ class ThreadChild {
     if (this.ending) return;
     this.ending = true;
     await this.child?.end();
-    for (const program of this.programs.values()) program.flush();
+    for (const log of this.sentLogs.values()) log.flush();
     send({ kind: "gone", whole });
     this.done();
   }
@@ -252,33 +255,36 @@ class ThreadChild {
     };
   }
 
-  private program(target: string): ProgramLog {
-    let log = this.programs.get(target);
-    if (log === undefined) this.programs.set(target, (log = new SentLog(target)));
+  private sent(target: string, error: boolean): SentLog {
+    const key = `${error} ${target}`;
+    let log = this.sentLogs.get(key);
+    if (log === undefined) this.sentLogs.set(key, (log = new SentLog(target, error)));
     return log;
   }
 }
 
 /** Each child may have its share; where they are replaced regularly, so may one that is replaced and still has clients. */
-function shareSockets(room: number, { children, lifetime }: Plan): void {
+function shareSockets({ socketRoom, nearRoom }: ChildStart, { children, lifetime }: Plan): void {
   const shares = children + (lifetime > 0 ? 1 : 0);
-  limitSockets(Math.max(LEAST_SOCKETS, Math.floor(room / shares) - OF_A_THREAD));
+  limitSockets(Math.max(LEAST_SOCKETS, Math.floor(socketRoom / shares) - OF_A_THREAD), nearRoom);
 }
 
-/** A log whose program is the parent's: all children write to one. */
+/** A log that the parent writes: of a program, of which there is one for all children, or of a file that only root may open. */
 class SentLog implements ProgramLog {
   readonly stamps: boolean;
   private readonly target: string;
+  private readonly error: boolean;
   private lines: LogLine[] = [];
   private timer: ReturnType<typeof setTimeout> | null = null;
 
-  constructor(target: string) {
+  constructor(target: string, error: boolean) {
     this.target = target;
-    this.stamps = !target.startsWith("|");
+    this.error = error;
+    this.stamps = isSyslog(target);
   }
 
   start(): void {
-    send({ kind: "log", target: this.target, error: this.stamps, lines: [] });
+    send({ kind: "log", target: this.target, error: this.error, lines: [] });
   }
 
   write(line: string, rank?: number): void {
@@ -289,7 +295,7 @@ class SentLog implements ProgramLog {
   flush(): void {
     if (this.timer !== null) clearTimeout(this.timer);
     this.timer = null;
-    if (this.lines.length > 0) send({ kind: "log", target: this.target, error: this.stamps, lines: this.lines });
+    if (this.lines.length > 0) send({ kind: "log", target: this.target, error: this.error, lines: this.lines });
     this.lines = [];
   }
 

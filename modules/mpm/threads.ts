@@ -56,6 +56,7 @@ export class Threads implements Children {
   /** The listeners that were handed over: all children accept from these. */
   private readonly handed: HeldListeners | null;
   private readonly room = socketRoom();
+  private readonly nearRoom = new Int32Array(new SharedArrayBuffer(4));
   private readonly threads = new Set<ChildThread>();
   /** Generations that some child still has. */
   private readonly generations = new Map<number, ProcessRec>();
@@ -93,6 +94,11 @@ export class Threads implements Children {
     for (const thread of this.threads) this.commit(thread);
     this.look = setInterval(() => this.lookAtChildren(), LOOK_MS);
     this.log("notice", `${this.threads.size} children serve`);
+    if (this.dup === null)
+      this.log(
+        "notice",
+        "no dup(2), as without --allow-ffi: clients that wait for a child that is replaced will be reset",
+      );
   }
 
   async exchange(next: Loaded): Promise<readonly string[]> {
@@ -114,6 +120,7 @@ export class Threads implements Children {
     this.failed = { ...this.failed, reason: null };
     this.generations.set(next.process.generation, next.process);
     for (const thread of asked) this.commit(thread);
+    await Promise.all(asked.map((thread) => thread.committed()));
     // What operators did is taken back, or in a file.
     this.kept.length = 0;
     previous.logs.release();
@@ -156,7 +163,7 @@ export class Threads implements Children {
     // One after the other: so it is known which sockets are whose.
     const opened = this.opening.then(async () => {
       for (const thread of threads) {
-        const before = listeningTcp();
+        const before = listeningTcp() ?? new Map<string, ListeningSocket>();
         thread.send({ kind: "listen" });
         failures.push(...(await thread.ready()));
         thread.lent = [];
@@ -170,7 +177,7 @@ export class Threads implements Children {
 
   /** Remembers the listeners that a child opened, and keeps them open. */
   private hold(thread: ChildThread, before: ReadonlyMap<string, ListeningSocket>): void {
-    const now = listeningTcp();
+    const now = listeningTcp() ?? new Map<string, ListeningSocket>();
     for (const inode of before.keys()) now.delete(inode);
     if (now.size === 0) return;
     for (const [fd, inode] of ownSockets()) {
@@ -218,6 +225,7 @@ export class Threads implements Children {
         beats: this.beats,
         listeners,
         socketRoom: this.room,
+        nearRoom: this.nearRoom,
       },
       (message) => this.told(thread, message),
       (reason) => this.left(thread, reason),
@@ -317,8 +325,13 @@ export class Threads implements Children {
         break;
       case "log": {
         const { logs } = this.loaded;
-        const sink = message.error ? logs.openErrorLog(message.target) : logs.openLog(message.target);
-        for (const [line, rank] of message.lines) sink.write(line, rank);
+        try {
+          const sink = message.error ? logs.openErrorLog(message.target) : logs.openLog(message.target);
+          for (const [line, rank] of message.lines) sink.write(line, rank);
+        } catch (error) {
+          // A reload has dropped the log, and User may not open its file any more.
+          this.log("warn", `${message.lines.length} lines are lost: ${(error as Error).message}`);
+        }
       }
     }
   }
@@ -401,7 +414,7 @@ export class Threads implements Children {
     throw new Error(`there are ${MOST_CHILDREN} children already`);
   }
 
-  private log(level: "notice" | "info" | "error" | "crit", text: string): void {
+  private log(level: "notice" | "info" | "warn" | "error" | "crit", text: string): void {
     this.loaded.process.log[level]("mpm_event", "", text);
   }
 }

@@ -12,8 +12,8 @@ export class Descriptors {
   /** Sockets that are open, and those of them that were accepted. */
   open = 0;
   clients = 0;
-  /** When there were so many that accepting may have failed. */
-  private nearMs = Number.NEGATIVE_INFINITY;
+  /** When there were so many in this process that accepting may have failed: seconds since 1970. Children share it. */
+  near: Int32Array = new Int32Array(1);
   /** How many sockets there may be; infinite where that is not known. */
   room: number;
 
@@ -32,17 +32,21 @@ export class Descriptors {
 
   /** Did they come near the limit in the last `ms`? */
   wereMany(ms: number): boolean {
-    return performance.now() - this.nearMs < ms;
+    return Date.now() / 1000 - Atomics.load(this.near, 0) < ms / 1000;
   }
 
   opened(accepted: boolean): void {
-    if (++this.open >= this.room / 3) this.nearMs = performance.now();
+    if (++this.open >= this.room / 3) this.areMany();
     if (accepted) this.clients++;
   }
 
   closed(accepted: boolean): void {
-    if (this.open-- >= this.room / 3) this.nearMs = performance.now();
+    if (this.open-- >= this.room / 3) this.areMany();
     if (accepted) this.clients--;
+  }
+
+  private areMany(): void {
+    Atomics.store(this.near, 0, Math.ceil(Date.now() / 1000));
   }
 }
 

@@ -34,9 +34,13 @@ interface TcpListenOptions {
   readonly tls: boolean;
 }
 
-/** So many sockets may be open in this event loop, where others share the limit of the process. */
-export function limitSockets(room: number): void {
+/**
+ * So many sockets may be open in this event loop, where others share the limit of the process.
+ * @param near shared with these, see there
+ */
+export function limitSockets(room: number, near = descriptors.near): void {
   descriptors.room = room;
+  descriptors.near = near;
 }
 
 export const nodeSockets = socketsOf(ownSockets());

@@ -3,6 +3,7 @@
  */
 import type { Bytes } from "../core/bytes.ts";
 import type { EnvSource, FilenameSource, NoteSource, RequestRec } from "../core/records.ts";
+import type { Status } from "../core/status.ts";
 import type { BackendTls } from "./backend.ts";
 import type { ProxyBalancer } from "./balancer.ts";
 import type { Failure } from "./failure.ts";
@@ -62,6 +63,8 @@ export class ProxyAttempt implements EnvSource, NoteSource, FilenameSource {
   prefetchedBytes = 0;
   /** The prefetched bytes are the whole body. */
   prefetchedAll = false;
+  /** That the backend answered with; 0: it did not. */
+  status: Status | 0 = 0;
   /** One entry for each attempt; null unless a log asks for them (`ProcessRec.takesTimes`). */
   times: AttemptTimes[] | null = null;
 
@@ -107,8 +110,9 @@ export class ProxyAttempt implements EnvSource, NoteSource, FilenameSource {
   }
 
   getNote(name: string): string | undefined {
-    if (this.session === null) return undefined;
     const lower = name.toLowerCase(); // names are case-blind
+    if (lower === "proxy-status") return this.status === 0 ? undefined : String(this.status);
+    if (this.session === null) return undefined;
     if (lower === "session-sticky") return this.session.name;
     return lower === "session-route" ? this.session.route : undefined;
   }

@@ -103,6 +103,10 @@ export class ProxyBalancer {
   /** Their keys, and their meters, if workers have any. */
   spareKeys: readonly string[] = [];
   spareMeters: WorkerMeter[] = [];
+  /** Which child has how many of their requests at hand; none: there is one child. */
+  spareShares: Int32Array[] = [];
+  /** The place of this child in `spareShares`. */
+  child = 0;
   /** Counts requests for which nobody could be elected; null: as for `meter`. */
   unserved: Stripes | null = null;
 
@@ -145,6 +149,8 @@ export class ProxyBalancer {
     if (slot === undefined) return `${this.name}: no room for another member, growth=${this.params.growth}`;
     member.moveTo(slot);
     member.meter = this.spareMeters.pop() ?? null;
+    member.shares = this.spareShares.pop() ?? null;
+    member.child = this.child;
     member.s.backSinceMs = NOT_YET;
     member.added = true;
     this.members.push(member);
@@ -164,6 +170,7 @@ export class ProxyBalancer {
     this.spareSlots.push(slot);
     if (member.meter !== null) this.spareMeters.push(member.meter);
     member.meter = null;
+    if (member.shares !== null) this.spareShares.push(member.leaveShares());
     lead.touch();
     member.pool?.close();
   }

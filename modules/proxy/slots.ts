@@ -58,6 +58,12 @@ export function shareSlots(process: ProcessRec, origins: Origins, balancers: rea
     worker.shares = busy[i]!.slot.i32;
     worker.child = Math.max(0, siblings.index);
   });
+  next = workers.length;
+  for (const balancer of balancers) {
+    balancer.child = Math.max(0, siblings.index);
+    balancer.spareShares = busy.slice(next, next + balancer.params.growth).map(({ slot }) => slot.i32);
+    next += balancer.params.growth;
+  }
 }
 
 /** What the configuration says of a worker, as text: two are the same if it is. Before anything else changes it. */

@@ -335,6 +335,14 @@ export class ProxyWorker {
     }
   }
 
+  /** What is at hand here counts in an array of its own from now on. Answers the one that others may have. */
+  leaveShares(): Int32Array {
+    const shares = this.shares!;
+    this.shares = new Int32Array(shares.length);
+    this.shares[this.child] = Atomics.exchange(shares, this.child, 0);
+    return shares;
+  }
+
   /** A child died: its requests at hand are over, and its election. Answers how many requests. */
   forgetChild(child: number): number {
     Atomics.compareExchange(this.s.i32, ELECTION, child + 1, 0);

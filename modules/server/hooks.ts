@@ -10,6 +10,11 @@ import type { Socket } from "../net/socket.ts";
 
 /** The tree was read and every directive ran: check it. An Error thrown here is a configuration error. No side effects. */
 export const checkConfig = runVoid<[generation: ProcessRec]>("check_config");
+/**
+ * Open the logs, while the program may still be root's. An Error thrown here keeps the program from starting, or the reload
+ * from happening. Where children are started, not in a child: `openLog` answers these files there, too.
+ */
+export const openLogs = runVoid<[generation: ProcessRec]>("open_logs");
 /** Build what the configuration describes. Not run for a syntax check. */
 export const postConfig = runVoid<[generation: ProcessRec, previous: ProcessRec | null]>("post_config");
 /** An event loop starts to serve. */

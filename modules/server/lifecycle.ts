@@ -16,7 +16,7 @@ import type { ProcessRec, RequestRec, ServerRec } from "../core/records.ts";
 import type { Siblings } from "../core/siblings.ts";
 import type { SocketHost } from "../net/socket.ts";
 import { compileErrorLogFormats } from "./error_log_format.ts";
-import { checkConfig, childExit, childInit, postConfig } from "./hooks.ts";
+import { checkConfig, childExit, childInit, openLogs, postConfig } from "./hooks.ts";
 import core, { type CoreConfig, logLevelsOf } from "./mod_core.ts";
 import { isAccessible } from "./request.ts";
 import { serverName } from "./server_name.ts";
@@ -121,7 +121,34 @@ function errorLogOf(server: ServerRec, conf: CoreConfig, input: GenerationInput)
 
 /** What a log whose folder is not there fails with, when the configuration is read. */
 export function logFolderError(message: string): Error {
-  return Object.assign(new Error(`(2)No such file or directory: ${message}`), { code: "ENOENT" });
+  return fileError({ code: "ENOENT", message: "" }, message);
+}
+
+const ERRNO: Readonly<Record<string, string>> = {
+  ENOENT: "(2)No such file or directory",
+  EACCES: "(13)Permission denied",
+  EISDIR: "(21)Is a directory",
+  EROFS: "(30)Read-only file system",
+};
+
+/** What the system says of a file, as httpd words it, and then what was to be done. */
+export function fileError(error: { readonly code?: string; readonly message: string }, message: string): Error {
+  const { code } = error;
+  return Object.assign(new Error(`${ERRNO[code ?? ""] ?? error.message}: ${message}`), { code });
+}
+
+/** Opens the files of a configuration that is to be served. @throws Error of the first that cannot be opened */
+export function openGeneration(process: ProcessRec): void {
+  const { hooks } = process;
+  const report = hooks.report;
+  hooks.report = (_module, _hook, error) => {
+    throw error;
+  };
+  try {
+    openLogs.run(hooks, process);
+  } finally {
+    hooks.report = report;
+  }
 }
 
 /** Builds what the configuration describes and starts to serve it. */

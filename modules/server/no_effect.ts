@@ -20,6 +20,9 @@ const FILES = "about files, of which sluice serves none";
 const LISTINGS = "about listings of directories, which sluice does not make";
 const CGI = "about programs, of which sluice runs none";
 const TRAILERS = "the trailers of a request never become headers";
+const CACHE = "about a cache, which sluice has not: CacheEnable is refused";
+const DAV = "about WebDAV, which sluice does not speak: DAV is refused";
+const HTML = "about the rewriting of pages, which sluice does not do: ProxyHTMLEnable is refused";
 const SYSTEM = "about processes, locks, buffers and system calls that sluice does not use";
 
 const TABLE: Readonly<Record<string, readonly Row[]>> = {
@@ -52,6 +55,32 @@ const TABLE: Readonly<Record<string, readonly Row[]>> = {
     ["server", "take1", "ScriptSock ScriptLog ScriptLogLength ScriptLogBuffer"],
     ["any", "take1", "CGIDScriptTimeout ScriptInterpreterSource CGIPassAuth"],
     ["any", "take2", "CGIVar"],
+  ],
+  // What their modules' files in Debian set, or what says how something is done that has to be enabled first.
+  [CACHE]: [
+    ["any", "raw", "CacheDisable"],
+    ["server", "take1", "CacheRoot CacheDirLevels CacheDirLength"],
+    ["any", "take1", "CacheMaxFileSize CacheMinFileSize CacheDefaultExpire CacheMaxExpire CacheMinExpire"],
+    [
+      "any",
+      "take1",
+      "CacheLastModifiedFactor CacheIgnoreNoLastMod CacheStaleOnError CacheStoreNoStore CacheStorePrivate",
+    ],
+    ["server", "take1", "CacheLock CacheLockPath CacheLockMaxAge CacheQuickHandler CacheIgnoreCacheControl"],
+    ["server", "iterate", "CacheIgnoreHeaders"],
+  ],
+  [DAV]: [
+    ["server", "take1", "DAVLockDB"],
+    ["any", "take1", "DAVMinTimeout DAVDepthInfinity"],
+  ],
+  [HTML]: [
+    ["any", "iterate2", "ProxyHTMLLinks"],
+    ["any", "iterate", "ProxyHTMLEvents"],
+    [
+      "any",
+      "raw",
+      "ProxyHTMLDocType ProxyHTMLFixups ProxyHTMLMeta ProxyHTMLExtended ProxyHTMLCharsetOut ProxyHTMLBufSize",
+    ],
   ],
   [SYSTEM]: [
     ["server", "take2", "AcceptFilter"],

@@ -11,10 +11,12 @@ import {
   DECLINED,
   defineModule,
   type Expr,
+  fileError,
   getModuleConfig,
   logFolderError,
   logTransaction,
   OK,
+  openLogs,
   type ProcessRec,
   parseExpr,
   postConfig,
@@ -107,7 +109,8 @@ const logConfig = defineModule({
   needs: ["files"],
   registerHooks({ hook }) {
     hook(checkConfig, checkTargets);
-    hook(postConfig, openLogs);
+    hook(openLogs, openFiles);
+    hook(postConfig, makeLogs);
     hook(logTransaction, writeLogs, { directivesOf: ["mod_log_config"] });
     hook(childExit, flushLogs, { rank: "last" });
   },
@@ -179,7 +182,19 @@ function specsOf(server: ServerRec, generation: ProcessRec): readonly LogSpec[] 
   return [...getModuleConfig(server.config, logConfig).logs, ...main.globalLogs];
 }
 
-function openLogs(generation: ProcessRec, _previous: ProcessRec | null): void {
+function openFiles(generation: ProcessRec): void {
+  for (const server of generation.servers) {
+    for (const { target } of specsOf(server, generation)) {
+      try {
+        generation.openLog(target);
+      } catch (error) {
+        throw fileError(error as Error, `AH00649: could not open transfer log file ${target}.`);
+      }
+    }
+  }
+}
+
+function makeLogs(generation: ProcessRec, _previous: ProcessRec | null): void {
   const { buffered } = getModuleConfig(generation.servers[0]!.config, logConfig);
   for (const server of generation.servers) {
     const { trackTtfb } = getModuleConfig(server.config, logConfig);

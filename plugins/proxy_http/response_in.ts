@@ -235,6 +235,8 @@ export class ResponseIn implements BackendUser, ChunkConsumer {
     const { head } = this.backend;
     const { headers, status } = head;
     exchange.worker.s.read += head.lineLength;
+    exchange.attempt.status = status;
+    r.noteSource = exchange.attempt;
     if (exchange.attempt.electedAtMs >= 0) exchange.attempt.answered(r.conn.process.clock.now());
     if (head.ignored !== null) {
       for (const line of head.ignored) {

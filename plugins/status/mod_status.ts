@@ -121,14 +121,19 @@ function showFigures(r: RequestRec, others: readonly ChildFigures[]): Status {
   return send(r, "text/html; charset=ISO-8859-1", page);
 }
 
-/** For who decides whether requests come here: 503 as soon as this server takes no new ones. */
+/**
+ * For who decides whether requests come here: 503 as soon as this server takes no new ones. Why a configuration is broken stays in
+ * the log: anybody may ask here.
+ */
 function showHealth(r: RequestRec): Status {
   if (r.handler !== "sluice-health" || (r.method !== "GET" && r.method !== "HEAD")) return DECLINED;
   r.headersOut.set("Cache-Control", "no-store");
   const { process } = r.conn;
   const draining = process.stopping && !superseded.has(process);
   if (draining) r.status = 503;
-  return send(r, "text/plain", draining ? "draining\n" : "serving\n");
+  const lines = [draining ? "draining" : "serving", `generation: ${process.generation}`];
+  if (process.failedReloads.reason !== null) lines.push("stale: the configuration that was read last is broken");
+  return send(r, "text/plain", `${lines.join("\n")}\n`);
 }
 
 function send(r: RequestRec, type: string, text: string): Status {

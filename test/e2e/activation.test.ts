@@ -27,7 +27,7 @@ async function listener(): Promise<{ port: number; fd: number; close: () => void
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
   const { port } = server.address() as { port: number };
-  const inode = [...listeningTcp()].find(([, socket]) => socket.port === port)![0];
+  const inode = [...listeningTcp()!].find(([, socket]) => socket.port === port)![0];
   const fd = [...ownSockets()].find(([, own]) => own === inode)![0];
   const kept = dup(fd);
   server.close();

@@ -45,6 +45,8 @@ before(async () => {
     Listen 127.0.0.1:PORT
     ServerName localhost
     LogLevel info
+    KeepAliveTimeout 60
+    MaxKeepAliveRequests 0
     LoadModule tell_module DIR/tell.ts
     StartServers ${CHILDREN}
     <Proxy "balancer://app">

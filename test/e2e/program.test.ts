@@ -1,7 +1,7 @@
 /** The program: a configuration file, a command line, signals, exit codes. */
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
@@ -424,4 +424,44 @@ test("schema prints JSON, convert goes there and back", SLOW, async () => {
   assert.equal(place(dumps[2]!.stdout), place(dumps[0]!.stdout));
   const none = await run("convert", join(dir, "none.conf"));
   assert.deepEqual([none.exit, none.stdout], [1, ""]);
+});
+
+test("-t and -S open no log; what they warn of is on standard error", SLOW, async () => {
+  const conf = join(dir, "warns.conf");
+  const log = join(dir, "never.log");
+  writeFileSync(conf, `Listen 127.0.0.1:1\nServerName a\nErrorLog ${log}\nSetEnv X "\${NOBODY}"\n`);
+  for (const option of ["-t", "-S"]) {
+    const { exit, stderr } = await run(option, "-f", conf);
+    assert.equal(exit, 0);
+    assert.match(stderr, /AH00111: Config variable \$\{NOBODY\} is not defined/);
+    assert.equal(existsSync(log), false);
+  }
+});
+
+test("a pid file that cannot be written keeps the server from starting, as in httpd", SLOW, async () => {
+  await using sluice = await runSluice("Listen 127.0.0.1:PORT\nServerName a\nPidFile DIR");
+  const lines = [
+    `(21)Is a directory: AH00099: could not create ${sluice.dir}`,
+    `AH00100: sluice: could not log pid to file ${sluice.dir}`,
+  ];
+  assert.deepEqual([sluice.exit, sluice.stderr], [1, `${lines.join("\n")}\n`]);
+});
+
+test("a wrong command line: the usage, and last what is wrong", SLOW, async () => {
+  const wrong: readonly (readonly [words: string[], reason: string])[] = [
+    [["-Z"], "there is no option -Z"],
+    [["--bogus"], "there is no option --bogus"],
+    [["-f"], "-f wants a value"],
+    [["site.conf"], "site.conf is neither an option nor a command: -f FILE names a configuration"],
+    [["-f", "x", "-k", "kill"], "-k takes start, restart, graceful, graceful-stop, stop, not kill"],
+    [["-f", "x", "-e", "loud"], "-e takes a level of LogLevel, not loud"],
+  ];
+  for (const [words, reason] of wrong) {
+    const { exit, stderr } = await run(...words);
+    assert.equal(exit, 1);
+    assert.match(stderr, /^Usage: sluice /);
+    assert.equal(stderr.trimEnd().split("\n").at(-1), `sluice: ${reason}`);
+  }
+  assert.match((await run("--help")).stderr, /--watch .*\n$/);
+  assert.match((await run("--version")).stdout, /^Server version: sluice/);
 });

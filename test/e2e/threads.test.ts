@@ -92,6 +92,15 @@ test("four children elect as one does: in turn, and by the load factors under lo
   assert.equal(a.requests.length - before, 200);
 });
 
+test("who connects while children still start waits until they serve", SLOW, async () => {
+  await using sluice = await start("StartServers 4");
+  await Promise.all(
+    Array.from({ length: 8 }, async () => {
+      for (let i = 0; i < 5; i++) assert.equal((await fetchOnce(sluice.port, "/")).status, 200);
+    }),
+  );
+});
+
 test("a child that dies is replaced, and what it had at hand does not count any more", SLOW, async () => {
   held = new Gate();
   await using sluice = await start("StartServers 2", "ProxySet lbmethod=bybusyness");
@@ -134,7 +143,7 @@ test("MaxConnectionsPerChild: a child is replaced after so many, and no request 
 });
 
 test("all children reload, or none; a plug-in that changed is read again", SLOW, async () => {
-  const shows = ["prometheus", "balancer-manager"].map(
+  const shows = ["prometheus", "balancer-manager", "sluice-health"].map(
     (handler) =>
       `ProxyPass "/${handler}" "!"\n<Location "/${handler}">\nSetHandler ${handler}\nRequire local\n</Location>`,
   );
@@ -148,6 +157,8 @@ test("all children reload, or none; a plug-in that changed is read again", SLOW,
   for (let i = 0; i < 6; i++) {
     const metrics = await fetchOnce(sluice.port, "/prometheus", "Host: localhost");
     assert.match(metrics.text, /sluice_config_reload_failures_total 1\n[\s\S]*sluice_config_stale 1\n/);
+    const health = await fetchOnce(sluice.port, "/sluice-health", "Host: localhost");
+    assert.match(health.text, /^serving\ngeneration: 0\nstale: .*\n$/);
     const page = await fetchOnce(sluice.port, "/balancer-manager", "Host: localhost");
     assert.match(
       page.text,

@@ -350,13 +350,22 @@ export async function startBackend(routes: Routes | Answer = {}, options: Backen
   return backend;
 }
 
+/** Ports that no system gives out by itself: what it gives out, a client of another test may have in a moment. */
+const [LEAST_PORT, MOST_PORT] = [10_000, 22_000];
+
 /** A port that nobody listens on, now: for backends that refuse, and for servers that need a number beforehand. */
 export async function freePort(): Promise<number> {
-  const server = net.createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as net.AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
+  for (;;) {
+    const port = LEAST_PORT + Math.floor(Math.random() * (MOST_PORT - LEAST_PORT));
+    const server = net.createServer();
+    const bound = await new Promise<boolean>((resolve) => {
+      server.on("error", () => resolve(false));
+      server.listen(port, "127.0.0.1", () => resolve(true));
+    });
+    if (!bound) continue;
+    await new Promise((resolve) => server.close(resolve));
+    return port;
+  }
 }
 
 const REASONS: Readonly<Record<number, string>> = {

@@ -24,7 +24,7 @@ export class Message {
 
   constructor(head: string) {
     const lines = head.split(/\r?\n/);
-    const [, a = "", b = "", c = ""] = /^(\S*) ?(\S*) ?(.*)$/.exec(lines[0] ?? "") ?? [];
+    const [, a = "", b = "", c = ""] = /^([^ ]*) ?([^ ]*) ?(.*)$/.exec(lines[0] ?? "") ?? [];
     this.start = [a, b, c];
     this.head = head;
     this.fields = lines.slice(1, -2).map(splitField);

@@ -105,6 +105,7 @@ async function serving(host: SocketHost, backend: Backend, secure: boolean): Pro
   ).start();
   const front = new NetFront(host, (): ProcessRec => generation.process);
   assert.deepEqual(await front.open(generation.process), []);
+  front.gate.open();
   return {
     port,
     secure,

@@ -323,6 +323,17 @@ test("formatConfigError() points at the column and ends with the hint", () => {
   ]);
 });
 
+test("formatConfigError() says where a variable comes from that nobody defined", () => {
+  const at = { file: "f", line: 2, column: 1 };
+  const last = (source: string) =>
+    formatConfigError(new ConfigError("bad", { position: at, source }), "p")
+      .split("\n")
+      .at(-1);
+  assert.equal(last("User ${WHO}"), "Nothing defines ${WHO}: neither Define, nor the environment.");
+  assert.match(last("User ${APACHE_RUN_USER}")!, /run `\. \/etc\/apache2\/envvars` first\.$/);
+  assert.match(last("RewriteRule x ${map:key} [")!, /\^$/);
+});
+
 test("preprocess() executes a YAML tree", () => {
   const node = (name: string, args: string, body?: Directive[]): Directive => ({
     name,

@@ -81,7 +81,7 @@ describe("listeningTcp()", () => {
       const server = createServer();
       await new Promise<void>((resolve) => server.listen(0, host, resolve));
       const { port } = server.address() as { port: number };
-      const found = [...listeningTcp()].find(([, socket]) => socket.port === port);
+      const found = [...listeningTcp()!].find(([, socket]) => socket.port === port);
       assert.deepEqual(found?.[1], { address: host, port, unix: "" });
       const own = [...ownSockets()].find(([, inode]) => inode === found?.[0]);
       assert.equal(inodeOf(own![0]), found?.[0]);

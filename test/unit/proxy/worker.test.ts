@@ -1,6 +1,14 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { IGNORE_ERRORS, IN_ERROR, ProxyWorker, parseStatus, STOPPED } from "../../../modules/proxy/worker.ts";
+import { ProxyBalancer } from "../../../modules/proxy/balancer.ts";
+import {
+  IGNORE_ERRORS,
+  IN_ERROR,
+  ProxyWorker,
+  parseStatus,
+  STOPPED,
+  workerStruct,
+} from "../../../modules/proxy/worker.ts";
 import { parseWorkerUrl, type WorkerUrl } from "../../../modules/proxy/worker_url.ts";
 
 const member = (url = "http://h") => {
@@ -127,5 +135,22 @@ describe("ProxyWorker", () => {
     assert.equal(first.forgetChild(1), 2);
     assert.deepEqual([first.s.busy, first.s.election], [0, 0]);
     assert.equal(first.forgetChild(1), 0);
+  });
+
+  it("a member that is added takes a place for what its children have at hand, and leaves it when it goes", () => {
+    const balancer = new ProxyBalancer("balancer://b", [member()]);
+    const place = new Int32Array(2);
+    const slot = workerStruct.slotAt(new ArrayBuffer(workerStruct.sizeBytes), 0);
+    balancer.spareSlots = [slot];
+    balancer.spareShares = [place];
+    balancer.child = 1;
+    const added = member();
+    assert.equal(balancer.add(added), null);
+    added.incrementBusy();
+    assert.deepEqual([...place], [0, 1]);
+    balancer.remove(added);
+    assert.deepEqual([[...place], slot.busy], [[0, 0], 0]);
+    added.decrementBusy();
+    assert.deepEqual([[...place], balancer.spareShares], [[0, 0], [place]]);
   });
 });

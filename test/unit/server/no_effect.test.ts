@@ -35,6 +35,12 @@ EnableMMAP off
 EnableSendfile On
 AccessFileName .htaccess
 CoreDumpDirectory /tmp
+CacheRoot /var/cache/apache2/mod_cache_disk
+CacheDirLevels 2
+CacheDisable /x
+DAVLockDB /var/lock/DAVLock
+ProxyHTMLLinks img src longdesc usemap
+ProxyHTMLEvents onclick ondblclick
 FileETag MTime Size
 ContentDigest Off
 DirectoryIndex index.html index.cgi

@@ -1,0 +1,48 @@
+/** `User`, and what is opened before the rights of root are given up. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { fetchOnce } from "../support/client.ts";
+import { runSluice, SLOW, startSluice } from "../support/sluice.ts";
+
+const AS_ROOT = { ...SLOW, skip: process.geteuid?.() !== 0 };
+/** Logs are in a folder that the server's user must not enter, as /var/log/apache2 of Debian. */
+const SHELL = 'for conf; do :; done; dir=$(dirname "$conf"); chmod 711 "$dir"; mkdir -m 700 "$dir/logs"; exec "$@"';
+
+for (const children of [1, 2]) {
+  test(`User: logs in a folder of root's are written by ${children}, and by who comes later`, AS_ROOT, async () => {
+    const conf = `
+      Listen 127.0.0.1:PORT
+      ServerName localhost
+      StartServers ${children}
+      MaxConnectionsPerChild ${children === 1 ? 0 : 9}
+      User nobody
+      PidFile DIR/pid
+      LogLevel info
+      ErrorLog DIR/logs/error.log
+      CustomLog DIR/logs/access.log "%U"
+      CustomLog "|$cat >> DIR/logs/piped.log" "%U"`;
+    await using sluice = await startSluice(conf, { shell: SHELL });
+    await sluice.untilFile("logs/error.log", "resuming normal operations");
+    // Until one of several has had its share; the others have not then.
+    const replaced = () => children === 1 || sluice.file("logs/error.log").includes("another takes its place");
+    for (let i = 0; i < 5 || !replaced(); i++) await fetchOnce(sluice.port, "/x", "Host: a");
+    if (children > 1) await sluice.untilFile("logs/error.log", /child \d serves now[\s\S]*has ended/);
+    for (let i = 0; i < 3; i++) await fetchOnce(sluice.port, "/later", "Host: a");
+    await sluice.untilFile("logs/access.log", /(\/later\n[\s\S]*){3}/);
+    await sluice.untilFile("logs/piped.log", /(\/later\n[\s\S]*){3}/);
+    sluice.signal("SIGUSR1");
+    await sluice.untilFile("logs/error.log", /SIGUSR1 received[\s\S]*resuming normal operations/);
+    await fetchOnce(sluice.port, "/after", "Host: a");
+    await sluice.untilFile("logs/access.log", "/after\n");
+    assert.doesNotMatch(sluice.file("logs/error.log"), /EACCES|cannot start/);
+  });
+}
+
+test("an access log that cannot be opened keeps the server from starting, as in httpd", SLOW, async () => {
+  await using sluice = await runSluice("Listen 127.0.0.1:PORT\nServerName a\nCustomLog DIR common");
+  assert.equal(sluice.exit, 1);
+  assert.equal(
+    sluice.stderr,
+    `(21)Is a directory: AH00649: could not open transfer log file ${sluice.dir}.\nAH00015: Unable to open logs\n`,
+  );
+});
