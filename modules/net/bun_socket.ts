@@ -1,17 +1,25 @@
 /**
- * Plain sockets on Bun past node:net: Bun's own socket and an object of ours, no stream and no emitter between them.
+ * Sockets on Bun past node:net and, for clients, node:tls: Bun's own socket and an object of ours, no stream and no emitter
+ * between them.
  *
  * Measured (Bun 1.4.4): a bare proxy of small messages costs 0.80 to 0.91 of nginx's CPU time so, 1.03 to 1.16 on node:net.
  * - `write(string, "latin1")` is not in Bun's documentation of `write`, but in what it does.
  * - What `data` hands over is fresh, of exact size, and never used again.
  * - A pause holds back the peer's end as well, but not what a reset finds unread.
  * - Once both sides have ended `close` may come without `end`.
+ * - `upgradeTLS` takes what was read before as `initialData`. It parts the socket in two: what TLS says, and a twin with the
+ *   listener's handlers that goes on to deliver what is read below TLS. Handlers are the listener's for good: `reload` of a
+ *   twin would change them for all.
  */
 import net from "node:net";
 import type { Bytes } from "../core/bytes.ts";
+import { type BunSecureHandle, type BunUpgrade, bunTlsInfo, upgradeOptions } from "./bun_tls.ts";
+import type { ClientHello } from "./client_hello.ts";
 import { descriptors } from "./descriptors.ts";
 import { type HandleTaker, openHandle } from "./handle.ts";
-import type { Accept, Listener, Socket, SocketError, SocketOwner } from "./socket.ts";
+import type { NodeTlsServer } from "./node_tls.ts";
+import type { Securable, ServerHandshake } from "./server_handshake.ts";
+import type { Accept, Listener, SocketError, SocketOwner, TlsInfo } from "./socket.ts";
 import { joinSmall, plainAddress, socketError } from "./system.ts";
 
 /** What is used of Bun's socket; its types leave some of it out. */
@@ -32,21 +40,29 @@ interface Handle {
   setKeepAlive(on: boolean, delay: number): void;
   /** Gives a socket that was connected, and only that one, other handlers. */
   reload?(options: { readonly socket: object }): void;
+  /** The twin, and what TLS says. */
+  upgradeTLS(options: BunUpgrade<BunSocket>): readonly [Handle, Handle];
 }
+
+type SecureHandle = Handle & BunSecureHandle;
 
 const nobody: SocketOwner = { onData() {}, onDrain() {}, onEnd() {}, onClose() {} };
 
-export class BunSocket implements Socket, HandleTaker {
+export class BunSocket implements Securable, HandleTaker {
   owner: SocketOwner;
   remoteAddress = "";
   remotePort = 0;
   localAddress = "";
   localPort = 0;
-  readonly tls = null;
+  tls: TlsInfo | null = null;
   queuedBytes = 0;
   receivedBytes = 0;
   /** null: not connected yet. */
   private handle: Handle | null;
+  /** What goes on below TLS until that is set up. */
+  private twin: Handle | null = null;
+  private handshake: ServerHandshake | null = null;
+  private serverName = "";
   /** Connects. */
   private connector: net.Socket | null = null;
   /** What the system has not taken yet; null: nothing. */
@@ -59,11 +75,17 @@ export class BunSocket implements Socket, HandleTaker {
   private ended = false;
   private peerEnded = false;
   private paused = false;
+  private closeSeen = false;
+  private readonly onClosed: (() => void) | null;
 
-  /** @param handle null: `connect` follows */
-  constructor(owner: SocketOwner, handle: Handle | null) {
+  /**
+   * @param handle null: `connect` follows
+   * @param onClosed called before the owner's `onClose`
+   */
+  constructor(owner: SocketOwner, handle: Handle | null, onClosed: (() => void) | null = null) {
     this.owner = owner;
     this.handle = handle;
+    this.onClosed = onClosed;
     this.accepted = handle !== null;
     descriptors.opened(this.accepted);
   }
@@ -169,6 +191,44 @@ export class BunSocket implements Socket, HandleTaker {
     this.closed(undefined);
   }
 
+  // TLS
+
+  secure(server: NodeTlsServer, hello: ClientHello, bytes: Bytes, handshake: ServerHandshake): void {
+    const plain = this.handle!;
+    this.handshake = handshake;
+    this.serverName = hello.serverName;
+    const [twin] = plain.upgradeTLS(upgradeOptions(server, bytes, this, secureHandlers));
+    if (this.handshake === null) twin.data = undefined;
+    else this.twin = twin;
+  }
+
+  fail(error: SocketError): void {
+    if (this.gone) return;
+    this.error = error;
+    this.destroy();
+  }
+
+  /** Says what was `handle` so far. */
+  layered(handle: SecureHandle): void {
+    this.handle = handle;
+  }
+
+  /** @param error why it is not there; null: it is */
+  secured(handle: SecureHandle, error: unknown): void {
+    const { handshake } = this;
+    if (handshake === null) return;
+    this.handshake = null;
+    if (this.twin !== null) this.twin.data = undefined;
+    this.twin = null;
+    if (this.gone) return;
+    if (error !== null) {
+      handshake.failed(error);
+      return;
+    }
+    this.tls = bunTlsInfo(handle, this.serverName);
+    handshake.secured();
+  }
+
   // Below: called by the handlers of this file.
 
   /** Addresses are there while it is open only; each of them is a call of the system. */
@@ -215,7 +275,10 @@ export class BunSocket implements Socket, HandleTaker {
   }
 
   closed(error: unknown): void {
+    if (this.closeSeen) return; // of the twin
+    this.closeSeen = true;
     descriptors.closed(this.accepted);
+    this.onClosed?.();
     this.queue = null;
     this.queuedBytes = 0;
     if (this.gone) {
@@ -252,6 +315,18 @@ const handlers = {
   },
 };
 
+/** TLS's own: the twin's are those of the listener. */
+const secureHandlers = {
+  ...handlers,
+  open(handle: SecureHandle): void {
+    handle.data?.layered(handle);
+  },
+  handshake(handle: SecureHandle, done: boolean, error: unknown): void {
+    // Whether the client is to be trusted is told as an error of a handshake that is done.
+    handle.data?.secured(handle, done ? null : error);
+  },
+};
+
 /** Until a version of Bun is met that keeps from us what node:net has connected: that one connection fails. */
 let connectable = true;
 
@@ -277,13 +352,16 @@ interface BunApi {
   };
 }
 
-/** TCP without TLS. @throws an error with the system's code */
+/** TCP. @throws an error with the system's code */
 export function listenBun(options: BunListenOptions, accept: Accept, shed?: () => void): Listener {
   const { Bun } = globalThis as unknown as { readonly Bun: BunApi };
   /** What every connection has for its local address, if that is known. */
   const local = net.isIPv4(options.hostname) && options.hostname !== "0.0.0.0" ? options.hostname : "";
   let open = 0;
   let allClosed: (() => void) | null = null;
+  const closed = (): void => {
+    if (--open === 0) allClosed?.();
+  };
   const listener = Bun.listen({
     ...options,
     allowHalfOpen: true,
@@ -296,7 +374,7 @@ export function listenBun(options: BunListenOptions, accept: Accept, shed?: () =
           return;
         }
         open++;
-        const socket = new BunSocket(nobody, handle);
+        const socket = new BunSocket(nobody, handle, closed);
         handle.data = socket;
         socket.learnPeer();
         if (local === "") socket.learnLocal();
@@ -306,17 +384,11 @@ export function listenBun(options: BunListenOptions, accept: Accept, shed?: () =
         }
         accept(socket);
       },
-      close(handle: Handle, error: unknown): void {
-        if (handle.data === undefined) return;
-        handle.data.closed(error);
-        if (--open === 0) allClosed?.();
-      },
     },
   });
   const { port } = listener;
   return {
     port,
-    plainOnly: true,
     close() {
       listener.stop();
       if (open === 0) return Promise.resolve();

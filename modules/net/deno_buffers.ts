@@ -13,6 +13,8 @@ const MOST = 256;
 const MOST_SPARE = 16;
 
 export const sharedBytes = freshBuffer();
+/** What TLS reads from the network, for all. */
+export const cipherBytes = freshBuffer();
 
 let lent = 0;
 const spare: Bytes[] = [];

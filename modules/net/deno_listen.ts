@@ -4,6 +4,7 @@
 import net from "node:net";
 import type { Binding, Handle } from "./deno_binding.ts";
 import { DenoSocket } from "./deno_socket.ts";
+import { canSecure } from "./deno_tls.ts";
 import { descriptors } from "./descriptors.ts";
 import { bind } from "./node_listen.ts";
 import { nobody } from "./node_socket.ts";
@@ -15,7 +16,7 @@ interface ListeningHandle {
   accept(into: Handle): number;
 }
 
-/** TCP without TLS. Rejects with a SocketError. */
+/** TCP. Rejects with a SocketError. */
 export async function listenDeno(
   binding: Binding,
   options: net.ListenOptions,
@@ -47,7 +48,9 @@ export async function listenDeno(
   };
   return {
     port: listener.port,
-    plainOnly: true,
+    get plainOnly() {
+      return !canSecure(binding);
+    },
     async close() {
       await listener.close();
       if (open > 0) await new Promise<void>((resolve) => (allClosed = resolve));

@@ -4,20 +4,22 @@
 import { Buffer } from "node:buffer";
 import { lookup as dnsLookup, lookupService } from "node:dns";
 import net from "node:net";
-import { connectBun, listenBun } from "./bun_socket.ts";
+import { BunSocket, connectBun, listenBun } from "./bun_socket.ts";
 import { denoBinding } from "./deno_binding.ts";
 import { listenDeno } from "./deno_listen.ts";
-import { connectDeno } from "./deno_socket.ts";
+import { connectDeno, DenoSocket } from "./deno_socket.ts";
+import { canSecure } from "./deno_tls.ts";
 import { descriptors } from "./descriptors.ts";
 import { readFirstBytes } from "./first_bytes.ts";
 import { openDatagram } from "./node_datagram.ts";
 import { listenNode, listenUnix } from "./node_listen.ts";
 import { connectNode, NodeSocket } from "./node_socket.ts";
 import { NodeTlsServer, tlsLimits } from "./node_tls.ts";
+import { ServerHandshake } from "./server_handshake.ts";
 import type { Accept, ConnectOptions, Listener, Socket, SocketError, SocketHost, SocketOwner } from "./socket.ts";
 import { asBytes, socketError } from "./system.ts";
 
-/** What TCP without TLS goes by where node:net can be passed by. */
+/** What TCP goes by where node:net can be passed by. */
 interface Own {
   /** null: not by these. */
   connect(options: net.SocketConnectOpts, owner: SocketOwner): Socket | null;
@@ -29,6 +31,7 @@ interface TcpListenOptions {
   readonly port: number;
   readonly backlog: number;
   readonly reusePort: boolean;
+  readonly tls: boolean;
 }
 
 /**
@@ -56,7 +59,10 @@ function ownSockets(): Own | null {
   const binding = denoBinding;
   return {
     connect: (options, owner) => connectDeno(binding, options, owner),
-    listen: (options, accept, shed) => listenDeno(binding, options, accept, shed),
+    listen: (options, accept, shed) =>
+      options.tls && !canSecure(binding)
+        ? listenNode(options, accept, shed)
+        : listenDeno(binding, options, accept, shed),
   };
 }
 
@@ -68,8 +74,10 @@ function socketsOf(own: Own | null): SocketHost {
     tlsServer: (options) => new NodeTlsServer(options),
 
     acceptTls(socket, acceptor) {
-      if (!(socket instanceof NodeSocket)) throw new Error("its listener was not told of TLS");
-      socket.acceptTls(acceptor);
+      if (socket instanceof NodeSocket) socket.acceptTls(acceptor);
+      else if (socket instanceof BunSocket || socket instanceof DenoSocket)
+        socket.owner = new ServerHandshake(socket, acceptor);
+      else throw new Error("no socket of this host");
     },
 
     readFirst(socket, reader) {
@@ -89,8 +97,9 @@ function socketsOf(own: Own | null): SocketHost {
       if (options.fd !== undefined) return listenNode({ fd: options.fd, backlog }, accept, shed);
       if (options.unix !== undefined) return listenUnix(options.unix, backlog, accept, shed);
       const bind = async (host: string): Promise<Listener> => {
-        const tcp = { host, port: options.port, backlog, reusePort: options.reusePort ?? false };
-        return options.tls || own === null ? listenNode(tcp, accept, shed) : own.listen(tcp, accept, shed);
+        const { port, reusePort = false, tls = false } = options;
+        const tcp = { host, port, backlog, reusePort, tls };
+        return own === null ? listenNode(tcp, accept, shed) : own.listen(tcp, accept, shed);
       };
       if (options.address !== "" && options.address !== "*") return bind(options.address);
       try {

@@ -1,5 +1,5 @@
 /**
- * Listening on node:net: TCP where TLS may begin, and unix sockets.
+ * Listening on node:net: unix sockets, listeners that were handed over, and where nothing else can be had.
  */
 import { lstat, unlink } from "node:fs/promises";
 import net from "node:net";

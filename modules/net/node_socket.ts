@@ -1,5 +1,5 @@
 /**
- * A socket on node:net, for Bun and Deno: TLS, unix sockets, listeners that were handed over, and wherever the kinds that are
+ * A socket on node:net, for Bun and Deno: TLS towards backends, unix sockets, listeners that were handed over, and wherever the kinds that are
  * there for speed cannot be had.
  *
  * `write(string, "latin1")` costs what "utf8" costs, and less than a Buffer made first (measured, Bun 1.4.4, Deno 2.9.5): no
@@ -93,7 +93,10 @@ export class NodeSocket implements Socket {
   write(data: string | Uint8Array): boolean {
     if (this.gone || this.ended) return true;
     if (data.length === 0) return !this.raw.writableNeedDrain;
-    return typeof data === "string" ? this.raw.write(data, "latin1") : this.raw.write(data);
+    if (typeof data !== "string") return this.raw.write(data);
+    // Deno's node:tls sends strings that had to wait as UTF-8, whatever is said: 2.9.5.
+    if (onDeno && this.below !== null) return this.raw.write(Buffer.from(data, "latin1"));
+    return this.raw.write(data, "latin1");
   }
 
   writev(parts: readonly (string | Uint8Array)[]): boolean {

@@ -1,5 +1,6 @@
 /**
- * TLS on node:tls, for Bun (BoringSSL) and Deno (rustls): what they do not do alike is put right or told here.
+ * TLS on node:tls, for Bun (BoringSSL) and Deno (rustls): towards backends, and to clients where bun_tls.ts and deno_tls.ts
+ * cannot be had. What the two do not do alike is put right or told here.
  *
  * Measured (Bun 1.4.4, Deno 2.9.5):
  * - Signatures of handshakes are checked on both whatever `rejectUnauthorized` says. What else Deno says of a client's
@@ -14,6 +15,7 @@ import { constants } from "node:crypto";
 import type net from "node:net";
 import tls from "node:tls";
 import { type ClientHello, INCOMPLETE, type PLAIN_HTTP, parseClientHello } from "./client_hello.ts";
+import { chainOf } from "./server_handshake.ts";
 import type { TlsClientOptions, TlsInfo, TlsLimits, TlsOptions, TlsServer, TlsServerOptions } from "./socket.ts";
 
 const onDeno = "Deno" in globalThis;
@@ -52,27 +54,33 @@ export interface HandshakeOwner {
 /** Answers handshakes on sockets that others accepted. */
 export class NodeTlsServer implements TlsServer {
   readonly options: TlsServerOptions;
-  private readonly server: tls.Server;
+  /** Certificates, suites and sessions: one for all connections, for sockets that go below node:tls. */
+  readonly context: tls.SecureContext;
+  /** For those on node:net. */
+  private server: tls.Server | null = null;
   private readonly pending = new Map<net.Socket, HandshakeOwner>();
 
+  /** @throws Error if certificate, key or suites cannot be used */
   constructor(options: TlsServerOptions) {
     this.options = options;
-    this.server = tls.createServer({
-      ...common(options),
+    this.context = tls.createSecureContext(serverContext(options));
+  }
+
+  private nodeServer(): tls.Server {
+    const { options } = this;
+    const server = tls.createServer({
+      ...serverContext(options),
       allowHalfOpen: true,
       requestCert: options.requestCert,
       rejectUnauthorized: false,
-      honorCipherOrder: options.honorCipherOrder,
-      sessionTimeout: options.sessionTimeout,
-      ...(options.ca !== "" && { ca: options.ca }),
       ...(options.alpn !== "" && { ALPNProtocols: [options.alpn] }),
-      ...(!options.tickets && { secureOptions: constants.SSL_OP_NO_TICKET }),
-    } as tls.TlsOptions);
-    this.server.on("secureConnection", (socket: tls.TLSSocket) => this.ownerOf(socket)?.secured(socket));
-    this.server.on("tlsClientError", (error: Error, socket: tls.TLSSocket) => {
+    });
+    server.on("secureConnection", (socket: tls.TLSSocket) => this.ownerOf(socket)?.secured(socket));
+    server.on("tlsClientError", (error: Error, socket: tls.TLSSocket) => {
       socket.on("error", ignore);
       this.ownerOf(socket)?.handshakeFailed(error);
     });
+    return server;
   }
 
   handshake(raw: net.Socket, owner: HandshakeOwner): void {
@@ -80,6 +88,7 @@ export class NodeTlsServer implements TlsServer {
     raw.once("close", () => {
       if (this.pending.delete(raw)) owner.handshakeFailed(null);
     });
+    this.server ??= this.nodeServer();
     this.server.emit("connection", raw);
   }
 
@@ -153,6 +162,18 @@ function common(options: TlsOptions): tls.SecureContextOptions {
   };
 }
 
+function serverContext(options: TlsServerOptions): tls.SecureContextOptions {
+  return {
+    ...common(options),
+    honorCipherOrder: options.honorCipherOrder,
+    sessionTimeout: options.sessionTimeout,
+    ...(options.ca !== "" && { ca: options.ca }),
+    secureOptions:
+      (options.tickets ? 0 : constants.SSL_OP_NO_TICKET) |
+      (options.honorCipherOrder ? constants.SSL_OP_CIPHER_SERVER_PREFERENCE : 0),
+  };
+}
+
 export function tlsInfo(socket: tls.TLSSocket, serverName: string): TlsInfo {
   return {
     protocol: socket.getProtocol() ?? "",
@@ -160,23 +181,9 @@ export function tlsInfo(socket: tls.TLSSocket, serverName: string): TlsInfo {
     resumed: socket.isSessionReused?.() ?? false,
     serverName,
     alpn: socket.alpnProtocol || "",
-    peerChain: peerChain(socket),
+    peerChain: chainOf(socket.getPeerCertificate(true)),
   };
 }
-
-function peerChain(socket: tls.TLSSocket): Uint8Array[] {
-  const chain: Uint8Array[] = [];
-  let at: tls.DetailedPeerCertificate | undefined = socket.getPeerCertificate(true) ?? undefined;
-  while (at?.raw !== undefined && chain.length < MAX_CHAIN) {
-    chain.push(at.raw);
-    if (at.issuerCertificate === at) break;
-    at = at.issuerCertificate;
-  }
-  return chain;
-}
-
-/** Longer ones are cut, and fail. */
-const MAX_CHAIN = 20;
 
 /** Reads the first message of a client, puts it back, and tells what it was. The socket is paused then. */
 export function readClientHello(raw: net.Socket, done: (hello: ClientHello | typeof PLAIN_HTTP) => void): void {
