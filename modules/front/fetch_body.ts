@@ -6,6 +6,7 @@ import { ownBytes } from "../core/bytes.ts";
 import type { Timeout } from "../core/clock.ts";
 import type { BodyConsumer, RequestBody, RequestRec } from "../core/records.ts";
 import type { Status } from "../core/status.ts";
+import { isAboveLimit, TOO_LARGE } from "../http/body_limit.ts";
 import { type HttpSettings, timeLeft } from "../http/http_config.ts";
 
 export type BodyReader = ReadableStreamDefaultReader<Uint8Array>;
@@ -56,6 +57,8 @@ export class FetchBody implements RequestBody, Timeout {
 
   read(consumer: BodyConsumer): void {
     this.consumer = consumer;
+    if (this.failure === null && isAboveLimit(this.r, this.length, this.length))
+      this.failure = { status: 413, why: TOO_LARGE };
     if (this.failure !== null) consumer.onBodyError(this.failure.status, this.failure.why);
     else if (this.ended) consumer.onBodyEnd();
     else this.resume();
@@ -118,6 +121,10 @@ export class FetchBody implements RequestBody, Timeout {
   private deliver(bytes: Uint8Array): void {
     this.received += bytes.length;
     this.r.wireIn += bytes.length;
+    if (this.length < 0 && isAboveLimit(this.r, -1, this.received)) {
+      this.fail(413, TOO_LARGE);
+      return;
+    }
     const last = this.received === this.length;
     if (last) this.ended = true;
     this.delivering = true;

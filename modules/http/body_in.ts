@@ -3,11 +3,10 @@
  * Source: httpd modules/http/http_filters.c, ap_http_filter; modules/filters/mod_reqtimeout.c
  */
 import type { Bytes } from "../core/bytes.ts";
-import { getModuleConfig } from "../core/module.ts";
 import type { BodyConsumer, RequestBody, RequestRec } from "../core/records.ts";
 import type { Status } from "../core/status.ts";
 import type { Socket } from "../net/socket.ts";
-import core from "../server/mod_core.ts";
+import { isAboveLimit, TOO_LARGE } from "./body_limit.ts";
 import { type ChunkConsumer, ChunkDecoder, type ChunkLimits } from "./chunked.ts";
 
 /** What a body asks of its connection. */
@@ -77,7 +76,7 @@ export class BodyIn implements RequestBody, ChunkConsumer {
 
   read(consumer: BodyConsumer): void {
     this.consumer = consumer;
-    this.limit(this.length);
+    if (isAboveLimit(this.r, this.length, this.length)) this.fail(413, TOO_LARGE);
     if (this.failure !== null) consumer.onBodyError(this.failure.status, this.failure.why);
     else if (this.ended) consumer.onBodyEnd();
     else {
@@ -132,30 +131,13 @@ export class BodyIn implements RequestBody, ChunkConsumer {
     this.consumer?.onBodyError(status, why);
   }
 
-  /** LimitRequestBody, of what is read here: of a proxied request the backend is the judge. */
-  private limit(bytes: number): void {
-    let { r } = this;
-    while (r.next !== null) r = r.next;
-    if (r.proxyreq !== "none" || bytes <= 0) return;
-    const { limitRequestBody } = getModuleConfig(r.perDirConfig, core);
-    if (limitRequestBody === 0 || bytes <= limitRequestBody) return;
-    const what = this.length < 0 ? `Read content-length of ${bytes}` : `Requested content-length of ${bytes}`;
-    r.log.info(
-      "http",
-      this.length < 0 ? "AH01591" : "AH01588",
-      `${what} is larger than the configured limit of ${limitRequestBody}`,
-      r,
-    );
-    this.fail(413, "larger than LimitRequestBody");
-  }
-
   get failed(): boolean {
     return this.failure !== null;
   }
 
   onChunkData(bytes: Bytes, start: number, end: number): void {
     this.received += end - start;
-    this.limit(this.received);
+    if (isAboveLimit(this.r, this.length, this.received)) this.fail(413, TOO_LARGE);
     if (this.failure !== null) return;
     this.deliver(bytes, start, end);
   }

@@ -5,13 +5,13 @@
 import {
   type BodyConsumer,
   type Bytes,
-  core,
-  getModuleConfig,
   type HttpSettings,
+  isAboveLimit,
   type RequestBody,
   type RequestRec,
   type Status,
   type Timeout,
+  TOO_LARGE,
   timeLeft,
 } from "../../modules/mod.ts";
 import type { Http2Stream } from "./stream.ts";
@@ -61,7 +61,7 @@ export class StreamBody implements RequestBody, Timeout {
 
   read(consumer: BodyConsumer): void {
     this.consumer = consumer;
-    this.limit(this.length);
+    if (isAboveLimit(this.r, this.length, this.length)) this.fail(413, TOO_LARGE);
     if (this.failure !== null) consumer.onBodyError(this.failure.status, this.failure.why);
     else if (this.ended) consumer.onBodyEnd();
     else {
@@ -130,7 +130,7 @@ export class StreamBody implements RequestBody, Timeout {
       this.delivered += bytes.length;
       this.r.wireIn += bytes.length;
       this.stream.consumed(bytes.length);
-      if (this.length < 0) this.limit(this.delivered);
+      if (this.length < 0 && isAboveLimit(this.r, -1, this.delivered)) this.fail(413, TOO_LARGE);
       if (this.failure !== null) break;
       this.consumer!.onBody(bytes);
     }
@@ -143,15 +143,6 @@ export class StreamBody implements RequestBody, Timeout {
     this.ended = true;
     this.pause();
     this.consumer!.onBodyEnd();
-  }
-
-  /** LimitRequestBody, of what is read here: of a proxied request the backend is the judge. */
-  private limit(bytes: number): void {
-    const { r } = this;
-    if (r.proxyreq !== "none" || bytes <= 0) return;
-    const { limitRequestBody } = getModuleConfig(r.perDirConfig, core);
-    if (limitRequestBody === 0 || bytes <= limitRequestBody) return;
-    this.fail(413, "larger than LimitRequestBody");
   }
 
   private arm(): void {

@@ -22,6 +22,12 @@ const conf = (front: string) => `
   KeepAliveTimeout 2
   ProxyTimeout 5
   ProxyPass /never/ !
+  ProxyPass /manager !
+  <Location "/manager">
+    SetHandler balancer-manager
+    Require all granted
+    LimitRequestBody 20
+  </Location>
   ProxyPass / ${backend.url}/`;
 
 before(async () => {
@@ -303,4 +309,22 @@ test("Front for one listener: the others stay on net", async () => {
     ProxyPass / ${backend.url}/`);
   const interim = async (port: number) => (await exchange(port, get("/hints"))).responses[0]!.interim.length;
   assert.deepEqual([await interim(both.ports[0]!), await interim(both.ports[1]!)], [1, 0]);
+});
+
+test("LimitRequestBody holds for what a handler reads, by length and in chunks", async () => {
+  const head = "POST /manager HTTP/1.1\r\nHost: front.test\r\nContent-Type: application/x-www-form-urlencoded\r\n";
+  for (const { port } of [net, web]) {
+    for (const [length, status] of [
+      [20, 200],
+      [21, 413],
+    ] as const) {
+      const form = "a=".padEnd(length, "b");
+      for (const sent of [
+        `${head}Content-Length: ${length}\r\n\r\n${form}`,
+        `${head}Transfer-Encoding: chunked\r\n\r\n${length.toString(16)}\r\n${form}\r\n0\r\n\r\n`,
+      ]) {
+        assert.equal((await exchange(port, sent)).responses[0]!.status, status, sent);
+      }
+    }
+  }
 });
