@@ -1,5 +1,6 @@
 /**
  * The records: process, server, connection, request. Data only; the modules that own a phase act on them.
+ * In one file, as in httpd.h: each of them names the others.
  * Source: httpd include/httpd.h
  */
 

@@ -1,5 +1,6 @@
 /**
  * One client connection: bytes in, requests one after the other, responses out.
+ * Long, and one class: all of it is about the one state below. What has a state of its own is in inbox, body_in, body_out, read_request.
  * Source: httpd modules/http/http_core.c, ap_process_http_connection; server/connection.c, ap_lingering_close
  *
  *   waiting ── first byte ──▶ head ── complete ──▶ busy ──▶ (rest of the body discarded) ──▶ waiting

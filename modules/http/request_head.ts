@@ -1,5 +1,6 @@
 /**
  * The head of a request: bytes → request line and fields, strictly.
+ * Long because the walk over the bytes stands beside what tells why it stopped: the two are one grammar, and change together.
  * Source: httpd server/protocol.c read_request_line, ap_get_mime_headers_core
  */
 import type { Bytes } from "../core/bytes.ts";

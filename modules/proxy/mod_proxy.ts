@@ -1,5 +1,6 @@
 /**
  * mod_proxy: which requests go to a backend, to which, and under what conditions.
+ * Long for its directives, most of a few lines; what they name becomes records in definitions.ts.
  * Source: httpd modules/proxy/mod_proxy.c
  */
 import { splitWords } from "../config/directive.ts";

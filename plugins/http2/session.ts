@@ -1,5 +1,7 @@
 /**
  * A session: the frames of one connection. It knows streams and windows, and nothing of what is asked on them.
+ * Long, and one class: the rule of every frame is about the same streams and windows. Bytes, header blocks, floods and what waits to
+ * be sent have files of their own.
  * Source: RFC 9113
  */
 import type { Bytes, Clock } from "../../modules/mod.ts";

@@ -1,5 +1,7 @@
 /**
  * One attempt at one backend: place, body read ahead, connection, request, answer, and the failure table.
+ * Long, and one class: whatever happens at one end decides what is still done at the other. What is said each way is in request_out
+ * and response_in.
  * Source: httpd modules/proxy/mod_proxy_http.c proxy_http_handler, ap_proxy_http_process_response
  */
 import {

@@ -1,5 +1,6 @@
 /**
  * The answer's way from the backend to the client: status line, interim answers, fields, body.
+ * Long, and one class: a parser of one connection's bytes, in the order in which they come.
  * Source: httpd modules/proxy/mod_proxy_http.c ap_proxy_http_process_response
  */
 import {
