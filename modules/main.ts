@@ -37,6 +37,8 @@ export async function main(
   program?: string,
   more: Tools = {},
 ): Promise<number> {
+  // sluice status --help
+  if (args[1] === "--help") return usage();
   if (args[0] === "schema" && args.length === 1) return printSchema(modules);
   if (args[0] !== undefined && Object.hasOwn(more, args[0])) {
     return (await more[args[0]]!(args.slice(1), modules)) ?? usage();

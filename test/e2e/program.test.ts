@@ -483,5 +483,6 @@ test("a wrong command line: the usage, and last what is wrong", SLOW, async () =
     assert.equal(stderr.trimEnd().split("\n").at(-1), `sluice: ${reason}`);
   }
   assert.match((await run("--help")).stderr, /--watch .*\n$/);
+  assert.equal((await run("status", "--help")).stderr, (await run("--help")).stderr);
   assert.match((await run("--version")).stdout, /^Server version: sluice/);
 });
