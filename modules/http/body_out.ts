@@ -15,6 +15,9 @@ import { type Framing, type ResponseProtocol, renderHead, renderInterim, respons
 /** Up to so many body bytes leave as one string with the head; more are cheaper as bytes. */
 const JOIN_BYTES = 16_384;
 
+/** Is told before bytes of a response leave; null: nobody is. See mpm/log_order.ts. */
+export const departure = { watch: null as (() => void) | null };
+
 /** What a response asks of its connection. */
 export interface ResponseSink {
   readonly socket: Socket;
@@ -127,6 +130,7 @@ export class BodyOut extends FilteredOut {
   }
 
   private send(data: string | Uint8Array): boolean {
+    if (departure.watch !== null) departure.watch();
     this.r.wireOut += data.length;
     const room = this.sink.socket.write(data);
     if (!room) this.sink.blocked();
@@ -134,6 +138,7 @@ export class BodyOut extends FilteredOut {
   }
 
   private sendv(parts: readonly (string | Uint8Array)[]): boolean {
+    if (departure.watch !== null) departure.watch();
     for (const part of parts) this.r.wireOut += part.length;
     const room = this.sink.socket.writev(parts);
     if (!room) this.sink.blocked();

@@ -33,6 +33,8 @@ export interface ChildStart {
   readonly listeners: readonly LentListener[];
   /** How many sockets all children may have together. */
   readonly socketRoom: number;
+  /** See LogOrder. */
+  readonly logOrder: Int32Array;
   /** When there were nearly as many: see Descriptors. */
   readonly nearRoom: Int32Array;
 }
@@ -69,6 +71,15 @@ export type FromChild =
   | { readonly kind: "tell"; readonly topic: string; readonly message: unknown; readonly keep: boolean }
   | { readonly kind: "ask"; readonly id: number; readonly topic: string; readonly question: unknown }
   | { readonly kind: "answer"; readonly id: number; readonly value: unknown }
-  | { readonly kind: "log"; readonly target: string; readonly error: boolean; readonly lines: readonly LogLine[] };
+  | ({ readonly kind: "log" } & SentLines);
+
+/** Without lines it starts the program. */
+export interface SentLines {
+  readonly target: string;
+  readonly error: boolean;
+  /** See LogOrder. */
+  readonly number: number;
+  readonly lines: readonly LogLine[];
+}
 
 export type LogLine = readonly [line: string, rank: number | undefined];

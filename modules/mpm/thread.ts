@@ -7,6 +7,7 @@ import type { LogSink } from "../core/error_log.ts";
 import type { Module } from "../core/module.ts";
 import { KnownPlaces } from "../core/places.ts";
 import { MOST_CHILDREN, type Places, type Siblings } from "../core/siblings.ts";
+import { departure } from "../http/body_out.ts";
 import { limitSockets } from "../net/node.ts";
 import type { Loaded } from "../server/load.ts";
 import type { ListenSpec } from "../server/mod_core.ts";
@@ -15,13 +16,12 @@ import { Child } from "./child.ts";
 import type { LentListener } from "./held.ts";
 import { means } from "./inherited.ts";
 import { loadConfig, nodeMachine } from "./load.ts";
+import { LogOrder, type SharedLog } from "./log_order.ts";
 import { isSyslog, type ProgramLog } from "./logs.ts";
 import type { ChildConfig, ChildStart, FromChild, LogLine, SharedMemory, ToChild } from "./messages.ts";
 import { type Plan, planOf } from "./mpm.ts";
 
 export const BEAT_MS = 1000;
-/** Lines for a program are sent together. */
-const LOG_MS = 50;
 /** Descriptors that the runtime needs for each thread, rounded up: Bun 1.4.4 and Deno 2.9.5. */
 const OF_A_THREAD = 16;
 /** A client, and who serves it. */
@@ -115,6 +115,7 @@ class ThreadChild {
   private leads = false;
   private readonly lent: LentListener[];
   private readonly campaigns = new Set<() => void>();
+  private readonly order: LogOrder;
   private readonly sentLogs = new Map<string, SentLog>();
   private queue: Promise<void> = Promise.resolve();
   private done!: () => void;
@@ -124,6 +125,7 @@ class ThreadChild {
     this.modules = modules;
     this.lent = [...start.listeners];
     this.siblings = new ThreadSiblings(start.sluiceChild, start.secret);
+    this.order = new LogOrder(start.logOrder, start.sluiceChild);
   }
 
   async run(): Promise<void> {
@@ -187,6 +189,7 @@ class ThreadChild {
       const machine = nodeMachine(options.startLog, {
         siblings: this.siblings,
         logs: {
+          order: () => this.keepOrder(),
           program: (target) => this.sent(target, isSyslog(target)),
           file: (target, error) => this.sent(target, error),
         },
@@ -235,7 +238,7 @@ class ThreadChild {
     if (this.ending) return;
     this.ending = true;
     await this.child?.end();
-    for (const log of this.sentLogs.values()) log.flush();
+    this.order.flush();
     send({ kind: "gone", whole });
     this.done();
   }
@@ -258,8 +261,14 @@ class ThreadChild {
   private sent(target: string, error: boolean): SentLog {
     const key = `${error} ${target}`;
     let log = this.sentLogs.get(key);
-    if (log === undefined) this.sentLogs.set(key, (log = new SentLog(target, error)));
+    if (log === undefined) this.sentLogs.set(key, (log = new SentLog(target, error, this.keepOrder())));
     return log;
+  }
+
+  /** From the first log on that all children write. */
+  private keepOrder(): LogOrder {
+    departure.watch = this.order.draw;
+    return this.order;
   }
 }
 
@@ -270,36 +279,34 @@ function shareSockets({ socketRoom, nearRoom }: ChildStart, { children, lifetime
 }
 
 /** A log that the parent writes: of a program, of which there is one for all children, or of a file that only root may open. */
-class SentLog implements ProgramLog {
+class SentLog implements ProgramLog, SharedLog {
   readonly stamps: boolean;
+  readonly gathers = true;
   private readonly target: string;
   private readonly error: boolean;
-  private lines: LogLine[] = [];
-  private timer: ReturnType<typeof setTimeout> | null = null;
+  private readonly order: LogOrder;
 
-  constructor(target: string, error: boolean) {
+  constructor(target: string, error: boolean, order: LogOrder) {
     this.target = target;
     this.error = error;
+    this.order = order;
     this.stamps = isSyslog(target);
   }
 
   start(): void {
-    send({ kind: "log", target: this.target, error: this.error, lines: [] });
+    this.put([], 0);
   }
 
   write(line: string, rank?: number): void {
-    this.lines.push([line, rank]);
-    this.timer ??= setTimeout(() => this.flush(), LOG_MS);
+    this.order.write(this, line, rank);
   }
 
-  flush(): void {
-    if (this.timer !== null) clearTimeout(this.timer);
-    this.timer = null;
-    if (this.lines.length > 0) send({ kind: "log", target: this.target, error: this.error, lines: this.lines });
-    this.lines = [];
+  put(lines: readonly LogLine[], number: number): void {
+    if (lines.length > 0) this.order.sending();
+    send({ kind: "log", target: this.target, error: this.error, number, lines });
   }
 
   close(): void {
-    this.flush();
+    this.order.flush();
   }
 }

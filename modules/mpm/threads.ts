@@ -16,8 +16,9 @@ import type { Dup } from "./dup.ts";
 import { HeldListeners } from "./held.ts";
 import { Inquiries } from "./inquiries.ts";
 import { closeListeners } from "./listeners.ts";
+import { ArrivalOrder, orderCells } from "./log_order.ts";
 import { closeLogs, reopenLogs } from "./logs.ts";
-import type { ChildConfig, FromChild, SharedMemory, ToChild } from "./messages.ts";
+import type { ChildConfig, FromChild, SentLines, SharedMemory, ToChild } from "./messages.ts";
 import { planOf } from "./mpm.ts";
 import type { Children, FirstConfig, StartOptions } from "./parent.ts";
 import { probePorts } from "./ports.ts";
@@ -61,6 +62,8 @@ export class Threads implements Children {
   /** Generations that some child still has. */
   private readonly generations = new Map<number, ProcessRec>();
   private readonly beats = new Int32Array(new SharedArrayBuffer(4 * MOST_CHILDREN));
+  private readonly logOrder = orderCells();
+  private readonly arrivals = new ArrivalOrder(this.logOrder);
   /** What children that come later must know. */
   private readonly kept: ToChild[] = [];
   private readonly inquiries = new Inquiries();
@@ -226,6 +229,7 @@ export class Threads implements Children {
         listeners,
         socketRoom: this.room,
         nearRoom: this.nearRoom,
+        logOrder: this.logOrder,
       },
       (message) => this.told(thread, message),
       (reason) => this.left(thread, reason),
@@ -323,16 +327,20 @@ export class Threads implements Children {
       case "answer":
         this.inquiries.answered(thread, message.id, message.value);
         break;
-      case "log": {
-        const { logs } = this.loaded;
-        try {
-          const sink = message.error ? logs.openErrorLog(message.target) : logs.openLog(message.target);
-          for (const [line, rank] of message.lines) sink.write(line, rank);
-        } catch (error) {
-          // A reload has dropped the log, and User may not open its file any more.
-          this.log("warn", `${message.lines.length} lines are lost: ${(error as Error).message}`);
-        }
-      }
+      case "log":
+        if (message.lines.length === 0) this.writeLines(message);
+        else this.arrivals.add(thread.seat, message.number, () => this.writeLines(message));
+    }
+  }
+
+  private writeLines({ target, error, lines }: SentLines): void {
+    const { logs } = this.loaded;
+    try {
+      const sink = error ? logs.openErrorLog(target) : logs.openLog(target);
+      for (const [line, rank] of lines) sink.write(line, rank);
+    } catch (failure) {
+      // A reload has dropped the log, and User may not open its file any more.
+      this.log("warn", `${lines.length} lines are lost: ${(failure as Error).message}`);
     }
   }
 
@@ -346,6 +354,7 @@ export class Threads implements Children {
   /** @param reason "" if it was told to */
   private left(thread: ChildThread, reason: string): void {
     this.threads.delete(thread);
+    this.arrivals.forget(thread.seat);
     this.inquiries.forget(thread);
     for (const { fd } of thread.lent) this.dup?.close(fd);
     if (reason !== "" && !this.ending) void closeListeners(thread.listeners);

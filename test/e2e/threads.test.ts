@@ -198,6 +198,25 @@ test("one log program for all children", SLOW, async () => {
   await sluice.untilFile("access.log", /^(\/\n){10}/);
 });
 
+test("lines of a log come in the order in which requests ended, whichever children they ended in", SLOW, async () => {
+  const file = 'CustomLog "DIR/access.log" "%U"';
+  const program = 'CustomLog "|$/bin/cat >>DIR/piped.log" "%U"';
+  await using sluice = await start(`StartServers 4\n${file}\n${program}`);
+  await sluice.untilLog("children serve");
+  let expected = "";
+  const children = new Set<string>();
+  for (let i = 0; i < 80; i++) {
+    const response = await fetchOnce(sluice.port, `/${i}`);
+    children.add(response.field("x-child")!);
+    expected += `/${i}\n`;
+  }
+  assert.ok(children.size > 1, `served by ${[...children]}`);
+  for (const log of ["access.log", "piped.log"]) {
+    await sluice.untilFile(log, /^(.*\n){80}/);
+    assert.equal(sluice.file(log), expected, log);
+  }
+});
+
 test("SIGTERM ends all children at once, SIGWINCH when their requests have ended", SLOW, async () => {
   held = new Gate();
   const sluice = await start("StartServers 2");
