@@ -1,6 +1,7 @@
 /**
  * What the threads of children and who started them tell each other: plain data.
  */
+import { parentPort } from "node:worker_threads";
 import type { FailedReloads } from "../core/records.ts";
 import type { ReadConfig } from "../server/load.ts";
 import type { LentListener } from "./held.ts";
@@ -29,7 +30,7 @@ export interface ChildStart {
   readonly secret: Uint8Array;
   /** One number a child, which counts as long as it lives. */
   readonly beats: Int32Array;
-  /** Listeners that are open already; it opens the others. */
+  /** Listeners that are open already: it accepts from all of them, and opens what is missing. */
   readonly listeners: readonly LentListener[];
   /** How many sockets all children may have together. */
   readonly socketRoom: number;
@@ -47,6 +48,8 @@ export type ToChild =
   /** Serve what was prepared. @param first of all children: its log is not silent */
   | { readonly kind: "commit"; readonly first: boolean }
   | { readonly kind: "abandon" }
+  /** Accept from these, too. The answer is "adopted". */
+  | { readonly kind: "adopt"; readonly listeners: readonly LentListener[] }
   | { readonly kind: "reloadFailed"; readonly failed: FailedReloads }
   /** Singletons are yours. */
   | { readonly kind: "lead" }
@@ -62,6 +65,8 @@ export type FromChild =
   /** It is done; or why it could not be. */
   | { readonly kind: "ready"; readonly failures: readonly string[] }
   | { readonly kind: "committed" }
+  /** It has opened what it was lent. */
+  | { readonly kind: "adopted" }
   /** A generation has ended here. */
   | { readonly kind: "ended"; readonly generation: number }
   /** It accepted as many connections as one child may. */
@@ -83,3 +88,8 @@ export interface SentLines {
 }
 
 export type LogLine = readonly [line: string, rank: number | undefined];
+
+/** To who started this thread. */
+export function send(message: FromChild): void {
+  parentPort!.postMessage(message);
+}

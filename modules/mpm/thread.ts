@@ -4,22 +4,22 @@
  */
 import { isMainThread, parentPort, workerData } from "node:worker_threads";
 import type { LogSink } from "../core/error_log.ts";
-import type { Module } from "../core/module.ts";
-import { KnownPlaces } from "../core/places.ts";
-import { MOST_CHILDREN, type Places, type Siblings } from "../core/siblings.ts";
+import { getModuleConfig, type Module } from "../core/module.ts";
 import { departure } from "../http/body_out.ts";
 import { limitSockets } from "../net/node.ts";
 import type { Loaded } from "../server/load.ts";
-import type { ListenSpec } from "../server/mod_core.ts";
+import core, { type ListenSpec } from "../server/mod_core.ts";
 import { leadership } from "../watchdog/hooks.ts";
 import { Child } from "./child.ts";
 import type { LentListener } from "./held.ts";
 import { means } from "./inherited.ts";
 import { loadConfig, nodeMachine } from "./load.ts";
-import { LogOrder, type SharedLog } from "./log_order.ts";
-import { isSyslog, type ProgramLog } from "./logs.ts";
-import type { ChildConfig, ChildStart, FromChild, LogLine, SharedMemory, ToChild } from "./messages.ts";
+import { LogOrder } from "./log_order.ts";
+import { isSyslog } from "./logs.ts";
+import { type ChildConfig, type ChildStart, send, type ToChild } from "./messages.ts";
 import { type Plan, planOf } from "./mpm.ts";
+import { SentLog } from "./sent_log.ts";
+import { ThreadSiblings } from "./thread_siblings.ts";
 
 export const BEAT_MS = 1000;
 /** Descriptors that the runtime needs for each thread, rounded up: Bun 1.4.4 and Deno 2.9.5. */
@@ -37,71 +37,6 @@ export async function runChildThread(modules: readonly Module[]): Promise<void> 
   await new ThreadChild(workerData as ChildStart, modules).run();
 }
 
-function send(message: FromChild): void {
-  parentPort!.postMessage(message);
-}
-
-/** The others, as a child in a thread sees them. */
-class ThreadSiblings implements Siblings {
-  readonly index: number;
-  /** Others may come with a reload: it never counts as alone. */
-  readonly count = MOST_CHILDREN;
-  readonly secret: Uint8Array;
-  private readonly buffers = new Map<string, SharedArrayBuffer>();
-  private memories = new Map<string, SharedMemory>();
-  private readonly listeners = new Map<string, (message: unknown) => void>();
-  private readonly answerers = new Map<string, (question: unknown) => unknown>();
-  private readonly asked = new Map<number, (values: readonly unknown[]) => void>();
-  private lastAsked = 0;
-
-  constructor(index: number, secret: Uint8Array) {
-    this.index = index;
-    this.secret = secret;
-  }
-
-  give(memories: readonly SharedMemory[]): void {
-    this.memories = new Map(memories.map((memory) => [memory.name, memory]));
-    for (const { name, buffer } of memories) if (buffer !== undefined) this.buffers.set(name, buffer);
-  }
-
-  memory(name: string): Places {
-    return new KnownPlaces(this.buffers.get(name)!, this.memories.get(name)!.places);
-  }
-
-  tell(topic: string, message: unknown, keep = false): void {
-    send({ kind: "tell", topic, message, keep });
-  }
-
-  hear(topic: string, listener: (message: unknown) => void): void {
-    this.listeners.set(topic, listener);
-  }
-
-  told(topic: string, message: unknown): void {
-    this.listeners.get(topic)?.(message);
-  }
-
-  ask(topic: string, question: unknown): Promise<readonly unknown[]> {
-    const id = ++this.lastAsked;
-    send({ kind: "ask", id, topic, question });
-    return new Promise((resolve) => this.asked.set(id, resolve));
-  }
-
-  answer(topic: string, answerer: (question: unknown) => unknown): void {
-    this.answerers.set(topic, answerer);
-  }
-
-  /** Answers another child. */
-  reply(id: number, topic: string, question: unknown): void {
-    send({ kind: "answer", id, value: this.answerers.get(topic)?.(question) });
-  }
-
-  /** The others have answered. */
-  answered(id: number, values: readonly unknown[]): void {
-    this.asked.get(id)?.(values.filter((value) => value !== undefined));
-    this.asked.delete(id);
-  }
-}
-
 class ThreadChild {
   private readonly start: ChildStart;
   private readonly modules: readonly Module[];
@@ -110,6 +45,7 @@ class ThreadChild {
   private begun = false;
   private ending = false;
   private next: Loaded | null = null;
+  private loaded: Loaded | null = null;
   /** What this child logs another one logs, too: while all of them build the same. */
   private silent = true;
   private leads = false;
@@ -140,7 +76,7 @@ class ThreadChild {
       else if (message.kind === "answers") this.siblings.answered(message.id, message.values);
       else this.queue = this.queue.then(() => this.obey(message));
     });
-    await this.prepare(this.start.config);
+    this.queue = this.prepare(this.start.config);
     await ended;
     clearInterval(beat);
   }
@@ -151,7 +87,12 @@ class ThreadChild {
         await this.prepare(message.config);
         break;
       case "listen":
-        send({ kind: "ready", failures: await this.child!.open(this.next!) });
+        send({ kind: "ready", failures: await this.open() });
+        break;
+      case "adopt":
+        this.lent.push(...message.listeners);
+        await this.adopt();
+        send({ kind: "adopted" });
         break;
       case "commit":
         this.commit(message.first);
@@ -204,6 +145,8 @@ class ThreadChild {
         campaign: (_process, _name, lead) => this.campaign(lead),
       });
       shareSockets(this.start, planOf(loaded.process));
+      // A reload, before it had begun to serve.
+      if (this.next !== null) this.child!.forget(this.next);
       this.next = loaded;
       if (this.child === null) {
         const ended = (generation: number) => send({ kind: "ended", generation });
@@ -217,6 +160,27 @@ class ThreadChild {
     this.silent = false;
   }
 
+  private async open(): Promise<string[]> {
+    const failures = await this.child!.open(this.next!);
+    await this.adopt();
+    return failures;
+  }
+
+  /** Accepts from whatever it was lent beside its own. */
+  private async adopt(): Promise<void> {
+    const { process } = this.next ?? this.loaded!;
+    const { listen } = getModuleConfig(process.servers[0]!.config, core);
+    for (const socket of this.lent.splice(0)) {
+      const spec = listen.find((wanted) => means(wanted, socket));
+      if (spec === undefined) continue;
+      try {
+        await this.child!.adopt(spec, socket.fd);
+      } catch (error) {
+        process.log.error("mpm_event", "", `cannot accept from another child's listener: ${(error as Error).message}`);
+      }
+    }
+  }
+
   /** Once: what is closed later has to be opened anew. */
   private takeLent(spec: ListenSpec): number | undefined {
     const at = this.lent.findIndex((socket) => means(spec, socket));
@@ -225,10 +189,11 @@ class ThreadChild {
 
   private commit(first: boolean): void {
     this.silent = !first;
-    const { next } = this;
+    const next = this.next!;
     this.next = null;
-    if (this.begun) this.child!.exchange(next!);
-    else this.child!.begin();
+    this.loaded = next;
+    if (this.begun) this.child!.exchange(next);
+    else this.child!.begin(next);
     this.begun = true;
     this.silent = false;
     send({ kind: "committed" });
@@ -276,37 +241,4 @@ class ThreadChild {
 function shareSockets({ socketRoom, nearRoom }: ChildStart, { children, lifetime }: Plan): void {
   const shares = children + (lifetime > 0 ? 1 : 0);
   limitSockets(Math.max(LEAST_SOCKETS, Math.floor(socketRoom / shares) - OF_A_THREAD), nearRoom);
-}
-
-/** A log that the parent writes: of a program, of which there is one for all children, or of a file that only root may open. */
-class SentLog implements ProgramLog, SharedLog {
-  readonly stamps: boolean;
-  readonly gathers = true;
-  private readonly target: string;
-  private readonly error: boolean;
-  private readonly order: LogOrder;
-
-  constructor(target: string, error: boolean, order: LogOrder) {
-    this.target = target;
-    this.error = error;
-    this.order = order;
-    this.stamps = isSyslog(target);
-  }
-
-  start(): void {
-    this.put([], 0);
-  }
-
-  write(line: string, rank?: number): void {
-    this.order.write(this, line, rank);
-  }
-
-  put(lines: readonly LogLine[], number: number): void {
-    if (lines.length > 0) this.order.sending();
-    send({ kind: "log", target: this.target, error: this.error, number, lines });
-  }
-
-  close(): void {
-    this.order.flush();
-  }
 }

@@ -38,6 +38,32 @@ for (const children of [1, 2]) {
   });
 }
 
+test("User: a child more, or another one, needs no right to bind what root had bound", AS_ROOT, async () => {
+  // Of no other test, and below 1024.
+  const where = { host: "Deno" in globalThis ? "127.0.22.2" : "127.0.22.1", port: 81 };
+  const conf = (children: number) => `
+    Listen ${where.host}:${where.port}
+    ServerName localhost
+    StartServers ${children}
+    MaxConnectionsPerChild 9
+    User nobody
+    LogLevel info
+    ErrorLog DIR/error.log`;
+  // The configuration is read again, by nobody.
+  const shell = 'for conf; do :; done; chmod 711 "$(dirname "$conf")"; touch "$(dirname "$conf")/error.log"; exec "$@"';
+  await using sluice = await startSluice(conf(1), { shell, ready: where });
+  await sluice.untilLog("1 children serve");
+  sluice.writeConf(conf(3));
+  sluice.signal("SIGUSR1");
+  await sluice.untilLog("3 children serve");
+  const replaced = () => sluice.errorLog.includes("another takes its place");
+  while (!replaced()) assert.equal((await fetchOnce(where, "/", "Host: a")).status, 404);
+  sluice.signal("SIGUSR1");
+  await sluice.untilLog(/child \d has ended/);
+  for (let i = 0; i < 9; i++) assert.equal((await fetchOnce(where, "/", "Host: a")).status, 404);
+  assert.doesNotMatch(sluice.errorLog, /cannot start|could not bind/);
+});
+
 test("an access log that cannot be opened keeps the server from starting, as in httpd", SLOW, async () => {
   await using sluice = await runSluice("Listen 127.0.0.1:PORT\nServerName a\nCustomLog DIR common");
   assert.equal(sluice.exit, 1);
