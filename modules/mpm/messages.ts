@@ -5,6 +5,7 @@ import { parentPort } from "node:worker_threads";
 import type { FailedReloads } from "../core/records.ts";
 import type { ReadConfig } from "../server/load.ts";
 import type { LentListener } from "./held.ts";
+import type { KeptFile } from "./kept_files.ts";
 import type { LoadOptions } from "./load.ts";
 
 /** A configuration for a child, with the memory that it shares. */
@@ -34,6 +35,8 @@ export interface ChildStart {
   readonly listeners: readonly LentListener[];
   /** How many sockets all children may have together. */
   readonly socketRoom: number;
+  /** What User may not read. */
+  readonly keptFiles: ReadonlyMap<string, KeptFile>;
   /** See LogOrder. */
   readonly logOrder: Int32Array;
   /** When there were nearly as many: see Descriptors. */

@@ -13,6 +13,7 @@ import { leadership } from "../watchdog/hooks.ts";
 import { Child } from "./child.ts";
 import type { LentListener } from "./held.ts";
 import { means } from "./inherited.ts";
+import { keptFiles } from "./kept_files.ts";
 import { loadConfig, nodeMachine } from "./load.ts";
 import { LogOrder } from "./log_order.ts";
 import { isSyslog } from "./logs.ts";
@@ -60,6 +61,7 @@ class ThreadChild {
     this.start = start;
     this.modules = modules;
     this.lent = [...start.listeners];
+    keptFiles.add(start.keptFiles);
     this.siblings = new ThreadSiblings(start.sluiceChild, start.secret);
     this.order = new LogOrder(start.logOrder, start.sluiceChild);
   }

@@ -12,6 +12,7 @@ import type { Loaded } from "../server/load.ts";
 import core, { type ListenSpec } from "../server/mod_core.ts";
 import { ChildThread } from "./child_thread.ts";
 import type { HeldListeners } from "./held.ts";
+import { keptFiles } from "./kept_files.ts";
 import { ListenerPool } from "./listener_pool.ts";
 import { closeListeners } from "./listeners.ts";
 import { closeLogs, reopenLogs } from "./logs.ts";
@@ -212,6 +213,7 @@ export class Threads implements Children {
         listeners,
         socketRoom: this.room,
         nearRoom: this.nearRoom,
+        keptFiles: keptFiles.all(),
         logOrder: this.switchboard.logOrder,
       },
       (message) => this.told(thread, message),
