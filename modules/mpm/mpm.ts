@@ -113,7 +113,9 @@ export function planOf(
 ): Plan {
   const main = process.servers[0]!.config;
   const conf = getModuleConfig(main, mpm);
-  const wanted = Math.min(conf.startServers || cores, conf.serverLimit, CHILDREN_PER_CORE * cores, MOST_CHILDREN / 2);
+  const most = Math.min(conf.serverLimit, CHILDREN_PER_CORE * cores, MOST_CHILDREN / 2);
+  // Each has its share of the connections, one at least.
+  const wanted = Math.min(conf.startServers || cores, most, conf.maxRequestWorkers || most);
   const server = getModuleConfig(main, core);
   const { listen } = server;
   let why = "";
