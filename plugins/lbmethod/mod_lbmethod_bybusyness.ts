@@ -2,7 +2,6 @@
  * lbmethod=bybusyness: the member with the fewest requests at hand; of equals, the one that byrequests would choose.
  * Source: httpd modules/proxy/balancers/mod_lbmethod_bybusyness.c
  */
-import { z } from "zod";
 import {
   BUSY_I32,
   Counters,
@@ -12,6 +11,7 @@ import {
   type LbMethod,
   lbmethod,
   type ProxyBalancer,
+  z,
 } from "../../modules/mod.ts";
 
 export default defineModule({

@@ -10,7 +10,6 @@
  *     gained       40    50   10   → b, pays 100:   40  -50  10
  *     gained      110   -25   15   → a ...          20 elections: 14 a, 5 b, 1 c
  */
-import { z } from "zod";
 import {
   Counters,
   defineModule,
@@ -19,6 +18,7 @@ import {
   type LbMethod,
   lbmethod,
   type ProxyBalancer,
+  z,
 } from "../../modules/mod.ts";
 
 export default defineModule({

@@ -3,7 +3,6 @@
  * away gets all requests until it has caught up.
  * Source: httpd modules/proxy/balancers/mod_lbmethod_bytraffic.c
  */
-import { z } from "zod";
 import {
   Counters,
   defineModule,
@@ -13,6 +12,7 @@ import {
   type ProxyBalancer,
   READ,
   TRANSFERRED,
+  z,
 } from "../../modules/mod.ts";
 
 export default defineModule({
