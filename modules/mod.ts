@@ -30,6 +30,7 @@ export * from "./core/pending.ts";
 export * from "./core/providers.ts";
 export * from "./core/records.ts";
 export * as z from "./core/schema.ts";
+export * from "./core/shipped.ts";
 export * from "./core/siblings.ts";
 export * from "./core/status.ts";
 export * from "./core/strftime.ts";

@@ -18,7 +18,7 @@ import { type RawVector, type SectionRec, ServerRec } from "../core/records.ts";
 import { type ConfigError, columnIn, type Directive, didYouMean, errorAt, splitWords, type Word } from "./directive.ts";
 import { mergeConfig } from "./merge.ts";
 import { notYet } from "./not_yet.ts";
-import { isBareSection } from "./read_yaml.ts";
+import { isBareSection } from "./section_names.ts";
 import { type ConfigWatch, guarded } from "./watch.ts";
 
 /** What the builder asks of the program. */

@@ -45,7 +45,7 @@ export async function loadConfig(
   for (const path of plugins.keys()) if (versions.get(path) !== versionOf(path)) plugins.delete(path);
   const broken = new Map<string, ConfigError>();
   for (;;) {
-    const reading = readSource(options, machine, generation, plugins, broken);
+    const reading = await readSource(options, machine, generation, plugins, broken);
     if (reading.wanted.size === 0) {
       const loaded = reading.build();
       for (const server of loaded.process.servers) await resolveAddresses(server);

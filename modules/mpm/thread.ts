@@ -4,8 +4,8 @@
  */
 import { isMainThread, parentPort, workerData } from "node:worker_threads";
 import type { LogSink } from "../core/error_log.ts";
-import type { Module } from "../core/module.ts";
 import { KnownPlaces } from "../core/places.ts";
+import type { Shipped } from "../core/shipped.ts";
 import { MOST_CHILDREN, type Places, type Siblings } from "../core/siblings.ts";
 import { limitSockets } from "../net/node.ts";
 import type { Loaded } from "../server/load.ts";
@@ -33,7 +33,7 @@ export function isChildThread(): boolean {
 }
 
 /** Becomes the child. Resolves when it is told to end, and has. */
-export async function runChildThread(modules: readonly Module[]): Promise<void> {
+export async function runChildThread(modules: Shipped): Promise<void> {
   await new ThreadChild(workerData as ChildStart, modules).run();
 }
 
@@ -104,7 +104,7 @@ class ThreadSiblings implements Siblings {
 
 class ThreadChild {
   private readonly start: ChildStart;
-  private readonly modules: readonly Module[];
+  private readonly modules: Shipped;
   private readonly siblings: ThreadSiblings;
   private child: Child | null = null;
   private begun = false;
@@ -119,7 +119,7 @@ class ThreadChild {
   private queue: Promise<void> = Promise.resolve();
   private done!: () => void;
 
-  constructor(start: ChildStart, modules: readonly Module[]) {
+  constructor(start: ChildStart, modules: Shipped) {
     this.start = start;
     this.modules = modules;
     this.lent = [...start.listeners];

@@ -8,7 +8,6 @@
  *     backend.feed("HTTP/1.1 204 No Content\r\n\r\n");
  */
 import { Buffer } from "node:buffer";
-import { standardModules } from "../../mod.ts";
 import { commandsByName } from "../../modules/config/build.ts";
 import { readConfig } from "../../modules/config/preprocess.ts";
 import type { Bytes } from "../../modules/core/bytes.ts";
@@ -22,6 +21,7 @@ import type { ConnectOptions, Socket, SocketHost, SocketOwner } from "../../modu
 import { acceptConnection } from "../../modules/server/connection.ts";
 import { endGeneration, makeGeneration, startGeneration } from "../../modules/server/lifecycle.ts";
 import { VirtualClock } from "./clock.ts";
+import { standardModules } from "./modules.ts";
 
 /** A socket without a system behind it. */
 export class TestSocket implements Socket {
