@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "node:test";
@@ -41,7 +41,32 @@ function counted(wanted: RegExp, name = "mod_counted", directive = "Counted") {
   return { shipped, count };
 }
 
+const STATIC = /^(?:import|export) (?!type )(?:[\w$*, ]*(?:\{[^}]*\} |\* as \w+ |\w+ |\* ))?(?:from )?"([^"]+)"/gm;
+
+/** The files and packages that a file of ours imports, and those that they import; what is imported when it is wanted is not. */
+function importedBy(file: URL, all = new Set<string>()): Set<string> {
+  if (all.has(file.href)) return all;
+  all.add(file.href);
+  for (const [, name] of readFileSync(file, "utf8").matchAll(STATIC)) {
+    if (name!.endsWith(".ts")) importedBy(new URL(name!, file), all);
+    else all.add(name!);
+  }
+  return all;
+}
+
 describe("the modules that are loaded later", () => {
+  it("are not loaded by the start of the program, nor is a package", () => {
+    const root = new URL("../../../", import.meta.url);
+    const all = [...importedBy(new URL("mod.ts", root))];
+    assert.ok(all.includes(new URL("modules/proxy/mod_proxy.ts", root).href));
+    assert.deepEqual(
+      all.filter((name) => !/^(file|node):/.test(name)),
+      [],
+    );
+    const early = LATER.map(({ name }) => `${name}.ts`).filter((file) => all.some((href) => href.endsWith(`/${file}`)));
+    assert.deepEqual(early, []);
+  });
+
   it("have the names that the list says, and are wanted by each of their directives", async () => {
     for (const shipped of LATER) {
       const module = await shipped.load();
