@@ -1,6 +1,7 @@
 /** WebSockets through the fetch front: relayed message by message. */
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
+import { createHandler, type Handler } from "../../edge.ts";
 import { freePort } from "../support/backend.ts";
 import { connectClient } from "../support/client.ts";
 import { type Sluice, startSluice } from "../support/sluice.ts";
@@ -152,26 +153,6 @@ test("a backend that refuses the handshake: its status; one that is down: 503, o
   next.close();
 });
 
-test("what a client does not take is bounded: the relay is closed", async () => {
-  const closed = Promise.withResolvers<void>();
-  const piece = new Uint8Array(1_000_000);
-  script = {
-    message: (socket) => {
-      for (let i = 0; i < 60; i++) socket.send(piece);
-    },
-    close: () => closed.resolve(),
-  };
-  const raw = await connectClient(sluice.port);
-  raw.send(handshake("/ws/"));
-  assert.equal((await raw.response()).status, 101);
-  raw.raw.pause();
-  // "?" as a masked text frame
-  raw.send("\x81\x81\x00\x00\x00\x00?");
-  await closed.promise;
-  await sluice.untilLog(/WebSocket closed: the client does not take \d{8} bytes/);
-  raw.raw.destroy();
-});
-
 test("a silent WebSocket ends after Timeout, or the worker's if it is longer", async () => {
   script = {};
   await using quick = await startSluice(`
@@ -193,6 +174,71 @@ test("a request that is no handshake is an ordinary one", async () => {
   const response = await fetch(`http://127.0.0.1:${sluice.port}/ws/`);
   assert.equal(await response.text(), "plain null");
 });
+
+// By messages: on a host without sockets, as on the fetch front of Bun
+
+test("a handler without sockets relays messages, and closes the relay of a client that does not take them", async () => {
+  const logged: string[] = [];
+  const { error } = console;
+  console.error = (line: string) => void logged.push(line);
+  const handler = await createHandler(
+    `ServerName edge.test\nLogLevel info\nProxyPass "/" "ws://127.0.0.1:${server.port}/"`,
+  );
+  await using host = serve(handler);
+  const first = Promise.withResolvers<void>();
+  script = { close: () => first.resolve() };
+  const client = new WebSocketClient(`ws://127.0.0.1:${host.port}/`, ["chat"]);
+  await client.opened();
+  assert.equal(client.socket.protocol, "chat");
+  client.socket.send("grüße");
+  assert.equal(await client.next(), "grüße");
+  client.close(1000);
+  assert.equal((await client.closed).code, 1000);
+  await first.promise;
+
+  const closed = Promise.withResolvers<void>();
+  const piece = new Uint8Array(1_000_000);
+  script = {
+    message: (socket) => {
+      for (let i = 0; i < 60; i++) socket.send(piece);
+    },
+    close: () => closed.resolve(),
+  };
+  const raw = await connectClient(host.port);
+  raw.send(handshake("/"));
+  assert.equal((await raw.response()).status, 101);
+  raw.raw.pause();
+  // "?" as a masked text frame
+  raw.send("\x81\x81\x00\x00\x00\x00?");
+  await closed.promise;
+  raw.raw.destroy();
+  console.error = error;
+  assert.match(logged.join("\n"), /WebSocket closed: the client does not take \d{8} bytes/);
+  await handler.close();
+});
+
+test("a message of more than 16 MB closes such a relay with 1009", async () => {
+  const closed = Promise.withResolvers<Closed>();
+  script = { close: (code, reason) => closed.resolve({ code, reason }) };
+  const handler = await createHandler(`ServerName edge.test\nProxyPass "/" "ws://127.0.0.1:${server.port}/"`);
+  await using host = serve(handler);
+  const client = new WebSocketClient(`ws://127.0.0.1:${host.port}/`);
+  await client.opened();
+  client.socket.send(new Uint8Array(16 * 1024 * 1024 + 1));
+  assert.equal((await client.closed).code, 1009);
+  await closed.promise;
+  await handler.close();
+});
+
+function serve(handler: Handler): AsyncDisposable & { readonly port: number } {
+  if ("Deno" in globalThis) {
+    const deno = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen() {} }, handler.fetch);
+    return { port: deno.addr.port, [Symbol.asyncDispose]: () => deno.shutdown() };
+  }
+  const { fetch, websocket } = handler;
+  const bun = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch, websocket } as Bun.Serve.Options<undefined>);
+  return { port: bun.port!, [Symbol.asyncDispose]: () => bun.stop(true) };
+}
 
 function handshake(path: string): string {
   return (
