@@ -1,5 +1,6 @@
 /**
- * WebSockets of a front that has messages and no bytes: the handshake goes to the backend by the host's WebSocket client, then messages are relayed.
+ * WebSockets of a front that has messages and no bytes: the handshake goes to the backend by the host's WebSocket client, then
+ * messages are relayed.
  *
  * Neither side can be told to wait: what one does not take is queued by the runtime. A relay that has more than QUEUE_BYTES
  * queued for a side is closed, and one that adds to more than ALL_BYTES of all, so that memory has a bound.
