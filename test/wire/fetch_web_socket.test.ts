@@ -1,7 +1,9 @@
 /** WebSockets through the fetch front: relayed message by message. */
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
+import { Hono } from "hono";
 import { createHandler, type Handler } from "../../edge.ts";
+import { sluice as middleware, websocket } from "../../hono.ts";
 import { freePort } from "../support/backend.ts";
 import { connectClient } from "../support/client.ts";
 import { type Sluice, startSluice } from "../support/sluice.ts";
@@ -230,7 +232,20 @@ test("a message of more than 16 MB closes such a relay with 1009", async () => {
   await handler.close();
 });
 
-function serve(handler: Handler): AsyncDisposable & { readonly port: number } {
+test("below Hono, with `websocket` of sluice/hono on Bun", async () => {
+  script = {};
+  const app = new Hono();
+  app.all("/api/*", middleware(`ServerName hono.test\nProxyPass "/api/" "ws://127.0.0.1:${server.port}/"`));
+  await using host = serve({ fetch: (request, ...rest) => Promise.resolve(app.fetch(request, rest[0])), websocket });
+  const client = new WebSocketClient(`ws://127.0.0.1:${host.port}/api/x`, ["chat"]);
+  await client.opened();
+  client.socket.send("grüße");
+  assert.equal(await client.next(), "grüße");
+  client.close(1000);
+  await client.closed;
+});
+
+function serve(handler: Pick<Handler, "fetch" | "websocket">): AsyncDisposable & { readonly port: number } {
   if ("Deno" in globalThis) {
     const deno = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen() {} }, handler.fetch);
     return { port: deno.addr.port, [Symbol.asyncDispose]: () => deno.shutdown() };
