@@ -123,7 +123,7 @@ export class DenoConnSocket implements Socket {
     if (this.reading || this.paused || this.closed || this.peerEnded) return;
     if (this.buffer?.length !== this.bufferBytes) this.buffer = new OwnBytes(this.bufferBytes);
     this.reading = true;
-    this.conn.read(this.buffer).then(this.hasRead, this.failed);
+    this.conn.read(this.buffer).then(this.hasRead, this.cannotRead);
   }
 
   private readonly hasRead = (size: number | null): void => {
@@ -145,6 +145,12 @@ export class DenoConnSocket implements Socket {
     else if (size === this.bufferBytes) this.bufferBytes = LARGE_BYTES;
     this.owner.onData(this.buffer!, 0, size);
   }
+
+  /** In TLS many a client closes without saying so; that it closed is seen all the same. */
+  private readonly cannotRead = (error: unknown): void => {
+    if ((error as Error).name === "UnexpectedEof") this.hasRead(null);
+    else this.failed(error);
+  };
 
   private writeOn(): void {
     this.conn.write(this.queue[0]!).then(this.hasWritten, this.failed);

@@ -153,21 +153,6 @@ test("fallback Off: the backend's answer is passed on as it is; no Upgrade: no m
   assert.deepEqual([other.status, other.field("upgrade")], [426, "WebSocket"]);
 });
 
-test("a graceful stop waits for tunnels", async () => {
-  await using own = await startSluice(`
-    Listen 127.0.0.1:PORT
-    ProxyPass "/ws/" "ws://${backend.authority}/ws/"
-  `);
-  backend.routes = { ...backend.routes, "/ws/stop": [early, SWITCH, echo] };
-  await using client = await connectClient(own.port);
-  assert.equal((await client.get("/ws/stop", ...ASK)).status, 101);
-  own.signal("SIGWINCH");
-  await own.untilLog("shutting down gracefully");
-  void client.send("goes on");
-  await client.until(() => client.tunnelled === "goes on", "the echo");
-  client.destroy();
-  assert.equal(await own.exited, 0);
-});
 /** Resident memory of the program, MB. */
 function residentMb(): number {
   const found = /^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${sluice.pid}/status`, "utf8"));
@@ -329,5 +314,22 @@ for (const front of FRONTS) {
     assert.equal(response.status, 101);
     void client.send("ping");
     await client.until(() => client.tunnelled === "ping", "the echo");
+  });
+
+  test(`${front}: a graceful stop waits for tunnels`, async () => {
+    await using own = await startSluice(`
+    Listen 127.0.0.1:PORT
+    Front ${front}
+    ProxyPass "/ws/" "ws://${backend.authority}/ws/"
+  `);
+    backend.routes = { ...backend.routes, "/ws/stop": [early, SWITCH, echo] };
+    await using client = await connectClient(own.port);
+    assert.equal((await client.get("/ws/stop", ...ASK)).status, 101);
+    own.signal("SIGWINCH");
+    await own.untilLog("shutting down gracefully");
+    void client.send("goes on");
+    await client.until(() => client.tunnelled === "goes on", "the echo");
+    client.destroy();
+    assert.equal(await own.exited, 0);
   });
 }

@@ -12,7 +12,7 @@ class ScriptedConn implements DenoConn {
   readonly written: string[] = [];
   closed = 0;
   private into: Uint8Array | null = null;
-  private readDone: ((size: number | null) => void) | null = null;
+  private readDone: ((size: number | null | Promise<null>) => void) | null = null;
   private writeDone: { resolve: (size: number) => void; reject: (error: Error) => void; size: number } | null = null;
 
   read(into: Uint8Array): Promise<number | null> {
@@ -41,6 +41,12 @@ class ScriptedConn implements DenoConn {
     this.readDone = null;
     if (text !== null) this.into!.set(latin1Bytes(text));
     done(text === null ? null : text.length);
+    await settle();
+  }
+
+  async failReading(error: Error): Promise<void> {
+    this.readDone!(Promise.reject(error));
+    this.readDone = null;
     await settle();
   }
 
@@ -196,6 +202,18 @@ describe("DenoConnSocket", () => {
     await conn.deliver("late");
     assert.deepEqual(events.seen, ["close"]);
     assert.equal(conn.closed, 1);
+  });
+
+  test("TLS that ends without a word has ended; another failure of a read closes", async () => {
+    const { conn, events, socket } = make();
+    socket.resume();
+    await conn.failReading(Object.assign(new Error("no close_notify"), { name: "UnexpectedEof" }));
+    assert.deepEqual(events.seen, ["end"]);
+    const other = make();
+    other.socket.resume();
+    await other.conn.failReading(Object.assign(new Error("reset"), { code: "ECONNRESET" }));
+    assert.deepEqual(other.events.seen, ["close"]);
+    assert.equal(other.events.error?.code, "ECONNRESET");
   });
 
   test("a failure closes, with its code", async () => {
