@@ -29,6 +29,8 @@ interface BunSocket {
   readonly data: BunPeer;
   getBufferedAmount(): number;
   send(data: string | Uint8Array<ArrayBuffer>): number;
+  pause(): void;
+  resume(): void;
   ping(data: Uint8Array<ArrayBuffer>): number;
   close(code?: number, reason?: string): void;
   terminate(): void;
@@ -48,6 +50,14 @@ class BunPeer implements WebSocketPeer {
 
   send(data: string | Uint8Array): void {
     this.socket?.send(data as string | Uint8Array<ArrayBuffer>);
+  }
+
+  pause(): void {
+    this.socket?.pause();
+  }
+
+  resume(): void {
+    this.socket?.resume();
   }
 
   ping(data: Uint8Array): void {
