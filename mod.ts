@@ -25,6 +25,8 @@ import { standardPlugins } from "./plugins/standard.ts";
 export { ConfigError } from "./modules/config/directive.ts";
 export { defineConfig, type SluiceConfig } from "./modules/embed/define_config.ts";
 export type { Handler, HandlerOptions } from "./modules/embed/handler.ts";
+/** What `websocket` of every handler is, for `Bun.serve`. */
+export { bunWebSocket as websocket } from "./modules/front/web_socket_host.ts";
 export * from "./modules/mod.ts";
 
 /** Every module that ships, in load order. */

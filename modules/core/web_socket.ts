@@ -22,6 +22,9 @@ export interface WebSocketPeer {
   /** Bytes that the system has not taken yet. */
   readonly queuedBytes: number;
   send(data: string | Uint8Array): void;
+  /** Reads nothing more of the client before `resume`; absent where the host cannot. */
+  pause?(): void;
+  resume?(): void;
   /** Nothing, where the host sends no pings. */
   ping(data: Uint8Array): void;
   /** @param code NO_STATUS sends none; ABNORMAL cuts the connection off, or comes as near to it as the host can */

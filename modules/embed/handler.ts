@@ -8,6 +8,7 @@ import type { ProcessRec } from "../core/records.ts";
 import { loadAll, type Shipped } from "../core/shipped.ts";
 import { type FetchListener, type FetchPeer, NO_PEER, serveFetch } from "../front/fetch.ts";
 import { plainAddress } from "../front/server_options.ts";
+import { denoTunnelHost, type TunnelHost } from "../front/tunnel_host.ts";
 import {
   type BunUpgrader,
   bunWebSocket,
@@ -83,7 +84,7 @@ export async function makeHandler(
   if (unmet !== undefined) throw unmet;
   refuseTls(loaded.tree);
   startGeneration(loaded.process, null);
-  return new EmbeddedHandler(loaded, options, target.timersStop ? clock : null);
+  return new EmbeddedHandler(loaded, options, target.timersStop ? clock : null, gives.has("sockets"));
 }
 
 /** A host that was asked for TLS must not be served in clear. @throws ConfigError */
@@ -104,9 +105,11 @@ class EmbeddedHandler implements Handler {
   private readonly clock: RequestClock | null;
   private readonly listener: FetchListener;
   private readonly clientAddress: HandlerOptions["clientAddress"];
+  private readonly tunnel: TunnelHost | null;
 
-  constructor(loaded: Loaded, options: HandlerOptions, clock: RequestClock | null) {
+  constructor(loaded: Loaded, options: HandlerOptions, clock: RequestClock | null, sockets: boolean) {
     const { process } = loaded;
+    this.tunnel = sockets ? denoTunnelHost : null;
     this.process = process;
     this.logs = loaded.logs;
     this.clock = clock;
@@ -123,7 +126,12 @@ class EmbeddedHandler implements Handler {
     this.clock?.catchUp();
     if (this.process.stopping) return Promise.resolve(new Response(null, { status: 503 }));
     const webSocket = webSocketHostOf(host[0] as HostArgument | undefined);
-    return serveFetch(this.process, this.listener, { peer: this.peer(request, host), webSocket }, request);
+    return serveFetch(
+      this.process,
+      this.listener,
+      { peer: this.peer(request, host), webSocket, tunnel: this.tunnel },
+      request,
+    );
   };
 
   readonly close = (): Promise<void> => {

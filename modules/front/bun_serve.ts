@@ -95,7 +95,7 @@ class BunFront implements FetchServer {
         server.timeout(request, 0);
         const from = server.requestIP(request);
         const peer = from === null ? NO_PEER : { ip: plainAddress(from.address), port: from.port };
-        return handle(request, { peer, webSocket: bunWebSocketHost(server) }, () =>
+        return handle(request, { peer, webSocket: bunWebSocketHost(server), tunnel: null }, () =>
           server.timeout(request, idleSeconds()),
         );
       },

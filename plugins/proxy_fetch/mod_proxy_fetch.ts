@@ -1,5 +1,5 @@
 /**
- * mod_proxy_fetch: http and https backends by the host's `fetch`, where there are no sockets; WebSockets of the fetch front. What
+ * mod_proxy_fetch: http and https backends by the host's `fetch`, where there are no sockets; WebSockets by messages. What
  * that loses is in README.md, "Backends without sockets".
  */
 import {

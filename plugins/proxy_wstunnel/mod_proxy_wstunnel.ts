@@ -72,6 +72,7 @@ function wstunnelHandler(
   const protocol = worker.params.upgrade || WEBSOCKET;
   const wanted = r.headersIn.getId(UPGRADE);
   if (wanted !== undefined && canUpgrade(worker, wanted, protocol)) {
+    if (r.out.needs101) return DECLINED; // mod_proxy_http reads the backend's answer
     const bound = url.scheme === "ws" ? OK : sslBindOutgoing.run(r.server.process.hooks, r, url, attempt);
     return bound === OK ? tunnelTo(r, worker, url, attempt) : 500;
   }
