@@ -5,6 +5,7 @@ import { type Directive, errorAt } from "../config/directive.ts";
 import { TimerWheel } from "../core/clock.ts";
 import { type Capability, getModuleConfig, type Module } from "../core/module.ts";
 import type { ProcessRec } from "../core/records.ts";
+import { loadAll, type Shipped } from "../core/shipped.ts";
 import { type FetchListener, type FetchPeer, NO_PEER, serveFetch } from "../front/fetch.ts";
 import { plainAddress } from "../front/server_options.ts";
 import { denoTunnelHost, type TunnelHost } from "../front/tunnel_host.ts";
@@ -55,7 +56,7 @@ export interface Handler {
 /** What a host brings. */
 export interface EmbedHost {
   readonly target: TargetName;
-  readonly modules: readonly Module[];
+  readonly modules: Shipped;
   readonly serverRoot: string;
   readonly machine: () => Machine;
   /** Reads with plug-ins. @throws ConfigError */
@@ -78,7 +79,7 @@ export async function makeHandler(
   const machine: Machine = target.timersStop
     ? { ...host.machine(), gives, clock, wheel: new TimerWheel(clock) }
     : { ...host.machine(), gives };
-  const loaded = await host.load(sourceOf(config, options, host), machine);
+  const loaded = await host.load(sourceOf(config, options, host, await loadAll(host.modules)), machine);
   const [unmet] = unmetNeeds(loaded.tree, loaded.process.modules, name);
   if (unmet !== undefined) throw unmet;
   refuseTls(loaded.tree);
@@ -169,7 +170,12 @@ function peerOf(request: Request, host: HostArgument | undefined): FetchPeer {
   return deno?.hostname === undefined ? NO_PEER : { ip: plainAddress(deno.hostname), port: deno.port ?? 0 };
 }
 
-function sourceOf(config: string | SluiceConfig, options: HandlerOptions, host: EmbedHost): LoadSource {
+function sourceOf(
+  config: string | SluiceConfig,
+  options: HandlerOptions,
+  host: EmbedHost,
+  modules: readonly Module[],
+): LoadSource {
   // JSON is YAML: the object goes the way of the text.
   const text = typeof config === "string" ? config : JSON.stringify(config, null, 2);
   const syntax = typeof config === "string" ? (options.syntax ?? syntaxOf(text)) : "yaml";
@@ -181,7 +187,7 @@ function sourceOf(config: string | SluiceConfig, options: HandlerOptions, host: 
     defines: options.defines ?? [],
     before: [],
     after: [],
-    modules: [...host.modules, ...(options.modules ?? [])],
+    modules: [...modules, ...(options.modules ?? [])],
   };
 }
 

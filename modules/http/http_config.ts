@@ -1,10 +1,11 @@
 /**
  * The configuration of HTTP on a connection.
  */
-import { z } from "zod";
+
 import { whole } from "../config/units.ts";
 import type { DirectiveSource } from "../core/command.ts";
 import type { ServerRec } from "../core/records.ts";
+import * as z from "../core/schema.ts";
 import type { RequestLimits } from "./request_head.ts";
 
 /** How long a head or a body may take: `initialMs`, and a second more for each `bytesPerSecond` bytes, up to `mostMs`. */

@@ -2,8 +2,7 @@
  * lbmethod=bybusyness: the member with the fewest requests at hand; of equals, the one that byrequests would choose.
  * Source: httpd modules/proxy/balancers/mod_lbmethod_bybusyness.c
  */
-import { z } from "zod";
-import { Counters, defineModule, type LbMethod, lbmethod, type ProxyBalancer } from "../../modules/mod.ts";
+import { Counters, defineModule, type LbMethod, lbmethod, type ProxyBalancer, z } from "../../modules/mod.ts";
 
 export default defineModule({
   name: "mod_lbmethod_bybusyness",

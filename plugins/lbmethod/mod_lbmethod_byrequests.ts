@@ -10,8 +10,7 @@
  *     gained       40    50   10   → b, pays 100:   40  -50  10
  *     gained      110   -25   15   → a ...          20 elections: 14 a, 5 b, 1 c
  */
-import { z } from "zod";
-import { Counters, defineModule, type LbMethod, lbmethod, type ProxyBalancer } from "../../modules/mod.ts";
+import { Counters, defineModule, type LbMethod, lbmethod, type ProxyBalancer, z } from "../../modules/mod.ts";
 
 export default defineModule({
   name: "mod_lbmethod_byrequests",

@@ -3,8 +3,7 @@
  * away gets all requests until it has caught up.
  * Source: httpd modules/proxy/balancers/mod_lbmethod_bytraffic.c
  */
-import { z } from "zod";
-import { Counters, defineModule, type LbMethod, lbmethod, type ProxyBalancer } from "../../modules/mod.ts";
+import { Counters, defineModule, type LbMethod, lbmethod, type ProxyBalancer, z } from "../../modules/mod.ts";
 
 export default defineModule({
   name: "mod_lbmethod_bytraffic",

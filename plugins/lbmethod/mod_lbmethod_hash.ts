@@ -3,7 +3,6 @@
  * the next on the ring. `hashkey=` says what the key is: address (of the client), path, header:NAME, cookie:NAME.
  * Source: V. Mirrokni, M. Thorup, M. Zadimoghaddam, "Consistent Hashing with Bounded Loads", SODA 2018
  */
-import { z } from "zod";
 import {
   type Candidates,
   COOKIE,
@@ -14,6 +13,7 @@ import {
   type ProxyBalancer,
   type ProxyWorker,
   type RequestRec,
+  z,
 } from "../../modules/mod.ts";
 import { Ring } from "./ring.ts";
 

@@ -3,7 +3,6 @@
  * With On, the default, mod_proxy_http makes the upgrade.
  * Source: httpd modules/proxy/mod_proxy_wstunnel.c
  */
-import { z } from "zod";
 import {
   canUpgrade,
   checkTrans,
@@ -22,6 +21,7 @@ import {
   schemeHandler,
   sslBindOutgoing,
   UPGRADE,
+  z,
 } from "../../modules/mod.ts";
 import { tunnelTo } from "./ws_tunnel.ts";
 

@@ -9,7 +9,6 @@
  */
 
 import { Buffer } from "node:buffer";
-import { standardModules } from "../../mod.ts";
 import { commandsByName } from "../../modules/config/build.ts";
 import { readConfig } from "../../modules/config/preprocess.ts";
 import type { Bytes } from "../../modules/core/bytes.ts";
@@ -24,6 +23,7 @@ import type { ConnectOptions, Socket, SocketHost, SocketOwner } from "../../modu
 import { acceptConnection } from "../../modules/server/connection.ts";
 import { endGeneration, makeGeneration, startGeneration } from "../../modules/server/lifecycle.ts";
 import { VirtualClock } from "./clock.ts";
+import { standardModules } from "./modules.ts";
 
 /** A socket without a system behind it. */
 export class TestSocket implements Socket {
