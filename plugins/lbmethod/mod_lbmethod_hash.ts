@@ -5,7 +5,6 @@
  */
 import { z } from "zod";
 import {
-  BUSY_I32,
   type Candidates,
   COOKIE,
   Counters,
@@ -73,9 +72,9 @@ class HashMethod implements LbMethod {
   }
 
   private atHand(candidates: Candidates): number {
-    const { i32, at } = this.counters.of(candidates);
+    const { rows, busy } = this.counters.of(candidates);
     let sum = 0;
-    for (let i = 0; i < at.length; i++) sum += i32[2 * at[i]! + BUSY_I32]!;
+    for (let i = 0; i < rows.length; i++) sum += busy[rows[i]!]!;
     return sum;
   }
 
