@@ -40,6 +40,7 @@ export * from "./core/web_socket.ts";
 export { frontTlsLimits } from "./front/server_options.ts";
 export { NO_BODY, ZERO_BODY } from "./http/body_in.ts";
 export { isAboveLimit, TOO_LARGE } from "./http/body_limit.ts";
+export { departure } from "./http/body_out.ts";
 export * from "./http/chunked.ts";
 export {
   type ConnectionView,

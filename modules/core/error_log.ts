@@ -82,6 +82,8 @@ export interface LogSink {
   write(line: string, rank?: number): void;
   /** It adds time and severity of its own, as syslog does. */
   readonly stamps?: boolean;
+  /** It gathers lines itself, for a turn of the event loop: other children write there, too, and lines stay in order. */
+  readonly gathers?: boolean;
   /** Lines that were given up since the last call, because the other side did not keep up. */
   takeDropped?(): number;
   /** Opens the file anew, after it was rotated. */

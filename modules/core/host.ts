@@ -16,7 +16,7 @@ export interface FileInfo {
 export interface HostFiles {
   /** Null: there is none, or it may not be seen. @param follow a link's target instead of the link */
   stat(path: string, follow: boolean): FileInfo | null;
-  /** One character per byte. @throws Error */
+  /** One character per byte. @throws Error; with `changed` if it was read before, is another one now, and may not be read any more */
   read(path: string): string;
   /** A text that is another one once the file has changed. @throws Error */
   version(path: string): string;

@@ -5,7 +5,7 @@
  */
 import { getModuleConfig } from "../core/module.ts";
 import type { ProcessRec } from "../core/records.ts";
-import type { Listener, Socket, SocketError, SocketHost } from "../net/socket.ts";
+import type { Listener, ListenOptions, Socket, SocketError, SocketHost } from "../net/socket.ts";
 import { listenerTls } from "../server/listener_tls.ts";
 import core, { frontOf, type ListenSpec } from "../server/mod_core.ts";
 import { Gate } from "./gate.ts";
@@ -35,6 +35,8 @@ export class NetFront {
   private readonly current: () => ProcessRec;
   private readonly ways: ListenWays;
   private readonly listeners = new Map<string, Listener>();
+  /** Further ones of the same addresses. */
+  private adopted: { readonly key: string; readonly listener: Listener }[] = [];
   /** Those of them that the runtime's server has. */
   private readonly web = new Map<string, FetchServer>();
   private shedCount = 0;
@@ -79,11 +81,7 @@ export class NetFront {
           const server = listenFetch(options, generation, this.current);
           this.web.set(key, server);
           this.listeners.set(key, server);
-        } else {
-          const plain = spec.protocol.toLowerCase() !== "https";
-          const accept = (socket: Socket): void => this.gate.accept(socket, plain);
-          this.listeners.set(key, await this.sockets.listen(options, accept, () => this.shed()));
-        }
+        } else this.listeners.set(key, await this.accept(spec, options));
       } catch (error) {
         failures.push({ spec, error: error as SocketError });
       }
@@ -91,6 +89,19 @@ export class NetFront {
     if (this.web.size > 0)
       generation.providers.lookup(listenerTls, "ssl")?.watch(generation, () => this.renew(generation));
     return failures;
+  }
+
+  /** Accepts from one more listener of this address. @param fd it is open already. Rejects with a SocketError */
+  async adopt(spec: ListenSpec, fd: number): Promise<void> {
+    const { address, port } = spec;
+    const listener = await this.accept(spec, { address, port, backlog: this.gate.backlog, fd, tls: true });
+    this.adopted.push({ key: listenKey(spec, "net"), listener });
+  }
+
+  private accept(spec: ListenSpec, options: ListenOptions): Promise<Listener> {
+    const plain = spec.protocol.toLowerCase() !== "https";
+    const accept = (socket: Socket): void => this.gate.accept(socket, plain);
+    return this.sockets.listen(options, accept, () => this.shed());
   }
 
   /** Where the runtime's server listens: what a generation wants to be spoken there, with the certificates of now. */
@@ -130,6 +141,8 @@ export class NetFront {
       this.listeners.delete(key);
       this.web.delete(key);
     }
+    for (const { key, listener } of this.adopted) if (!wanted.has(key)) void listener.close();
+    this.adopted = this.adopted.filter(({ key }) => wanted.has(key));
     if (generation !== null) this.renew(generation);
   }
 

@@ -12,6 +12,9 @@ import { FilteredOut } from "./filtered_out.ts";
 import { HTTP_11 } from "./head.ts";
 import { type Framing, type ResponseProtocol, renderHead, renderInterim, responseProtocol } from "./header_out.ts";
 
+/** Is told before bytes of a response leave; null: nobody is. See mpm/log_order.ts. */
+export const departure = { watch: null as (() => void) | null };
+
 /** What a response asks of its connection. */
 export interface ResponseSink {
   readonly socket: Socket;
@@ -103,6 +106,7 @@ export class BodyOut extends FilteredOut {
     const chunked = this.framing === "chunked";
     let before = this.takeHead();
     if (!chunked && from !== undefined) {
+      if (departure.watch !== null) departure.watch();
       this.r.wireOut += before.length + size;
       return this.sent(from.pass(this.sink.socket, before, bytes, start, end));
     }
@@ -128,6 +132,7 @@ export class BodyOut extends FilteredOut {
   }
 
   private send(data: string | Uint8Array): boolean {
+    if (departure.watch !== null) departure.watch();
     this.r.wireOut += data.length;
     return this.sent(this.sink.socket.write(data));
   }
@@ -138,6 +143,7 @@ export class BodyOut extends FilteredOut {
   }
 
   private sendv(parts: readonly (string | Uint8Array)[]): boolean {
+    if (departure.watch !== null) departure.watch();
     for (const part of parts) this.r.wireOut += part.length;
     return this.sent(this.sink.socket.writev(parts));
   }

@@ -8,6 +8,7 @@ import { closeAllConnections, closeIdleConnections, connectionCount, whenDrained
 import { nodeSockets } from "../net/node.ts";
 import { endGeneration, startGeneration } from "../server/lifecycle.ts";
 import type { Loaded } from "../server/load.ts";
+import type { ListenSpec } from "../server/mod_core.ts";
 import { closeLogs, reopenLogs } from "./logs.ts";
 import { planOf } from "./mpm.ts";
 
@@ -43,9 +44,17 @@ export class Child {
     return failures.map(bindMessage);
   }
 
-  /** The first generation serves. */
-  begin(): void {
+  /** Accepts from one more listener. @param spec the Listen that means it */
+  adopt(spec: ListenSpec, fd: number): Promise<void> {
+    return this.front.adopt(spec, fd);
+  }
+
+  /** The first generation serves. @param first the one that was given when it was made, or one that came since */
+  begin(first = this.loaded): void {
     this.begun = true;
+    this.loaded = first;
+    this.limitConnections();
+    this.front.retain(first.process);
     startGeneration(this.loaded.process, null);
     this.front.gate.open();
   }
@@ -79,6 +88,11 @@ export class Child {
   /** What was opened for a configuration is not wanted after all. */
   abandon(next: Loaded): void {
     this.front.retain(this.loaded.process);
+    this.forget(next);
+  }
+
+  /** A configuration that was built came to nothing. */
+  forget(next: Loaded): void {
     next.logs.release();
     this.onEnded(next.process.generation);
   }

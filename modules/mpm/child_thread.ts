@@ -13,8 +13,10 @@ export class ChildThread {
   readonly startedMs = performance.now();
   /** It was told to serve. */
   serving = false;
-  /** Another one is in its place, or will be. */
+  /** It takes no new connections, and ends. */
   retiring = false;
+  /** Another one is about to take its place. */
+  succeeded = false;
   leads = false;
   /** What it counted when it was last looked at, and for how many looks it has not counted. */
   beat = 0;

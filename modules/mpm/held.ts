@@ -5,7 +5,7 @@
 import type { ListenSpec } from "../server/mod_core.ts";
 import type { Dup } from "./dup.ts";
 import { means } from "./inherited.ts";
-import type { ListeningSocket } from "./proc_net.ts";
+import { inodeOf, type ListeningSocket } from "./proc_net.ts";
 
 /** A listener, by a descriptor that belongs to who gets this. */
 export interface LentListener extends ListeningSocket {
@@ -28,9 +28,21 @@ export class HeldListeners {
     if (fd >= 0) this.sockets = [...this.sockets, { ...socket, fd }];
   }
 
-  /** All of them, for another child. */
-  lend(): LentListener[] {
-    return this.sockets.map((socket) => ({ ...socket, fd: this.dup.dup(socket.fd) })).filter(({ fd }) => fd >= 0);
+  get isEmpty(): boolean {
+    return this.sockets.length === 0;
+  }
+
+  /** All of them, for another child. @param except inodes of those that it has */
+  lend(except: ReadonlySet<string> = new Set()): LentListener[] {
+    return this.sockets
+      .filter(({ fd }) => !except.has(inodeOf(fd) ?? ""))
+      .map((socket) => ({ ...socket, fd: this.dup.dup(socket.fd) }))
+      .filter(({ fd }) => fd >= 0);
+  }
+
+  /** The same sockets, held open once more. */
+  share(): HeldListeners {
+    return new HeldListeners(this.dup, this.lend());
   }
 
   /** Lets go of what no Listen means any more. */

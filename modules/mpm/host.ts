@@ -2,10 +2,11 @@
  * The machine as Bun and Deno show it: environment, digests, load, files.
  */
 import { createHash, createHmac, randomBytes } from "node:crypto";
-import { closeSync, fsyncSync, lstatSync, openSync, readFileSync, renameSync, statSync, writeSync } from "node:fs";
+import { closeSync, fsyncSync, lstatSync, openSync, renameSync, statSync, writeSync } from "node:fs";
 import { loadavg } from "node:os";
 import { threadId } from "node:worker_threads";
 import type { FileInfo, Host } from "../core/host.ts";
+import { keptFiles, versionOf } from "./kept_files.ts";
 
 export const nodeHost: Host = {
   env: (name) => process.env[name],
@@ -30,11 +31,8 @@ export const nodeHost: Host = {
         return null;
       }
     },
-    read: (path) => readFileSync(path, "latin1"),
-    version(path) {
-      const { dev, ino, size, mtimeMs, ctimeMs } = statSync(path);
-      return `${dev} ${ino} ${size} ${mtimeMs} ${ctimeMs}`;
-    },
+    read: (path) => keptFiles.read(path),
+    version: versionOf,
   },
   writer: {
     write(path, text) {

@@ -6,6 +6,7 @@ import { openSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import type { LogSink } from "../core/error_log.ts";
 import { ErrorFile, LogFile, stderrSink } from "./log_file.ts";
+import type { LogOrder } from "./log_order.ts";
 import { PipedLog } from "./piped_log.ts";
 
 /** A program that does not take the last lines must not keep the server from ending. */
@@ -29,6 +30,8 @@ export interface ProgramLog extends LogSink {
 
 /** What a child in a thread has of who started it. */
 export interface LogParent {
+  /** Who keeps lines in order that other children write, too. */
+  order(): LogOrder;
   /** What takes the lines for "|program" and syslog. */
   program(target: string): ProgramLog;
   /** What takes the lines for a file that User may not open; it was opened when the program was root's. */
@@ -72,10 +75,11 @@ export class LogSet {
       program.start();
       return program;
     }
-    if (target === "/dev/stdout") return this.once(target, () => new LogFile(target, 1));
-    if (target === "/dev/stderr") return this.once(target, () => new LogFile(target, 2));
+    const order = this.parent?.order() ?? null;
+    if (target === "/dev/stdout") return this.once(target, () => new LogFile(target, 1, order));
+    if (target === "/dev/stderr") return this.once(target, () => new LogFile(target, 2, order));
     const path = this.resolvePath(target);
-    return this.once(path, () => this.file(target, false, () => new LogFile(path, openSync(path, "a"))));
+    return this.once(path, () => this.file(target, false, () => new LogFile(path, openSync(path, "a"), order)));
   }
 
   /** The folder that a log's file is to be in, if it is not there; null for any other target, too. */

@@ -1,9 +1,11 @@
 /**
  * What the threads of children and who started them tell each other: plain data.
  */
+import { parentPort } from "node:worker_threads";
 import type { FailedReloads } from "../core/records.ts";
 import type { ReadConfig } from "../server/load.ts";
 import type { LentListener } from "./held.ts";
+import type { KeptFile } from "./kept_files.ts";
 import type { LoadOptions } from "./load.ts";
 
 /** A configuration for a child, with the memory that it shares. */
@@ -29,10 +31,14 @@ export interface ChildStart {
   readonly secret: Uint8Array;
   /** One number a child, which counts as long as it lives. */
   readonly beats: Int32Array;
-  /** Listeners that are open already; it opens the others. */
+  /** Listeners that are open already: it accepts from all of them, and opens what is missing. */
   readonly listeners: readonly LentListener[];
   /** How many sockets all children may have together. */
   readonly socketRoom: number;
+  /** What User may not read. */
+  readonly keptFiles: ReadonlyMap<string, KeptFile>;
+  /** See LogOrder. */
+  readonly logOrder: Int32Array;
   /** When there were nearly as many: see Descriptors. */
   readonly nearRoom: Int32Array;
 }
@@ -45,6 +51,8 @@ export type ToChild =
   /** Serve what was prepared. @param first of all children: its log is not silent */
   | { readonly kind: "commit"; readonly first: boolean }
   | { readonly kind: "abandon" }
+  /** Accept from these, too. The answer is "adopted". */
+  | { readonly kind: "adopt"; readonly listeners: readonly LentListener[] }
   | { readonly kind: "reloadFailed"; readonly failed: FailedReloads }
   /** Singletons are yours. */
   | { readonly kind: "lead" }
@@ -60,6 +68,8 @@ export type FromChild =
   /** It is done; or why it could not be. */
   | { readonly kind: "ready"; readonly failures: readonly string[] }
   | { readonly kind: "committed" }
+  /** It has opened what it was lent. */
+  | { readonly kind: "adopted" }
   /** A generation has ended here. */
   | { readonly kind: "ended"; readonly generation: number }
   /** It accepted as many connections as one child may. */
@@ -69,6 +79,20 @@ export type FromChild =
   | { readonly kind: "tell"; readonly topic: string; readonly message: unknown; readonly keep: boolean }
   | { readonly kind: "ask"; readonly id: number; readonly topic: string; readonly question: unknown }
   | { readonly kind: "answer"; readonly id: number; readonly value: unknown }
-  | { readonly kind: "log"; readonly target: string; readonly error: boolean; readonly lines: readonly LogLine[] };
+  | ({ readonly kind: "log" } & SentLines);
+
+/** Without lines it starts the program. */
+export interface SentLines {
+  readonly target: string;
+  readonly error: boolean;
+  /** See LogOrder. */
+  readonly number: number;
+  readonly lines: readonly LogLine[];
+}
 
 export type LogLine = readonly [line: string, rank: number | undefined];
+
+/** To who started this thread. */
+export function send(message: FromChild): void {
+  parentPort!.postMessage(message);
+}

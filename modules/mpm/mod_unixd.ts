@@ -74,14 +74,20 @@ export function describeUser(generation: ProcessRec): string[] {
   return lines;
 }
 
+/** Whether this program is root's, and a configuration takes that from it. */
+export function dropsPrivileges(generation: ProcessRec): boolean {
+  const { uid } = getModuleConfig(generation.servers[0]!.config, unixd) ?? {};
+  return uid !== undefined && uid >= 0 && process.geteuid?.() === 0;
+}
+
 /**
  * Becomes User and Group for good, groups first: afterwards there is no right to change them. Nothing happens to a server
  * that is not root's, as in httpd.
  * @throws Error of the system
  */
 export function dropPrivileges(generation: ProcessRec): void {
-  const { user, uid, gid } = getModuleConfig(generation.servers[0]!.config, unixd) ?? {};
-  if (uid === undefined || uid < 0 || process.geteuid?.() !== 0) return;
+  if (!dropsPrivileges(generation)) return;
+  const { user, uid, gid } = getModuleConfig(generation.servers[0]!.config, unixd);
   if (gid >= 0) {
     process.setgid!(gid);
     const { initgroups } = process as { initgroups?: (user: string | number, gid: number) => void };

@@ -20,7 +20,8 @@ import { type LoadOptions, loadConfig, nodeMachine } from "./load.ts";
 import { dropPrivileges } from "./mod_unixd.ts";
 import { planOf } from "./mpm.ts";
 import { SingleChild } from "./single.ts";
-import { ThreadParent, Threads } from "./threads.ts";
+import { ThreadParent } from "./thread_parent.ts";
+import { Threads } from "./threads.ts";
 import { watchFiles } from "./watch.ts";
 
 /** Those who serve: this event loop, or threads. */

@@ -4,24 +4,25 @@
  */
 import { isMainThread, parentPort, workerData } from "node:worker_threads";
 import type { LogSink } from "../core/error_log.ts";
-import type { Module } from "../core/module.ts";
-import { KnownPlaces } from "../core/places.ts";
-import { MOST_CHILDREN, type Places, type Siblings } from "../core/siblings.ts";
+import { getModuleConfig, type Module } from "../core/module.ts";
+import { departure } from "../http/body_out.ts";
 import { limitSockets } from "../net/node.ts";
 import type { Loaded } from "../server/load.ts";
-import type { ListenSpec } from "../server/mod_core.ts";
+import core, { type ListenSpec } from "../server/mod_core.ts";
 import { leadership } from "../watchdog/hooks.ts";
 import { Child } from "./child.ts";
 import type { LentListener } from "./held.ts";
 import { means } from "./inherited.ts";
+import { keptFiles } from "./kept_files.ts";
 import { loadConfig, nodeMachine } from "./load.ts";
-import { isSyslog, type ProgramLog } from "./logs.ts";
-import type { ChildConfig, ChildStart, FromChild, LogLine, SharedMemory, ToChild } from "./messages.ts";
+import { LogOrder } from "./log_order.ts";
+import { isSyslog } from "./logs.ts";
+import { type ChildConfig, type ChildStart, send, type ToChild } from "./messages.ts";
 import { type Plan, planOf } from "./mpm.ts";
+import { SentLog } from "./sent_log.ts";
+import { ThreadSiblings } from "./thread_siblings.ts";
 
 export const BEAT_MS = 1000;
-/** Lines for a program are sent together. */
-const LOG_MS = 50;
 /** Descriptors that the runtime needs for each thread, rounded up: Bun 1.4.4 and Deno 2.9.5. */
 const OF_A_THREAD = 16;
 /** A client, and who serves it. */
@@ -37,71 +38,6 @@ export async function runChildThread(modules: readonly Module[]): Promise<void> 
   await new ThreadChild(workerData as ChildStart, modules).run();
 }
 
-function send(message: FromChild): void {
-  parentPort!.postMessage(message);
-}
-
-/** The others, as a child in a thread sees them. */
-class ThreadSiblings implements Siblings {
-  readonly index: number;
-  /** Others may come with a reload: it never counts as alone. */
-  readonly count = MOST_CHILDREN;
-  readonly secret: Uint8Array;
-  private readonly buffers = new Map<string, SharedArrayBuffer>();
-  private memories = new Map<string, SharedMemory>();
-  private readonly listeners = new Map<string, (message: unknown) => void>();
-  private readonly answerers = new Map<string, (question: unknown) => unknown>();
-  private readonly asked = new Map<number, (values: readonly unknown[]) => void>();
-  private lastAsked = 0;
-
-  constructor(index: number, secret: Uint8Array) {
-    this.index = index;
-    this.secret = secret;
-  }
-
-  give(memories: readonly SharedMemory[]): void {
-    this.memories = new Map(memories.map((memory) => [memory.name, memory]));
-    for (const { name, buffer } of memories) if (buffer !== undefined) this.buffers.set(name, buffer);
-  }
-
-  memory(name: string): Places {
-    return new KnownPlaces(this.buffers.get(name)!, this.memories.get(name)!.places);
-  }
-
-  tell(topic: string, message: unknown, keep = false): void {
-    send({ kind: "tell", topic, message, keep });
-  }
-
-  hear(topic: string, listener: (message: unknown) => void): void {
-    this.listeners.set(topic, listener);
-  }
-
-  told(topic: string, message: unknown): void {
-    this.listeners.get(topic)?.(message);
-  }
-
-  ask(topic: string, question: unknown): Promise<readonly unknown[]> {
-    const id = ++this.lastAsked;
-    send({ kind: "ask", id, topic, question });
-    return new Promise((resolve) => this.asked.set(id, resolve));
-  }
-
-  answer(topic: string, answerer: (question: unknown) => unknown): void {
-    this.answerers.set(topic, answerer);
-  }
-
-  /** Answers another child. */
-  reply(id: number, topic: string, question: unknown): void {
-    send({ kind: "answer", id, value: this.answerers.get(topic)?.(question) });
-  }
-
-  /** The others have answered. */
-  answered(id: number, values: readonly unknown[]): void {
-    this.asked.get(id)?.(values.filter((value) => value !== undefined));
-    this.asked.delete(id);
-  }
-}
-
 class ThreadChild {
   private readonly start: ChildStart;
   private readonly modules: readonly Module[];
@@ -110,11 +46,13 @@ class ThreadChild {
   private begun = false;
   private ending = false;
   private next: Loaded | null = null;
+  private loaded: Loaded | null = null;
   /** What this child logs another one logs, too: while all of them build the same. */
   private silent = true;
   private leads = false;
   private readonly lent: LentListener[];
   private readonly campaigns = new Set<() => void>();
+  private readonly order: LogOrder;
   private readonly sentLogs = new Map<string, SentLog>();
   private queue: Promise<void> = Promise.resolve();
   private done!: () => void;
@@ -123,7 +61,9 @@ class ThreadChild {
     this.start = start;
     this.modules = modules;
     this.lent = [...start.listeners];
+    keptFiles.add(start.keptFiles);
     this.siblings = new ThreadSiblings(start.sluiceChild, start.secret);
+    this.order = new LogOrder(start.logOrder, start.sluiceChild);
   }
 
   async run(): Promise<void> {
@@ -138,7 +78,7 @@ class ThreadChild {
       else if (message.kind === "answers") this.siblings.answered(message.id, message.values);
       else this.queue = this.queue.then(() => this.obey(message));
     });
-    await this.prepare(this.start.config);
+    this.queue = this.prepare(this.start.config);
     await ended;
     clearInterval(beat);
   }
@@ -149,7 +89,12 @@ class ThreadChild {
         await this.prepare(message.config);
         break;
       case "listen":
-        send({ kind: "ready", failures: await this.child!.open(this.next!) });
+        send({ kind: "ready", failures: await this.open() });
+        break;
+      case "adopt":
+        this.lent.push(...message.listeners);
+        await this.adopt();
+        send({ kind: "adopted" });
         break;
       case "commit":
         this.commit(message.first);
@@ -187,6 +132,7 @@ class ThreadChild {
       const machine = nodeMachine(options.startLog, {
         siblings: this.siblings,
         logs: {
+          order: () => this.keepOrder(),
           program: (target) => this.sent(target, isSyslog(target)),
           file: (target, error) => this.sent(target, error),
         },
@@ -201,6 +147,8 @@ class ThreadChild {
         campaign: (_process, _name, lead) => this.campaign(lead),
       });
       shareSockets(this.start, planOf(loaded.process));
+      // A reload, before it had begun to serve.
+      if (this.next !== null) this.child!.forget(this.next);
       this.next = loaded;
       if (this.child === null) {
         const ended = (generation: number) => send({ kind: "ended", generation });
@@ -214,6 +162,27 @@ class ThreadChild {
     this.silent = false;
   }
 
+  private async open(): Promise<string[]> {
+    const failures = await this.child!.open(this.next!);
+    await this.adopt();
+    return failures;
+  }
+
+  /** Accepts from whatever it was lent beside its own. */
+  private async adopt(): Promise<void> {
+    const { process } = this.next ?? this.loaded!;
+    const { listen } = getModuleConfig(process.servers[0]!.config, core);
+    for (const socket of this.lent.splice(0)) {
+      const spec = listen.find((wanted) => means(wanted, socket));
+      if (spec === undefined) continue;
+      try {
+        await this.child!.adopt(spec, socket.fd);
+      } catch (error) {
+        process.log.error("mpm_event", "", `cannot accept from another child's listener: ${(error as Error).message}`);
+      }
+    }
+  }
+
   /** Once: what is closed later has to be opened anew. */
   private takeLent(spec: ListenSpec): number | undefined {
     const at = this.lent.findIndex((socket) => means(spec, socket));
@@ -222,10 +191,11 @@ class ThreadChild {
 
   private commit(first: boolean): void {
     this.silent = !first;
-    const { next } = this;
+    const next = this.next!;
     this.next = null;
-    if (this.begun) this.child!.exchange(next!);
-    else this.child!.begin();
+    this.loaded = next;
+    if (this.begun) this.child!.exchange(next);
+    else this.child!.begin(next);
     this.begun = true;
     this.silent = false;
     send({ kind: "committed" });
@@ -235,7 +205,7 @@ class ThreadChild {
     if (this.ending) return;
     this.ending = true;
     await this.child?.end();
-    for (const log of this.sentLogs.values()) log.flush();
+    this.order.flush();
     send({ kind: "gone", whole });
     this.done();
   }
@@ -258,8 +228,14 @@ class ThreadChild {
   private sent(target: string, error: boolean): SentLog {
     const key = `${error} ${target}`;
     let log = this.sentLogs.get(key);
-    if (log === undefined) this.sentLogs.set(key, (log = new SentLog(target, error)));
+    if (log === undefined) this.sentLogs.set(key, (log = new SentLog(target, error, this.keepOrder())));
     return log;
+  }
+
+  /** From the first log on that all children write. */
+  private keepOrder(): LogOrder {
+    departure.watch = this.order.draw;
+    return this.order;
   }
 }
 
@@ -267,39 +243,4 @@ class ThreadChild {
 function shareSockets({ socketRoom, nearRoom }: ChildStart, { children, lifetime }: Plan): void {
   const shares = children + (lifetime > 0 ? 1 : 0);
   limitSockets(Math.max(LEAST_SOCKETS, Math.floor(socketRoom / shares) - OF_A_THREAD), nearRoom);
-}
-
-/** A log that the parent writes: of a program, of which there is one for all children, or of a file that only root may open. */
-class SentLog implements ProgramLog {
-  readonly stamps: boolean;
-  private readonly target: string;
-  private readonly error: boolean;
-  private lines: LogLine[] = [];
-  private timer: ReturnType<typeof setTimeout> | null = null;
-
-  constructor(target: string, error: boolean) {
-    this.target = target;
-    this.error = error;
-    this.stamps = isSyslog(target);
-  }
-
-  start(): void {
-    send({ kind: "log", target: this.target, error: this.error, lines: [] });
-  }
-
-  write(line: string, rank?: number): void {
-    this.lines.push([line, rank]);
-    this.timer ??= setTimeout(() => this.flush(), LOG_MS);
-  }
-
-  flush(): void {
-    if (this.timer !== null) clearTimeout(this.timer);
-    this.timer = null;
-    if (this.lines.length > 0) send({ kind: "log", target: this.target, error: this.error, lines: this.lines });
-    this.lines = [];
-  }
-
-  close(): void {
-    this.flush();
-  }
 }

@@ -4,7 +4,6 @@
  * Source: httpd server/mpm/event/event.c server_main_loop, perform_idle_server_maintenance
  */
 import { getModuleConfig } from "../core/module.ts";
-import { OnlyChild } from "../core/only_child.ts";
 import type { FailedReloads, ProcessRec } from "../core/records.ts";
 import { MOST_CHILDREN } from "../core/siblings.ts";
 import { socketRoom } from "../net/descriptors.ts";
@@ -12,16 +11,19 @@ import { childDied } from "../server/hooks.ts";
 import type { Loaded } from "../server/load.ts";
 import core, { type ListenSpec } from "../server/mod_core.ts";
 import { ChildThread } from "./child_thread.ts";
-import type { Dup } from "./dup.ts";
-import { HeldListeners } from "./held.ts";
-import { Inquiries } from "./inquiries.ts";
+import type { HeldListeners } from "./held.ts";
+import { keptFiles } from "./kept_files.ts";
+import { ListenerPool } from "./listener_pool.ts";
 import { closeListeners } from "./listeners.ts";
 import { closeLogs, reopenLogs } from "./logs.ts";
-import type { ChildConfig, FromChild, SharedMemory, ToChild } from "./messages.ts";
+import type { ChildConfig, FromChild, ToChild } from "./messages.ts";
+import { dropsPrivileges } from "./mod_unixd.ts";
 import { planOf } from "./mpm.ts";
 import type { Children, FirstConfig, StartOptions } from "./parent.ts";
 import { probePorts } from "./ports.ts";
-import { inodeOf, type ListeningSocket, listeningTcp, ownSockets } from "./proc_net.ts";
+import { inodeOf } from "./proc_net.ts";
+import { Switchboard } from "./switchboard.ts";
+import type { ThreadParent } from "./thread_parent.ts";
 
 /** Between looks at the children. */
 const LOOK_MS = 1000;
@@ -29,45 +31,32 @@ const LOOK_MS = 1000;
 const MOST_MISSED = 5;
 /** Whoever died younger is not replaced at once: it would die again. */
 const RESTART_MS = 1000;
-/** Operators do not act more often. */
-const MOST_KEPT = 1000;
-
-/** Allots the memory of all children; serves nothing itself. */
-export class ThreadParent extends OnlyChild {
-  override readonly index = -1;
-  override readonly count = MOST_CHILDREN;
-
-  /** For a child. @param known the memory that it has; what it gets is added */
-  snapshot(known: Set<string>): SharedMemory[] {
-    return [...this.keepers].map(([name, keeper]) => {
-      const buffer = known.has(name) ? undefined : keeper.buffer;
-      known.add(name);
-      return { name, buffer, places: keeper.map() };
-    });
-  }
-}
 
 export class Threads implements Children {
   private loaded: Loaded;
   private readonly siblings: ThreadParent;
   private readonly options: StartOptions;
   private readonly onFailed: (code: number) => void;
-  private readonly dup: Dup | null;
-  /** The listeners that were handed over: all children accept from these. */
-  private readonly handed: HeldListeners | null;
+  private readonly listeners: ListenerPool;
   private readonly room = socketRoom();
   private readonly nearRoom = new Int32Array(new SharedArrayBuffer(4));
   private readonly threads = new Set<ChildThread>();
   /** Generations that some child still has. */
   private readonly generations = new Map<number, ProcessRec>();
   private readonly beats = new Int32Array(new SharedArrayBuffer(4 * MOST_CHILDREN));
-  /** What children that come later must know. */
-  private readonly kept: ToChild[] = [];
-  private readonly inquiries = new Inquiries();
+  private readonly switchboard = new Switchboard(
+    () => this.loaded.logs,
+    (text) => this.log("warn", text),
+  );
   private failed: FailedReloads = { count: 0, reason: null, atUs: 0 };
   private leader: ChildThread | null = null;
+  /** Children that are about to come. */
+  private joining = 0;
+  /** How many serve, as the log was told last. */
+  private announced = 0;
+  /** A reload that is under way. */
+  private exchanging: Promise<unknown> | null = null;
   private ending = false;
-  private opening: Promise<void> = Promise.resolve();
   private look: ReturnType<typeof setInterval> | null = null;
 
   /** @param onFailed no child is left, and none can be started */
@@ -77,31 +66,41 @@ export class Threads implements Children {
     this.siblings = siblings;
     this.options = options;
     this.onFailed = onFailed;
-    this.dup = dup;
-    this.handed = dup !== null && inherited.used ? new HeldListeners(dup, inherited.sockets) : null;
+    this.listeners = new ListenerPool(dup, inherited);
     this.generations.set(loaded.process.generation, loaded.process);
   }
 
+  /** The first child is to serve as soon as it can, the others come behind it: but for those who may not bind any more then. */
   async open(): Promise<readonly string[]> {
-    const taken = this.handed === null ? await probePorts(this.loaded.process, null) : [];
+    const { process } = this.loaded;
+    const taken = this.listeners.opensThem ? await probePorts(process, null) : [];
     if (taken.length > 0) return taken;
-    const { children } = planOf(this.loaded.process);
-    const threads = Array.from({ length: children }, () => this.startThread(null));
+    const count = dropsPrivileges(process) ? planOf(process).children : 1;
+    const threads = Array.from({ length: count }, () => this.startThread(null));
     return this.readyToServe(threads);
   }
 
   begin(): void {
     for (const thread of this.threads) this.commit(thread);
     this.look = setInterval(() => this.lookAtChildren(), LOOK_MS);
-    this.log("notice", `${this.threads.size} children serve`);
-    if (this.dup === null)
+    if (this.listeners.keepsNothing)
       this.log(
         "notice",
         "no dup(2), as without --allow-ffi: clients that wait for a child that is replaced will be reset",
       );
+    this.adjust();
   }
 
   async exchange(next: Loaded): Promise<readonly string[]> {
+    const exchanging = this.exchangeAll(next);
+    this.exchanging = exchanging;
+    const failures = await exchanging;
+    this.exchanging = null;
+    if (failures.length === 0) this.adjust();
+    return failures;
+  }
+
+  private async exchangeAll(next: Loaded): Promise<readonly string[]> {
     const previous = this.loaded;
     const taken = await probePorts(next.process, previous.process);
     if (taken.length > 0) return taken;
@@ -119,13 +118,12 @@ export class Threads implements Children {
     this.loaded = next;
     this.failed = { ...this.failed, reason: null };
     this.generations.set(next.process.generation, next.process);
+    this.listeners.retain(this.listen);
     for (const thread of asked) this.commit(thread);
     await Promise.all(asked.map((thread) => thread.committed()));
-    // What operators did is taken back, or in a file.
-    this.kept.length = 0;
+    this.switchboard.startAfresh();
     previous.logs.release();
     reopenLogs();
-    this.adjust();
     return [];
   }
 
@@ -145,6 +143,7 @@ export class Threads implements Children {
   private async endAll(message: ToChild): Promise<boolean> {
     this.ending = true;
     const threads = [...this.threads];
+    this.listeners.close();
     for (const thread of threads) {
       thread.held?.close();
       thread.send(message);
@@ -159,50 +158,38 @@ export class Threads implements Children {
   /** Waits until they have built what they were told to, and lets them open their listeners. Answers what went wrong. */
   private async readyToServe(threads: readonly ChildThread[]): Promise<string[]> {
     const failures = (await Promise.all(threads.map((thread) => thread.ready()))).flat();
-    if (failures.length > 0) return distinct(failures);
-    // One after the other: so it is known which sockets are whose.
-    const opened = this.opening.then(async () => {
-      for (const thread of threads) {
-        const before = listeningTcp() ?? new Map<string, ListeningSocket>();
-        thread.send({ kind: "listen" });
-        failures.push(...(await thread.ready()));
-        thread.lent = [];
-        this.hold(thread, before);
-      }
-    });
-    this.opening = opened;
-    await opened;
-    return distinct(failures);
+    return distinct(failures.length > 0 ? failures : await this.listeners.openIn(threads));
   }
 
-  /** Remembers the listeners that a child opened, and keeps them open. */
-  private hold(thread: ChildThread, before: ReadonlyMap<string, ListeningSocket>): void {
-    const now = listeningTcp() ?? new Map<string, ListeningSocket>();
-    for (const inode of before.keys()) now.delete(inode);
-    if (now.size === 0) return;
-    for (const [fd, inode] of ownSockets()) {
-      const socket = now.get(inode);
-      if (socket === undefined) continue;
-      thread.listeners.set(fd, inode);
-      thread.held?.hold({ ...socket, fd });
-    }
-  }
-
-  /** More children, or fewer, where the new configuration says so. */
+  /** More children, or fewer, where the configuration says so. Who is succeeded serves in addition until the other one does. */
   private adjust(): void {
-    const serving = this.serving();
+    if (this.ending) return;
+    const staying = this.serving().filter((thread) => !thread.succeeded);
     const { children } = planOf(this.loaded.process);
-    for (let n = serving.length; n < children; n++) void this.join(null);
-    for (const thread of serving.slice(children)) this.retire(thread);
+    for (let n = staying.length + this.joining; n < children; n++) void this.grow();
+    for (const thread of staying.slice(Math.max(1, children - this.joining))) this.retire(thread);
+    this.announce();
+  }
+
+  private announce(): void {
+    const count = this.serving().length;
+    if (this.joining > 0 || this.announced === count) return;
+    this.announced = count;
+    this.log("notice", `${count} children serve`);
+  }
+
+  /** One that cannot start is not tried again before the next reload. */
+  private async grow(): Promise<void> {
+    if (await this.join(null)) this.adjust();
+    else if (!this.ending) this.announce();
   }
 
   /** @param heirloom the listeners of the child in whose place this one is */
   private startThread(heirloom: HeldListeners | null): ChildThread {
     const seat = this.freeSeat();
     Atomics.store(this.beats, seat, 0);
-    const held = this.handed ?? heirloom ?? (this.dup === null ? null : new HeldListeners(this.dup));
-    held?.retain(this.listen);
-    const listeners = held?.lend() ?? [];
+    const held = this.listeners.choose(heirloom, this.serving());
+    const listeners = this.listeners.lend(held, this.listen);
     const { file, serverRoot, defines, before, after, startRank, startLog, text } = this.options;
     const options = {
       file,
@@ -226,12 +213,14 @@ export class Threads implements Children {
         listeners,
         socketRoom: this.room,
         nearRoom: this.nearRoom,
+        keptFiles: keptFiles.all(),
+        logOrder: this.switchboard.logOrder,
       },
       (message) => this.told(thread, message),
       (reason) => this.left(thread, reason),
     );
     for (const name of known) thread.memories.add(name);
-    thread.held = this.handed === null ? held : null;
+    thread.held = this.listeners.ownOf(held);
     thread.lent = listeners;
     for (const { fd } of listeners) thread.listeners.set(fd, inodeOf(fd)!);
     thread.generations.add(this.loaded.process.generation);
@@ -241,31 +230,42 @@ export class Threads implements Children {
 
   /** A child more. @param heirloom the listeners of the one that died or retires; null: nobody was in its place */
   private async join(heirloom: HeldListeners | null): Promise<boolean> {
+    this.joining++;
+    const joined = await this.prepare(this.startThread(heirloom));
+    this.joining--;
+    return joined;
+  }
+
+  private async prepare(thread: ChildThread): Promise<boolean> {
+    let { generation } = this.loaded.process;
     for (;;) {
-      const { generation } = this.loaded.process;
-      const thread = this.startThread(heirloom);
       const failures = await this.readyToServe([thread]);
+      while (this.exchanging !== null) await this.exchanging;
       if (failures.length > 0 || this.ending) {
         for (const failure of failures) this.log("error", `a child cannot start: ${failure}`);
-        this.threads.delete(thread);
-        thread.end();
-        thread.held?.close();
-        this.endedIn(thread);
+        this.discard(thread);
         return false;
       }
+      if (generation === this.loaded.process.generation) break;
       // A reload came in between: it knows the old configuration only.
-      if (generation === this.loaded.process.generation) {
-        this.commit(thread);
-        for (const told of this.kept) thread.send(told);
-        thread.send({ kind: "reloadFailed", failed: this.failed });
-        this.log("info", `child ${thread.seat} serves now`);
-        return true;
-      }
-      heirloom = thread.held;
-      thread.held = null;
-      thread.retiring = true;
-      thread.send({ kind: "stop" });
+      generation = this.loaded.process.generation;
+      thread.generations.add(generation);
+      thread.send({ kind: "prepare", config: this.configOf(this.loaded, thread.memories) });
     }
+    this.commit(thread);
+    this.switchboard.catchUp(thread);
+    thread.send({ kind: "reloadFailed", failed: this.failed });
+    this.log("info", `child ${thread.seat} serves now`);
+    return true;
+  }
+
+  /** It has not served. */
+  private discard(thread: ChildThread): void {
+    this.threads.delete(thread);
+    thread.end();
+    if (this.ending) thread.held?.close();
+    else this.listeners.bequeath(thread, this.serving());
+    this.endedIn(thread);
   }
 
   private commit(thread: ChildThread): void {
@@ -283,8 +283,8 @@ export class Threads implements Children {
   /** Takes no new connections, and ends with those that it has. */
   private retire(thread: ChildThread): void {
     thread.retiring = true;
-    thread.held?.close();
     this.passLead(thread);
+    this.listeners.bequeath(thread, this.serving());
     thread.send({ kind: "drain" });
   }
 
@@ -298,6 +298,9 @@ export class Threads implements Children {
 
   private told(thread: ChildThread, message: FromChild): void {
     switch (message.kind) {
+      case "adopted":
+        thread.lent = [];
+        break;
       case "ended":
         thread.generations.delete(message.generation);
         this.releaseUnused();
@@ -309,30 +312,15 @@ export class Threads implements Children {
         );
         void this.succeed(thread);
         break;
-      case "tell": {
-        const told: ToChild = { kind: "told", topic: message.topic, message: message.message };
-        for (const other of this.serving()) if (other !== thread) other.send(told);
-        if (message.keep && this.kept.push(told) > MOST_KEPT) this.kept.shift();
-        break;
-      }
-      case "ask": {
-        const others = [...this.threads].filter((other) => other.serving && other !== thread);
-        this.inquiries.begin(thread, message.id, others, message.topic, message.question);
-        break;
-      }
+      case "tell":
+      case "ask":
       case "answer":
-        this.inquiries.answered(thread, message.id, message.value);
-        break;
-      case "log": {
-        const { logs } = this.loaded;
-        try {
-          const sink = message.error ? logs.openErrorLog(message.target) : logs.openLog(message.target);
-          for (const [line, rank] of message.lines) sink.write(line, rank);
-        } catch (error) {
-          // A reload has dropped the log, and User may not open its file any more.
-          this.log("warn", `${message.lines.length} lines are lost: ${(error as Error).message}`);
-        }
-      }
+      case "log":
+        this.switchboard.pass(
+          thread,
+          message,
+          [...this.threads].filter((other) => other.serving && other !== thread),
+        );
     }
   }
 
@@ -340,14 +328,17 @@ export class Threads implements Children {
   private async succeed(thread: ChildThread): Promise<void> {
     const { held } = thread;
     thread.held = null;
+    thread.succeeded = true;
     if (await this.join(held)) this.retire(thread);
+    thread.succeeded = false;
+    this.adjust();
   }
 
   /** @param reason "" if it was told to */
   private left(thread: ChildThread, reason: string): void {
     this.threads.delete(thread);
-    this.inquiries.forget(thread);
-    for (const { fd } of thread.lent) this.dup?.close(fd);
+    this.switchboard.forget(thread);
+    this.listeners.takeBack(thread);
     if (reason !== "" && !this.ending) void closeListeners(thread.listeners);
     if (reason === "" || !thread.serving) {
       this.endedIn(thread);
@@ -358,13 +349,20 @@ export class Threads implements Children {
     this.passLead(thread);
     for (const generation of this.generations.values()) childDied.run(generation.hooks, generation, thread.seat);
     this.endedIn(thread);
-    if (this.ending || thread.retiring) return;
+    if (this.ending || thread.retiring || thread.succeeded) return;
+    this.joining++;
     const wait = Math.max(0, RESTART_MS - (performance.now() - thread.startedMs));
     setTimeout(() => void this.replace(thread.held), wait);
   }
 
   private async replace(held: HeldListeners | null): Promise<void> {
-    if (this.ending || (await this.join(held)) || this.ending) return;
+    this.joining--;
+    if (this.ending) return;
+    if (await this.join(held)) {
+      this.adjust();
+      return;
+    }
+    if (this.ending) return;
     const left = this.serving().length;
     if (left === 0) {
       this.log("crit", "no child is left, and none can be started: ending");

@@ -10,6 +10,7 @@ import {
   clientAddress,
   connectionClosed,
   connectionOpened,
+  departure,
   type HttpSettings,
   LINGER_MS,
   type ProcessRec,
@@ -178,6 +179,7 @@ export class Http2Connection implements ServedConnection, SocketOwner, Timeout, 
   }
 
   write(bytes: Uint8Array): boolean {
+    if (departure.watch !== null) departure.watch();
     return this.socket.write(bytes);
   }
 

@@ -65,7 +65,7 @@ const FORMATS: Readonly<Record<string, string>> = {
   combined: `${COMMON} "%{Referer}i" "%{User-Agent}i"`,
 };
 
-/** How late a line may be: without and with BufferedLogs. */
+/** How late a line of an only child may be, without and with BufferedLogs. */
 const SOON_MS = 100;
 const BUFFERED_MS = 5000;
 
@@ -202,7 +202,7 @@ function makeLogs(generation: ProcessRec, _previous: ProcessRec | null): void {
     for (const spec of specsOf(server, generation)) {
       const format = formatOf(spec.global ? generation.servers[0]! : server, spec);
       const sink = generation.openLog(spec.target);
-      const delayMs = buffered ? BUFFERED_MS : SOON_MS;
+      const delayMs = buffered ? BUFFERED_MS : sink.gathers ? 0 : SOON_MS;
       const writer = LogWriter.of(sink, generation.wheel, delayMs, spec.target, generation.log);
       logs.push({ when: spec.when, format, writer });
       if (format === jsonFormat || (format.timed && trackTtfb)) generation.takesTimes = true;

@@ -1,5 +1,6 @@
 /**
- * Lines on their way to a log: gathered, and handed on in one piece when there are many or some time has passed.
+ * Lines on their way to a log: gathered, and handed on in one piece when there are many or some time has passed. A log that
+ * several children write to has them at once.
  */
 import { type ErrorLog, flat, type LogSink, type Timeout, type TimerWheel } from "../../modules/mod.ts";
 
@@ -14,7 +15,7 @@ export class LogWriter implements Timeout {
   slot = 0;
   private readonly sink: LogSink;
   private readonly wheel: TimerWheel;
-  /** How late a line may be, milliseconds. */
+  /** How late a line may be, milliseconds; 0: it is handed on as it comes. */
   private delayMs: number;
   private readonly name: string;
   private readonly log: ErrorLog;
@@ -43,7 +44,7 @@ export class LogWriter implements Timeout {
   write(line: string): void {
     // In one piece: the pieces would keep the heads of hundreds of requests.
     this.lines += flat(line);
-    if (this.lines.length >= FULL_CHARS) this.flush();
+    if (this.delayMs === 0 || this.lines.length >= FULL_CHARS) this.flush();
     else if (this.deadline === 0) this.wheel.arm(this, this.delayMs);
   }
 

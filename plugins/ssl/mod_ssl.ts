@@ -208,7 +208,7 @@ function setEngine(cmd: CommandContext, arg: string): Answer {
 }
 
 function fileOf(cmd: CommandContext, path: string): PemAt | string {
-  return located(cmd, readPem(cmd.directive.name, cmd.resolvePath(path)));
+  return located(cmd, readPem(cmd.directive.name, cmd.resolvePath(path), cmd.host.files!));
 }
 
 function located(cmd: CommandContext, file: PemFile | string): PemAt | string {

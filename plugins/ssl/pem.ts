@@ -5,6 +5,7 @@
 import { createPrivateKey, type KeyObject } from "node:crypto";
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
+import type { HostFiles } from "../../modules/mod.ts";
 import { type Certificate, certificateOf } from "./verify.ts";
 
 const CERTIFICATE =
@@ -20,13 +21,14 @@ export interface PemFile {
 }
 
 /** The text of an error, in httpd's words, or the file. */
-export function readPem(directive: string, path: string): PemFile | string {
+export function readPem(directive: string, path: string, files: HostFiles): PemFile | string {
+  if ((files.stat(path, true)?.kind ?? "file") !== "file") return missing(directive, path);
   try {
-    if (!statSync(path).isFile()) return missing(directive, path);
-    const text = readFileSync(path, "utf8");
+    const text = files.read(path);
     return text === "" ? missing(directive, path) : { path, text };
-  } catch {
-    return missing(directive, path);
+  } catch (error) {
+    const { message, changed } = error as { message: string; changed?: boolean };
+    return changed ? `${directive}: file '${path}': ${message}` : missing(directive, path);
   }
 }
 
@@ -54,11 +56,12 @@ function filesIn(directory: string): string[] {
   return paths.filter((path) => statSync(path).isFile());
 }
 
-/** What stands in a file, or a directory, now; null: it cannot be read. */
-export function readAgain({ path, many }: PemFile): string | null {
+/** What stands in a file, or a directory, now; null: there is none. @throws Error if it may not be read any more */
+export function readAgain({ path, many }: PemFile, files: HostFiles): string | null {
   try {
-    return (many ? textOfAll(path) : readFileSync(path, "utf8")) || null;
-  } catch {
+    return (many ? textOfAll(path) : files.read(path)) || null;
+  } catch (error) {
+    if ((error as { changed?: boolean }).changed) throw error;
     return null;
   }
 }

@@ -112,12 +112,24 @@ class Renewal implements Timeout {
     if (moved || this.moving.size === 0) return;
     const changed = new Set<string>();
     for (const file of this.moving) {
-      const text = readAgain(file);
+      const text = this.read(file);
       if (text === null) return;
       if (text !== (this.texts.get(file.path) ?? file.text)) changed.add(file.path);
       this.texts.set(file.path, text);
     }
     this.moving.clear();
     if (changed.size > 0) this.renew(this.texts, changed);
+  }
+
+  /** Null: not now. */
+  private read(file: PemAt): string | null {
+    const { host, log } = this.process;
+    try {
+      return readAgain(file, host.files!);
+    } catch (error) {
+      log.error("ssl", "", `certificates stay as they were: '${file.path}': ${(error as Error).message}`);
+      this.moving.clear();
+      return null;
+    }
   }
 }

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { readdirSync } from "node:fs";
 import { after, before, test } from "node:test";
+import { listeningTcp } from "../../modules/mpm/proc_net.ts";
 import { type Backend, Gate, ok, startBackend } from "../support/backend.ts";
 import { type Client, connectClient, fetchOnce } from "../support/client.ts";
 import { within } from "../support/message.ts";
@@ -86,6 +87,29 @@ function handlesOf(pid: number): number {
   return readdirSync(`/proc/${pid}/fd`).length;
 }
 
+/** Clients that ask one request after the other, each on a connection of its own. */
+function startLoad(sluice: Sluice, clients: number) {
+  let stopped = false;
+  const failed: string[] = [];
+  const load = { served: 0, failed, stop };
+  const running = Array.from({ length: clients }, async () => {
+    while (!stopped) {
+      try {
+        const response = await fetchOnce(sluice.port, "/");
+        load.served++;
+        if (response.status !== 200 || !response.complete) failed.push(`status ${response.status}`);
+      } catch (error) {
+        failed.push((error as Error).message);
+      }
+    }
+  });
+  async function stop(): Promise<void> {
+    stopped = true;
+    await Promise.all(running);
+  }
+  return load;
+}
+
 for (const children of [1, 2] as const) {
   const reloads = RELOADS[children];
   test(`${reloads} reloads under load, ${children} children: no request fails, nothing grows`, SLOW, async () => {
@@ -96,35 +120,21 @@ for (const children of [1, 2] as const) {
       files: { "count.ts": COUNT },
       env: { DENO_V8_FLAGS: "--expose-gc" },
     });
-    await sluice.untilLog("AH00489");
-    let stop = false;
-    let served = 0;
-    const failed: string[] = [];
-    const load = Array.from({ length: CLIENTS }, async () => {
-      while (!stop) {
-        try {
-          const response = await fetchOnce(sluice.port, "/");
-          served++;
-          if (response.status !== 200 || !response.complete) failed.push(`status ${response.status}`);
-        } catch (error) {
-          failed.push((error as Error).message);
-        }
-      }
-    });
+    await sluice.untilLog(children === 1 ? "AH00489" : "children serve");
+    const load = startLoad(sluice, CLIENTS);
     await reload(sluice, WARM);
     const early = handlesOf(sluice.pid);
     for (let i = WARM; i < reloads; i++) {
       sluice.writeConf(texts[i % 2]!);
       await reload(sluice);
-      const before = served;
+      const before = load.served;
       await within(
-        until(() => served > before),
+        until(() => load.served > before),
         () => "a request between two reloads",
       );
     }
     const late = handlesOf(sluice.pid);
-    stop = true;
-    await Promise.all(load);
+    await load.stop();
     // Several times, so that each child is asked.
     for (let i = 0; i < 4 * children; i++) {
       const forgotten = async () => {
@@ -138,10 +148,39 @@ for (const children of [1, 2] as const) {
       };
       await within(forgotten(), () => "old generations to be forgotten", FORGET_MS);
     }
-    assert.deepEqual(failed, []);
+    assert.deepEqual(load.failed, []);
     assert.ok(late <= early + SPARE_HANDLES, `${early} handles, then ${late}`);
   });
 }
+
+test(
+  "a reload to fewer children, and to more: no client that waits to be accepted is reset, no listener is left",
+  SLOW,
+  async () => {
+    await using sluice = await startSluice(conf("StartServers 4"));
+    await sluice.untilLog("4 children serve");
+    const listeners = () => [...(listeningTcp() ?? [])].filter(([, { port }]) => port === sluice.port).length;
+    const load = startLoad(sluice, 16);
+    for (let i = 0; i < 3; i++) {
+      for (const children of [1, 4]) {
+        const told = () => sluice.errorLog.split(`${children} children serve`).length;
+        const before = told();
+        sluice.writeConf(conf(`StartServers ${children}`));
+        sluice.signal("SIGUSR1");
+        await within(
+          until(() => told() > before),
+          () => `${children} children`,
+          RELOAD_MS,
+        );
+        const soon = load.served + 50;
+        await until(() => load.served > soon);
+      }
+    }
+    await load.stop();
+    assert.deepEqual(load.failed, []);
+    assert.equal(listeners(), 4);
+  },
+);
 
 test(
   "members that did not change go on: in error, in turn, with their connections; the log tells what changed",

@@ -101,6 +101,60 @@ test("who connects while children still start waits until they serve", SLOW, asy
   );
 });
 
+/** The second child and those after it wait for a file "go" before they have read their plug-ins. */
+const LATE = `
+import { existsSync, openSync } from "node:fs";
+import { isMainThread } from "node:worker_threads";
+import { defineModule } from "sluice";
+const isFirst = () => {
+  try {
+    return openSync("DIR/first", "wx") > 0;
+  } catch {
+    return false;
+  }
+};
+if (!isMainThread && !isFirst()) {
+  for (const cell = new Int32Array(new SharedArrayBuffer(4)); !existsSync("DIR/go"); ) Atomics.wait(cell, 0, 0, 20);
+}
+export default defineModule({ name: "mod_late" });
+`;
+
+test("the first child serves before the others have started, and they know of the reload since", SLOW, async () => {
+  const late = "StartServers 3\nLoadModule late_module DIR/late.ts\n# later PORT2";
+  await using sluice = await startSluice(conf(late), { files: { "tell.ts": TELL, "late.ts": LATE } });
+  assert.equal((await ask(sluice, 6)).children.size, 1);
+  sluice.writeConf(conf(`${late}\nListen 127.0.0.1:PORT2\nHeader set X-More yes`));
+  sluice.signal("SIGUSR1");
+  await sluice.untilLog(/added: Header[\s\S]*AH00489/);
+  sluice.writeFile("go", "");
+  await sluice.untilLog("3 children serve");
+  for (const port of sluice.ports) {
+    const children = new Set<string>();
+    for (let i = 0; i < 40 && children.size < 3; i++) {
+      const response = await fetchOnce(port, "/");
+      assert.equal(response.field("x-more"), "yes");
+      children.add(response.field("x-child")!);
+    }
+    assert.equal(children.size, 3, `served by ${[...children]}`);
+  }
+});
+
+test("a signal to end while children still start ends all of them", SLOW, async () => {
+  for (const [signal, exit] of [
+    ["SIGWINCH", 0],
+    ["SIGTERM", 0],
+  ] as const) {
+    const sluice = await startSluice(conf("StartServers 3\nLoadModule late_module DIR/late.ts"), {
+      files: { "tell.ts": TELL, "late.ts": LATE },
+    });
+    assert.equal((await ask(sluice, 1)).children.size, 1);
+    sluice.signal(signal);
+    await sluice.untilLog(/AH0049[12]/);
+    sluice.writeFile("go", "");
+    assert.equal(await sluice.stop(signal), exit);
+  }
+});
+
 test("a child that dies is replaced, and what it had at hand does not count any more", SLOW, async () => {
   held = new Gate();
   await using sluice = await start("StartServers 2", "ProxySet lbmethod=bybusyness");
@@ -196,6 +250,25 @@ test("one log program for all children", SLOW, async () => {
   await sluice.untilLog("children serve");
   await ask(sluice, 10);
   await sluice.untilFile("access.log", /^(\/\n){10}/);
+});
+
+test("lines of a log come in the order in which requests ended, whichever children they ended in", SLOW, async () => {
+  const file = 'CustomLog "DIR/access.log" "%U"';
+  const program = 'CustomLog "|$/bin/cat >>DIR/piped.log" "%U"';
+  await using sluice = await start(`StartServers 4\n${file}\n${program}`);
+  await sluice.untilLog("children serve");
+  let expected = "";
+  const children = new Set<string>();
+  for (let i = 0; i < 80; i++) {
+    const response = await fetchOnce(sluice.port, `/${i}`);
+    children.add(response.field("x-child")!);
+    expected += `/${i}\n`;
+  }
+  assert.ok(children.size > 1, `served by ${[...children]}`);
+  for (const log of ["access.log", "piped.log"]) {
+    await sluice.untilFile(log, /^(.*\n){80}/);
+    assert.equal(sluice.file(log), expected, log);
+  }
 });
 
 test("SIGTERM ends all children at once, SIGWINCH when their requests have ended", SLOW, async () => {

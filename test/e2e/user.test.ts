@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { fetchOnce } from "../support/client.ts";
 import { runSluice, SLOW, startSluice } from "../support/sluice.ts";
+import { askTls, pem } from "../support/tls.ts";
 
 const AS_ROOT = { ...SLOW, skip: process.geteuid?.() !== 0 };
 /** Logs are in a folder that the server's user must not enter, as /var/log/apache2 of Debian. */
@@ -36,6 +37,78 @@ for (const children of [1, 2]) {
     await sluice.untilFile("logs/access.log", "/after\n");
     assert.doesNotMatch(sluice.file("logs/error.log"), /EACCES|cannot start/);
   });
+}
+
+test("User: a child more, or another one, needs no right to bind what root had bound", AS_ROOT, async () => {
+  // Of no other test, and below 1024.
+  const where = { host: "Deno" in globalThis ? "127.0.22.2" : "127.0.22.1", port: 81 };
+  const conf = (children: number) => `
+    Listen ${where.host}:${where.port}
+    ServerName localhost
+    StartServers ${children}
+    MaxConnectionsPerChild 9
+    User nobody
+    LogLevel info
+    ErrorLog DIR/error.log`;
+  // The configuration is read again, by nobody.
+  const shell = 'for conf; do :; done; chmod 711 "$(dirname "$conf")"; touch "$(dirname "$conf")/error.log"; exec "$@"';
+  await using sluice = await startSluice(conf(1), { shell, ready: where });
+  await sluice.untilLog("1 children serve");
+  sluice.writeConf(conf(3));
+  sluice.signal("SIGUSR1");
+  await sluice.untilLog("3 children serve");
+  const replaced = () => sluice.errorLog.includes("another takes its place");
+  while (!replaced()) assert.equal((await fetchOnce(where, "/", "Host: a")).status, 404);
+  sluice.signal("SIGUSR1");
+  await sluice.untilLog(/child \d has ended/);
+  for (let i = 0; i < 9; i++) assert.equal((await fetchOnce(where, "/", "Host: a")).status, 404);
+  assert.doesNotMatch(sluice.errorLog, /cannot start|could not bind/);
+});
+
+for (const children of [1, 2]) {
+  test(
+    `User: a key that only root may read is read once, ${children} children; another one is refused`,
+    AS_ROOT,
+    async () => {
+      const conf = (more: string) => `
+      Listen 127.0.0.1:PORT
+      ServerName localhost
+      StartServers ${children}
+      MaxConnectionsPerChild ${children === 1 ? 0 : 9}
+      User nobody
+      LogLevel info
+      ErrorLog DIR/error.log
+      SSLEngine on
+      SSLCertificateFile DIR/server.pem
+      SSLCertificateKeyFile DIR/server.key
+      ${more}`;
+      const shell =
+        'for conf; do :; done; dir=$(dirname "$conf"); chmod 711 "$dir"; touch "$dir/error.log"; chmod 600 "$dir/server.key"; exec "$@"';
+      const files = { "server.pem": pem("a.pem"), "server.key": pem("a.key") };
+      await using sluice = await startSluice(conf(""), { shell, files });
+      await sluice.untilLog(children === 1 ? "AH00489" : "children serve");
+      const serves = async () => assert.match(await askTls(sluice.port, "localhost"), /^HTTP\/1\.1 404 /);
+      const reload = async (more: string, told: RegExp) => {
+        sluice.writeConf(conf(more));
+        sluice.signal("SIGUSR1");
+        await sluice.untilLog(told);
+        await serves();
+      };
+      await reload("Header set X-More 1", /added: Header[\s\S]*AH00489/);
+      const replaced = () => children === 1 || sluice.errorLog.includes("another takes its place");
+      while (!replaced()) await serves();
+      if (children > 1) await sluice.untilLog(/child \d has ended/);
+      await serves();
+      sluice.writeFile("server.key", pem("b.key"));
+      const refused = "server\\.key': it has changed since root read it, and User may not: \\(13\\)Permission denied";
+      await sluice.untilLog(new RegExp(`certificates stay as they were: '.*${refused}`));
+      await reload(
+        "Header set X-More 2",
+        new RegExp(`nothing was changed: .*SSLCertificateKeyFile: file '.*${refused}`),
+      );
+      assert.doesNotMatch(sluice.errorLog, /cannot start/);
+    },
+  );
 }
 
 test("an access log that cannot be opened keeps the server from starting, as in httpd", SLOW, async () => {

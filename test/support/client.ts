@@ -209,7 +209,11 @@ export function connectClient(to: number | string | { host: string; port: number
 }
 
 /** One request on a connection of its own. */
-export async function fetchOnce(port: number, target: string, ...fields: string[]): Promise<ResponseMessage> {
-  await using client = await connectClient(port);
+export async function fetchOnce(
+  to: Parameters<typeof connectClient>[0],
+  target: string,
+  ...fields: string[]
+): Promise<ResponseMessage> {
+  await using client = await connectClient(to);
   return await client.get(target, ...fields, "Connection: close");
 }

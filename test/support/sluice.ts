@@ -11,15 +11,18 @@
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import net from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { freePort } from "./backend.ts";
+import { connectClient } from "./client.ts";
 import { within } from "./message.ts";
 
 /** Options of tests that start the program: a busy machine takes its time, and Bun gives a test 5 s. */
 export const SLOW = { timeout: 60_000 };
+
+/** A port of 127.0.0.1, the path of a unix socket, or an address. */
+type Address = Parameters<typeof connectClient>[0];
 
 export type Runtime = "bun" | "deno";
 /** The runtime the test itself runs on. */
@@ -36,7 +39,7 @@ export interface SluiceOptions {
   /** More files for DIR; the text is treated as the configuration's. */
   readonly files?: Readonly<Record<string, string>>;
   /** What to connect to in order to know that it runs. @default PORT */
-  readonly ready?: number | string;
+  readonly ready?: Address;
   /** The limit of open files. @default that of the test */
   readonly descriptors?: number;
   /** Descriptors of this process that the program gets, from 3 on. @default none */
@@ -238,24 +241,22 @@ function substitute(text: string, dir: string, ports: readonly number[]): string
     .replace(/\bDIR\b/g, dir);
 }
 
-async function untilReady(sluice: Sluice, to: number | string): Promise<void> {
+async function untilReady(sluice: Sluice, to: Address): Promise<void> {
   const deadline = Date.now() + START_MS;
   while (!(await connects(to))) {
     if (sluice.exit !== null) throw sluice.failure("ended before it listened");
-    if (Date.now() > deadline) throw sluice.failure(`does not listen on ${to} after ${START_MS} ms`);
+    if (Date.now() > deadline) throw sluice.failure(`does not listen on ${JSON.stringify(to)} after ${START_MS} ms`);
     await new Promise((resolve) => setTimeout(resolve, POLL_MS));
   }
 }
 
-function connects(to: number | string): Promise<boolean> {
-  return new Promise((resolve) => {
-    const probe = net.connect(typeof to === "string" ? { path: to } : { port: to, host: "127.0.0.1" });
-    probe.on("connect", () => {
-      probe.destroy();
-      resolve(true);
-    });
-    probe.on("error", () => resolve(false));
-  });
+async function connects(to: Address): Promise<boolean> {
+  try {
+    (await connectClient(to)).destroy();
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** Not `child.kill`, after which Deno 2.9.5 reports the signal as the cause of any exit, whatever the exit code was. */
