@@ -16,7 +16,7 @@ const dist = join(root, "dist");
 /** Bytes, plain and gzipped. edge.js holds zod and yaml; the others leave packages to npm. */
 const BOUNDS: Readonly<Record<string, readonly [plain: number, zipped: number]>> = {
   "edge.js": [1_000_000, 310_000],
-  "mod.js": [1_450_000, 410_000],
+  "mod.js": [1_480_000, 420_000],
 };
 
 const common: BuildOptions = {
