@@ -15,7 +15,7 @@ const dist = join(root, "dist");
 
 /** Bytes, plain and gzipped, each file by itself. edge.js holds zod and yaml; the others leave packages to npm. */
 const BOUNDS: Readonly<Record<string, readonly [plain: number, zipped: number]>> = {
-  "edge.js": [1_000_000, 310_000],
+  "edge.js": [1_000_000, 320_000],
   "mod.js": [1_600_000, 490_000],
 };
 

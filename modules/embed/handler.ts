@@ -17,6 +17,7 @@ import {
   type WebSocketHost,
 } from "../front/web_socket_host.ts";
 import { whenDrained } from "../http/connection.ts";
+import { largestMessage } from "../http/http_config.ts";
 import { endGeneration, startGeneration } from "../server/lifecycle.ts";
 import type { Loaded, LoadSource, Machine } from "../server/load.ts";
 import core from "../server/mod_core.ts";
@@ -99,7 +100,7 @@ function refuseTls(body: readonly Directive[]): void {
 class EmbeddedHandler implements Handler {
   readonly port?: number;
   readonly hostname?: string;
-  readonly websocket = bunWebSocket;
+  readonly websocket: typeof bunWebSocket;
   private readonly process: ProcessRec;
   private readonly logs: Loaded["logs"];
   private readonly clock: RequestClock | null;
@@ -109,6 +110,7 @@ class EmbeddedHandler implements Handler {
 
   constructor(loaded: Loaded, options: HandlerOptions, clock: RequestClock | null, sockets: boolean) {
     const { process } = loaded;
+    this.websocket = { ...bunWebSocket, maxPayloadLength: largestMessage(process, process.servers) };
     this.tunnel = sockets ? denoTunnelHost : null;
     this.process = process;
     this.logs = loaded.logs;

@@ -300,6 +300,10 @@ class FetchRequest implements FetchSink, RequestEnd, ServedConnection, Timeout, 
       .filter((name) => name !== "");
   }
 
+  get maxMessage(): number {
+    return this.settings.limitWebSocketMessage;
+  }
+
   accept(protocol: string, table: HeaderTable, owner: WebSocketOwner): WebSocketPeer {
     const fields = new Headers();
     for (const [name, value] of table) fields.append(name, value);

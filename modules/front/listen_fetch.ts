@@ -3,7 +3,7 @@
  */
 import { getModuleConfig, type Module } from "../core/module.ts";
 import type { ProcessRec } from "../core/records.ts";
-import type { HttpConfig } from "../http/http_config.ts";
+import { type HttpConfig, largestMessage } from "../http/http_config.ts";
 import type { ListenOptions } from "../net/socket.ts";
 import { listenerTls } from "../server/listener_tls.ts";
 import { vhostsOf } from "../server/vhost.ts";
@@ -42,6 +42,7 @@ export function speechOf(process: ProcessRec, { address, port }: Pick<ListenOpti
     tls,
     http2: protocols.includes(tls === null ? "h2c" : "h2"),
     http3: tls !== null && protocols.includes("h3"),
+    maxMessage: largestMessage(process, vhosts),
   };
 }
 

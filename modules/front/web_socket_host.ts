@@ -1,7 +1,9 @@
 /**
  * WebSockets by the runtime: how Bun and Deno switch a request, and what they make of messages and closes.
  */
+
 import { ABNORMAL, NO_STATUS, type WebSocketOwner, type WebSocketPeer } from "../core/web_socket.ts";
+import { MAX_WEB_SOCKET_MESSAGE } from "../http/http_config.ts";
 
 /** How a host switches a request to a WebSocket. */
 export interface WebSocketHost {
@@ -17,10 +19,6 @@ export interface UpgradedWebSocket {
   /** What the handler must answer; Bun wants nothing. */
   readonly response: Response | undefined;
 }
-
-/** A message is held whole: so large one may be. It is Bun's default; Deno takes larger ones before anybody can look. */
-const MAX_MESSAGE_BYTES = 16 * 1024 * 1024;
-const TOO_LARGE = 1009;
 
 // Bun
 
@@ -75,8 +73,8 @@ class BunPeer implements WebSocketPeer {
 export const bunWebSocket = {
   idleTimeout: 0, // the relay has a time-out of its own
   sendPings: false,
-  maxPayloadLength: MAX_MESSAGE_BYTES,
-  backpressureLimit: 2 * MAX_MESSAGE_BYTES,
+  maxPayloadLength: MAX_WEB_SOCKET_MESSAGE,
+  backpressureLimit: 2 * MAX_WEB_SOCKET_MESSAGE,
   open(socket: BunSocket) {
     socket.data.socket = socket;
   },
@@ -121,14 +119,8 @@ class DenoPeer implements WebSocketPeer {
     this.socket = socket;
     socket.binaryType = "arraybuffer";
     socket.onopen = () => this.opened();
-    socket.onmessage = ({ data }: MessageEvent<string | ArrayBuffer>) => {
-      const message = typeof data === "string" ? data : new Uint8Array(data);
-      if (message.length <= MAX_MESSAGE_BYTES) owner.onMessage(message);
-      else {
-        socket.onmessage = null;
-        socket.close(TOO_LARGE, "message too large");
-      }
-    };
+    socket.onmessage = ({ data }: MessageEvent<string | ArrayBuffer>) =>
+      owner.onMessage(typeof data === "string" ? data : new Uint8Array(data));
     socket.onclose = ({ code, reason }) => owner.onClose(code === 0 ? ABNORMAL : code, reason);
     socket.onerror = () => {}; // a close follows
   }

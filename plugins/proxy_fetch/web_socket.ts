@@ -16,6 +16,7 @@ import {
   type FailureStage,
   getProxyConfig,
   HeaderTable,
+  MESSAGE_TOO_BIG,
   NO_STATUS,
   OK,
   type PoolWaiter,
@@ -49,6 +50,7 @@ const ALL_BYTES = 32 * QUEUE_BYTES;
 /** Fields that the client of the handshake makes itself, or that are this hop's. */
 const OWN_FIELDS = /^(host|connection|upgrade|content-length|sec-websocket-(key|version|extensions|protocol))$/i;
 const TOO_MUCH = 1013;
+const NO_ROOM = "message too large";
 
 /** What Bun's client has besides. */
 interface BunClient {
@@ -221,6 +223,10 @@ export class WebSocketRelay implements WebSocketOwner, ResponseWatcher, Timeout 
     if (client === null || this.result !== null) return;
     const message = typeof data === "string" ? data : new Uint8Array(data);
     this.worker.s.read += message.length;
+    if (message.length > this.offer.maxMessage) {
+      this.tooLarge("backend", message.length);
+      return;
+    }
     client.send(message);
     this.touch();
     const { backend } = this;
@@ -235,6 +241,10 @@ export class WebSocketRelay implements WebSocketOwner, ResponseWatcher, Timeout 
   onMessage(data: string | Uint8Array): void {
     const { backend } = this;
     if (this.result !== null || backend === null) return;
+    if (data.length > this.offer.maxMessage) {
+      this.tooLarge("client", data.length);
+      return;
+    }
     this.worker.s.transferred += data.length;
     backend.send(data as string | Uint8Array<ArrayBuffer>);
     this.touch();
@@ -293,6 +303,12 @@ export class WebSocketRelay implements WebSocketOwner, ResponseWatcher, Timeout 
     const queued = client === null || backend === null ? 0 : client.queuedBytes + backend.bufferedAmount;
     allBytes += queued - this.queuedBytes;
     this.queuedBytes = queued;
+  }
+
+  private tooLarge(source: FailureSource, size: number): void {
+    this.r.log.error(MODULE, "", `WebSocket closed: a message of ${size} from the ${source} is too large`, this.r);
+    this.failed("tunnel", source, "never", NO_ROOM);
+    this.closeBoth(MESSAGE_TOO_BIG, NO_ROOM);
   }
 
   private overflow(who: string): void {

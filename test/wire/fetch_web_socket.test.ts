@@ -261,17 +261,45 @@ test("a backend that does not read holds the client up on Bun", async (t) => {
   await handler.close();
 });
 
-test("a message of more than 16 MB closes such a relay with 1009", async () => {
-  const closed = Promise.withResolvers<Closed>();
-  script = { close: (code, reason) => closed.resolve({ code, reason }) };
-  const handler = await createHandler(`ServerName edge.test\nProxyPass "/" "ws://127.0.0.1:${server.port}/"`);
+test("LimitWebSocketMessage: a larger message closes the relay with 1009, whoever sent it", async () => {
+  const complaints: string[] = [];
+  const { error } = console;
+  console.error = (line: string) => void complaints.push(line);
+  const handler = await createHandler(`
+    ServerName edge.test
+    LimitWebSocketMessage 1000
+    ProxyPass "/" "ws://127.0.0.1:${server.port}/"`);
   await using host = serve(handler);
-  const client = new WebSocketClient(`ws://127.0.0.1:${host.port}/`);
-  await client.opened();
-  client.socket.send(new Uint8Array(16 * 1024 * 1024 + 1));
+  const open = async () => {
+    const client = new WebSocketClient(`ws://127.0.0.1:${host.port}/`);
+    await client.opened();
+    return client;
+  };
+  script = {};
+  const client = await open();
+  client.socket.send(new Uint8Array(1000));
+  assert.equal((await client.next()).length, 1000);
+  client.socket.send(new Uint8Array(1001));
   assert.equal((await client.closed).code, 1009);
-  await closed.promise;
+  script = { message: (socket) => socket.send("x".repeat(1001)) };
+  const other = await open();
+  other.socket.send("?");
+  assert.equal((await other.closed).code, 1009);
+  console.error = error;
+  assert.match(complaints.join("\n"), /WebSocket closed: a message of 1001 from the backend is too large/);
   await handler.close();
+});
+
+test("LimitWebSocketMessage is 16 MB by itself, and at most", async () => {
+  const handler = await createHandler(`ServerName edge.test\nProxyPass "/" "ws://127.0.0.1:${server.port}/"`);
+  assert.equal(handler.websocket.maxPayloadLength, 16_777_216);
+  await handler.close();
+  for (const bad of ["0", "16777217", "1k"]) {
+    await assert.rejects(
+      createHandler(`LimitWebSocketMessage ${bad}`),
+      new RegExp(`LimitWebSocketMessage "${bad}" must be a number of bytes from 1 to 16777216`),
+    );
+  }
 });
 
 test("below Hono, with `websocket` of sluice/hono on Bun", async () => {
