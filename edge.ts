@@ -6,7 +6,7 @@ import type { SluiceConfig } from "./modules/embed/define_config.ts";
 import { type Handler, type HandlerOptions, makeHandler } from "./modules/embed/handler.ts";
 import { webMachine } from "./modules/embed/web_machine.ts";
 import http from "./modules/http/mod_http.ts";
-import type { Module } from "./modules/mod.ts";
+import type { Shipped } from "./modules/mod.ts";
 import proxy from "./modules/proxy/mod_proxy.ts";
 import proxyBalancer from "./modules/proxy_balancer/mod_proxy_balancer.ts";
 import { readSource } from "./modules/server/load.ts";
@@ -20,7 +20,7 @@ export { defineConfig, type SluiceConfig } from "./modules/embed/define_config.t
 export type { Handler, HandlerOptions } from "./modules/embed/handler.ts";
 export * from "./modules/mod.ts";
 
-const modules = [core, http, watchdog, authnCore, proxy, proxyBalancer, ...portablePlugins] as readonly Module[];
+const modules: Shipped = [core, http, watchdog, authnCore, proxy, proxyBalancer, ...portablePlugins];
 
 /**
  * A configuration, as YAML, as httpd.conf or as an object → a handler for requests.
@@ -33,7 +33,7 @@ export function createHandler(config: string | SluiceConfig, options: HandlerOpt
     serverRoot: "/",
     machine: webMachine,
     async load(source, machine) {
-      const reading = readSource(source, machine, 0, new Map());
+      const reading = await readSource(source, machine, 0, new Map());
       for (const { name, at } of reading.wanted.values()) {
         throw new ConfigError(`LoadModule ${name}: this host loads no files; give the module to createHandler`, {
           position: at,

@@ -6,10 +6,10 @@
  */
 import { isMainThread } from "node:worker_threads";
 import type { SluiceConfig } from "./modules/embed/define_config.ts";
-import { type Handler, type HandlerOptions, makeHandler } from "./modules/embed/handler.ts";
+import type { Handler, HandlerOptions } from "./modules/embed/handler.ts";
 import http from "./modules/http/mod_http.ts";
 import { main, nameOurselves } from "./modules/main.ts";
-import type { Module } from "./modules/mod.ts";
+import type { Shipped } from "./modules/mod.ts";
 import { loadConfig, nodeMachine } from "./modules/mpm/load.ts";
 import unixd from "./modules/mpm/mod_unixd.ts";
 import mpm from "./modules/mpm/mpm.ts";
@@ -25,10 +25,12 @@ import { standardPlugins } from "./plugins/standard.ts";
 export { ConfigError } from "./modules/config/directive.ts";
 export { defineConfig, type SluiceConfig } from "./modules/embed/define_config.ts";
 export type { Handler, HandlerOptions } from "./modules/embed/handler.ts";
+/** What `websocket` of every handler is, for `Bun.serve`. */
+export { bunWebSocket as websocket } from "./modules/front/web_socket_host.ts";
 export * from "./modules/mod.ts";
 
 /** Every module that ships, in load order. */
-export const standardModules: readonly Module[] = [
+export const standardModules: Shipped = [
   core,
   http,
   mpm,
@@ -38,14 +40,15 @@ export const standardModules: readonly Module[] = [
   proxy,
   proxyBalancer,
   ...standardPlugins,
-] as readonly Module[];
+];
 
 /**
  * A configuration, as YAML, as httpd.conf or as an object → a handler for requests: `export default await createHandler(...)`
  * serves under `bun run` and `deno serve`.
  * @throws ConfigError
  */
-export function createHandler(config: string | SluiceConfig, options: HandlerOptions = {}): Promise<Handler> {
+export async function createHandler(config: string | SluiceConfig, options: HandlerOptions = {}): Promise<Handler> {
+  const { makeHandler } = await import("./modules/embed/handler.ts");
   return makeHandler(config, options, {
     target: "container",
     modules: standardModules,

@@ -10,18 +10,21 @@
  */
 import { Buffer } from "node:buffer";
 import { cpus, release } from "node:os";
-import { standardModules } from "../mod.ts";
+import { standardModules as shipped } from "../mod.ts";
 import { commandsByName } from "../modules/config/build.ts";
 import { Preprocessor } from "../modules/config/preprocess.ts";
 import { readHttpd } from "../modules/config/read_httpd.ts";
 import type { Bytes } from "../modules/core/bytes.ts";
 import { systemClock, TimerWheel } from "../modules/core/clock.ts";
 import type { ProcessRec } from "../modules/core/records.ts";
+import { loadAll } from "../modules/core/shipped.ts";
 import { nodeHost } from "../modules/mpm/host.ts";
+import { passBytes } from "../modules/net/pass.ts";
 import type { Socket, SocketHost, SocketOwner } from "../modules/net/socket.ts";
 import { acceptConnection } from "../modules/server/connection.ts";
 import { makeGeneration, startGeneration } from "../modules/server/lifecycle.ts";
 
+const standardModules = await loadAll(shipped);
 const CLIENTS = 64;
 const ROUNDS = 9;
 const ROUND_MS = 200;
@@ -117,6 +120,10 @@ class NullSocket implements Socket {
 
   lend(bytes: Bytes, start: number, end: number): Bytes {
     return this.keep(bytes, start, end);
+  }
+
+  pass(to: Socket, before: string, bytes: Bytes, start: number, end: number): boolean {
+    return passBytes(this, to, before, bytes, start, end);
   }
 
   pause(): void {}

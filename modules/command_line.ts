@@ -4,7 +4,7 @@
  */
 import { isAbsolute, resolve } from "node:path";
 import { levelRank } from "./core/error_log.ts";
-import type { Module } from "./core/module.ts";
+import type { Shipped } from "./core/shipped.ts";
 import type { LoadOptions } from "./mpm/load.ts";
 
 export const PROGRAM = "sluice";
@@ -176,7 +176,7 @@ function setOption(line: CommandLine, option: string, value: string): boolean {
 }
 
 /** What is to be loaded. */
-export function optionsOf(line: CommandLine, name: string, modules: readonly Module[]): LoadOptions {
+export function optionsOf(line: CommandLine, name: string, modules: Shipped): LoadOptions {
   const root = line.serverRoot === null ? null : resolve(line.serverRoot);
   const file = isAbsolute(name) ? name : resolve(root ?? process.cwd(), name);
   return {

@@ -4,14 +4,14 @@
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { resolve } from "node:path";
-import type { Module } from "./core/module.ts";
+import type { Shipped } from "./core/shipped.ts";
 import { loadFirst, Parent } from "./mpm/parent.ts";
 
 const FIRST_PORT = 8080;
 const LAST_PORT = 8180;
 
 /** Runs until it is told to end; resolves with the exit code. */
-export async function demo(modules: readonly Module[]): Promise<number> {
+export async function demo(modules: Shipped): Promise<number> {
   const backends = await Promise.all(["one", "two", "three"].map(startBackend));
   const port = await freePort();
   const members = backends.map(

@@ -6,8 +6,7 @@
 import manifest from "../package.json" with { type: "json" };
 import { commandsByName } from "./config/build.ts";
 import { httpdName } from "./config/convert.ts";
-import type { Directive } from "./config/directive.ts";
-import { quoteWord } from "./config/read_yaml.ts";
+import { type Directive, quoteWord } from "./config/directive.ts";
 import { Hooks } from "./core/hooks.ts";
 import { parseIp } from "./core/ipsubnet.ts";
 import { type Module, Registrar } from "./core/module.ts";
@@ -70,7 +69,7 @@ const PLACES = {
 };
 
 /** @param shipped those that no LoadModule line brought */
-export function describeModules(modules: readonly Module[], shipped: readonly Module[]): string {
+export function describeModules(modules: readonly Module[], shipped: readonly { readonly name: string }[]): string {
   const lines = modules.map(
     (module) => ` ${module.name.replace(/^mod_/, "")}_module (${shipped.includes(module) ? "static" : "shared"})`,
   );

@@ -2,29 +2,28 @@
  * The program: httpd's command line.
  * Source: httpd server/main.c, server/mpm_unix.c (ap_signal_server); docs/man/httpd.8
  */
-import { spawn } from "node:child_process";
 import { openSync } from "node:fs";
 import { resolve } from "node:path";
-import { check } from "./check.ts";
 import { type CommandLine, optionsOf, PROGRAM, parseCommandLine, USAGE } from "./command_line.ts";
 import { ConfigError, formatConfigError } from "./config/directive.ts";
 import { levelRank } from "./core/error_log.ts";
 import { getModuleConfig, type Module } from "./core/module.ts";
-import { demo } from "./demo.ts";
-import { describeModules, describeVhosts, dumpConfig, listDirectives, listIncludes, VERSION_TEXT } from "./dump.ts";
-import { configCommand } from "./effective.ts";
-import { explainCommand } from "./explain.ts";
+import { loadAll, type Shipped } from "./core/shipped.ts";
 import * as sluice from "./mod.ts";
 import { describeUser } from "./mpm/mod_unixd.ts";
 import { type FirstConfig, loadFirst, Parent, pidFileOf, readPid, type StartOptions } from "./mpm/parent.ts";
 import type { Loaded } from "./server/load.ts";
 import core from "./server/mod_core.ts";
-import { convertFile, printSchema } from "./tools.ts";
 
 /** A command beside the server. Answers an exit code; null: the command line is wrong. */
 type Tool = (args: readonly string[], modules: readonly Module[]) => Promise<number | null>;
 type Tools = Readonly<Record<string, Tool>>;
-const TOOLS: Tools = { check, config: configCommand, explain: explainCommand };
+// Here as below: who serves does not load what answers and ends.
+const TOOLS: Tools = {
+  check: async (args, modules) => (await import("./check.ts")).check(args, modules),
+  config: async (args, modules) => (await import("./effective.ts")).configCommand(args, modules),
+  explain: async (args, modules) => (await import("./explain.ts")).explainCommand(args, modules),
+};
 
 /**
  * Runs the program on a command line; resolves with its exit code.
@@ -33,25 +32,28 @@ const TOOLS: Tools = { check, config: configCommand, explain: explainCommand };
  */
 export async function main(
   args: readonly string[],
-  modules: readonly Module[],
+  modules: Shipped,
   program?: string,
   more: Tools = {},
 ): Promise<number> {
   // sluice status --help
   if (args[1] === "--help") return usage();
-  if (args[0] === "schema" && args.length === 1) return printSchema(modules);
+  if (args[0] === "schema" && args.length === 1)
+    return (await import("./tools.ts")).printSchema(await loadAll(modules));
   if (args[0] !== undefined && Object.hasOwn(more, args[0])) {
-    return (await more[args[0]]!(args.slice(1), modules)) ?? usage();
+    return (await more[args[0]]!(args.slice(1), await loadAll(modules))) ?? usage();
   }
   if (args[0] !== undefined && Object.hasOwn(TOOLS, args[0])) {
     nameOurselves();
     try {
-      return (await TOOLS[args[0]]!(args.slice(1), modules)) ?? usage();
+      return (await TOOLS[args[0]]!(args.slice(1), await loadAll(modules))) ?? usage();
     } catch (error) {
       return configFailure(error);
     }
   }
-  if (args[0] === "convert") return args.length === 2 ? convertFile(args[1]!, modules) : usage();
+  if (args[0] === "convert") {
+    return args.length === 2 ? (await import("./tools.ts")).convertFile(args[1]!, await loadAll(modules)) : usage();
+  }
   let wrong = "";
   const line = parseCommandLine(
     args.map((arg) => (arg === "--help" ? "-h" : arg === "--version" ? "-v" : arg)),
@@ -62,20 +64,22 @@ export async function main(
   );
   if (line === null) return usage(wrong);
   if (line.flags.has("h")) return usage();
-  if (line.flags.has("v")) return print(VERSION_TEXT.short);
-  if (line.flags.has("V")) return print(VERSION_TEXT.long);
+  if (line.flags.has("v")) return print((await import("./dump.ts")).VERSION_TEXT.short);
+  if (line.flags.has("V")) return print((await import("./dump.ts")).VERSION_TEXT.long);
   if (line.flags.has("l")) return print(`Compiled in modules:\n${modules.map((m) => `  ${m.name}.c`).join("\n")}`);
-  if (line.flags.has("L") && line.file === null) return print(listDirectives(modules));
+  if (line.flags.has("L") && line.file === null) {
+    return print((await import("./dump.ts")).listDirectives(await loadAll(modules)));
+  }
   if (line.startLevel !== null && levelRank(line.startLevel) === undefined) {
     return usage(`-e takes a level of LogLevel, not ${line.startLevel}`);
   }
   if (line.file === null) {
-    if (args.length === 0) return demo(modules);
+    if (args.length === 0) return (await import("./demo.ts")).demo(modules);
     console.error(`${PROGRAM}: -f FILE is needed: there is no configuration at a fixed place`);
     return 1;
   }
   const options = {
-    ...optionsOf(line, line.file, modules),
+    ...optionsOf(line, line.file, dumped(line) ? await loadAll(modules) : modules),
     program: line.flags.has("X") ? undefined : program,
     reloadOnChange: line.flags.has("watch"),
     logsClosed: line.flags.has("t") || dumped(line),
@@ -87,7 +91,7 @@ export async function main(
   } catch (error) {
     return configFailure(error);
   }
-  if (dumps(line, first.loaded, options)) return 0;
+  if (dumped(line) && (await dump(line, first.loaded, options))) return 0;
   if (line.flags.has("t")) {
     console.error("Syntax OK");
     return 0;
@@ -129,7 +133,8 @@ function dumped(line: CommandLine): boolean {
 }
 
 /** -L, -S, -M, -t -D DUMP_...: prints what was asked for; false if nothing was. */
-function dumps(line: CommandLine, loaded: Loaded, options: StartOptions): boolean {
+async function dump(line: CommandLine, loaded: Loaded, options: StartOptions): Promise<boolean> {
+  const { describeModules, describeVhosts, dumpConfig, listDirectives, listIncludes } = await import("./dump.ts");
   const asked = (name: string, flag: string) => line.flags.has(flag) || line.defines.includes(name);
   const texts: string[] = [];
   if (line.flags.has("L")) texts.push(listDirectives(loaded.process.modules));
@@ -200,6 +205,7 @@ async function start(
   if (foreground) return serve(first, options, args);
   const sink = openSync("/dev/null", "r+");
   const runtime = "Deno" in globalThis ? ["run", "-A", "--quiet", process.argv[1]!] : [process.argv[1]!];
+  const { spawn } = await import("node:child_process");
   const child = spawn(process.execPath, [...runtime, ...args, "-D", "FOREGROUND"], {
     detached: true,
     stdio: ["ignore", sink, "pipe"],

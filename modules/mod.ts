@@ -1,7 +1,6 @@
 /**
  * What a plugin may import.
  */
-export { z } from "zod";
 export {
   ConfigError,
   configError,
@@ -13,7 +12,7 @@ export {
 } from "./config/directive.ts";
 export { mergeRaw } from "./config/merge.ts";
 export { compileRegex, matchGroups, namedGroups } from "./config/regex.ts";
-export { atoi, parseInterval } from "./config/units.ts";
+export { atoi, interval, parseInterval, whole } from "./config/units.ts";
 export * from "./core/brigade.ts";
 export * from "./core/bytes.ts";
 export * from "./core/clock.ts";
@@ -30,6 +29,8 @@ export * from "./core/only_child.ts";
 export * from "./core/pending.ts";
 export * from "./core/providers.ts";
 export * from "./core/records.ts";
+export * as z from "./core/schema.ts";
+export * from "./core/shipped.ts";
 export * from "./core/siblings.ts";
 export * from "./core/status.ts";
 export * from "./core/strftime.ts";
@@ -69,6 +70,7 @@ export { RequestHead, type RequestLimits } from "./http/request_head.ts";
 export * from "./http/response_head.ts";
 export { traceIsOff } from "./http/trace.ts";
 export * from "./net/datagram.ts";
+export * from "./net/pass.ts";
 export * from "./net/socket.ts";
 export * from "./proxy/acquire.ts";
 export * from "./proxy/attempt.ts";

@@ -13,10 +13,10 @@ import { type BuildOptions, build, type Plugin, transform } from "esbuild";
 const root = fileURLToPath(new URL("../", import.meta.url));
 const dist = join(root, "dist");
 
-/** Bytes, plain and gzipped. edge.js holds zod and yaml; the others leave packages to npm. */
+/** Bytes, plain and gzipped, each file by itself. edge.js holds zod and yaml; the others leave packages to npm. */
 const BOUNDS: Readonly<Record<string, readonly [plain: number, zipped: number]>> = {
-  "edge.js": [1_000_000, 310_000],
-  "mod.js": [1_450_000, 410_000],
+  "edge.js": [1_000_000, 320_000],
+  "mod.js": [1_600_000, 490_000],
 };
 
 const common: BuildOptions = {
@@ -109,11 +109,15 @@ function report(): void {
   process.exitCode = beyond > 0 ? 1 : 0;
 }
 
-/** With the chunks that it imports. */
+/** With the chunks that it imports, at once or when they are wanted. */
 function sizeOf(name: string): { plain: number; zipped: number } {
-  const texts = [readFileSync(join(dist, name), "utf8")];
-  for (const [, chunk] of texts[0]!.matchAll(/from\s*"\.\/(core-[^"]+)"/g))
-    texts.push(readFileSync(join(dist, chunk!), "utf8"));
+  const names = new Set([name]);
+  const texts: string[] = [];
+  for (const one of names) {
+    const text = readFileSync(join(dist, one), "utf8");
+    texts.push(text);
+    for (const [, chunk] of text.matchAll(/"\.\/(core-[^"]+)"/g)) names.add(chunk!);
+  }
   return {
     plain: texts.reduce((sum, text) => sum + Buffer.byteLength(text), 0),
     zipped: texts.reduce((sum, text) => sum + gzipSync(text).length, 0),

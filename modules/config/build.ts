@@ -2,7 +2,6 @@
  * The directive tree and the command tables → raw values of every scope.
  * Source: httpd server/config.c, ap_walk_config, invoke_cmd
  */
-import { z } from "zod";
 import {
   ArgumentError,
   type CommandContext,
@@ -19,7 +18,7 @@ import { type RawVector, type SectionRec, ServerRec } from "../core/records.ts";
 import { type ConfigError, columnIn, type Directive, didYouMean, errorAt, splitWords, type Word } from "./directive.ts";
 import { mergeConfig } from "./merge.ts";
 import { notYet } from "./not_yet.ts";
-import { isBareSection } from "./read_yaml.ts";
+import { isBareSection } from "./section_names.ts";
 import { type ConfigWatch, guarded } from "./watch.ts";
 
 /** What the builder asks of the program. */
@@ -226,9 +225,8 @@ class Context implements CommandContext {
   }
 
   set(key: string, value: unknown): void {
-    const shape = (this.module.config as unknown as z.ZodObject).shape[key] as z.ZodType | undefined;
-    const result = shape?.safeParse(value);
-    if (result !== undefined && !result.success) throw new Refusal(z.flattenError(result.error).formErrors.join("; "));
+    const result = this.module.config.shape[key]?.safeParse(value);
+    if (result?.success === false) throw new Refusal(result.error.issues.map(({ message }) => message).join("; "));
     this.raw[key] = value;
     this.note(key, false);
   }

@@ -5,9 +5,9 @@
  * but for case, the same words; a regular expression or another `raw` argument to the letter.
  */
 import type { CommandRec } from "../core/command.ts";
-import { type Directive, errorAt, type NamedArg, splitWords, takeWord } from "./directive.ts";
+import { type Directive, errorAt, type NamedArg, quoteWord, splitWords, takeWord } from "./directive.ts";
 import type { Comment } from "./read_raw.ts";
-import { isBareSection, quoteWord } from "./read_yaml.ts";
+import { isBareSection } from "./section_names.ts";
 
 /** Looks a command up by its name, in any case. */
 export type Commands = (name: string) => CommandRec | undefined;

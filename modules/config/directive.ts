@@ -253,3 +253,9 @@ function editDistance(a: string, b: string): number {
   }
   return above[b.length]!;
 }
+
+/** A word that an argument line may hold: quoted if it has to be. */
+export function quoteWord(text: string): string {
+  if (text !== "" && !/[\s\\]|^["']/.test(text)) return text;
+  return `"${text.replace(/[\\"]/g, "\\$&")}"`;
+}

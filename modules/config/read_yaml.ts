@@ -18,28 +18,14 @@ import {
   type Scalar,
   visit,
 } from "yaml";
-import { ConfigError, type Directive, type NamedArg, splitWords } from "./directive.ts";
-
-/** httpd's sections, lower case; those of plug-ins come by the parameter `isSection`. */
-const SECTIONS: ReadonlySet<string> = new Set(
-  (
-    "virtualhost location locationmatch directory directorymatch files filesmatch proxy proxymatch if elseif else " +
-    "limit limitexcept requireall requireany requirenone ifmodule ifdefine ifversion iffile ifdirective ifsection macro"
-  ).split(" "),
-);
-
-/** Sections that have no argument: the mapping below them is the body. */
-const BARE_SECTIONS: ReadonlySet<string> = new Set(["else", "requireall", "requireany", "requirenone"]);
+import { ConfigError, type Directive, type NamedArg, quoteWord, splitWords } from "./directive.ts";
+import { isBareSection, isHttpdSection } from "./section_names.ts";
 
 /** Nodes read by way of aliases: far above any hand-written file, far below what a bomb makes of one kilobyte. */
 const MAX_ALIASED_NODES = 100_000;
 
 /** Levels of mappings and lists. */
 const MAX_DEPTH = 100;
-
-export function isHttpdSection(name: string): boolean {
-  return SECTIONS.has(name.toLowerCase());
-}
 
 /** Their argument is an expression, which YAML's own quotes may enclose alone. */
 function isCondition(name: string): boolean {
@@ -48,10 +34,6 @@ function isCondition(name: string): boolean {
 
 function asOneWord(args: string): string {
   return splitWords(args, 1).length > 1 ? quoteWord(args) : args;
-}
-
-export function isBareSection(name: string): boolean {
-  return BARE_SECTIONS.has(name.toLowerCase());
 }
 
 /**
@@ -343,10 +325,4 @@ function argumentText(node: Scalar): string {
 function argumentLine(node: Scalar): string {
   const value = plainValue(node);
   return value === null || value === "On" || value === "Off" ? (value ?? "") : argumentText(node);
-}
-
-/** A word that an argument line may hold: quoted if it has to be. */
-export function quoteWord(text: string): string {
-  if (text !== "" && !/[\s\\]|^["']/.test(text)) return text;
-  return `"${text.replace(/[\\"]/g, "\\$&")}"`;
 }

@@ -6,7 +6,7 @@
  */
 import type { CommandRec, Where } from "../core/command.ts";
 import { yamlName } from "./convert.ts";
-import { isBareSection } from "./read_yaml.ts";
+import { isBareSection } from "./section_names.ts";
 
 /** Where a body stands. Conditions (`ifModule`) hold the body of the place they are in. */
 type Context = "main" | "virtualHost" | "section" | "proxy";

@@ -1,7 +1,7 @@
 /**
  * Values with units, as schemas. Each yields a plain number.
  */
-import { z } from "zod";
+import * as z from "../core/schema.ts";
 
 const MS_PER: Readonly<Record<string, number>> = { ms: 1, s: 1000, mi: 60_000, h: 3_600_000 };
 

@@ -2,10 +2,10 @@
  * The module record: all that a module adds to the server, and the vectors that hold its configuration.
  * Source: httpd include/http_config.h, struct module_struct
  */
-import { z } from "zod";
 import { type CommandRec, type CommandTable, commandTable } from "./command.ts";
 import type { HookOrder, Hooks } from "./hooks.ts";
 import type { ProviderGroup, Providers } from "./providers.ts";
+import { type AnyObject, type ObjectSchema, object, type output } from "./schema.ts";
 
 /** What a module needs of the host; a host without it refuses the module's directives. */
 export type Capability = "sockets" | "udp" | "timers" | "threads" | "files";
@@ -29,16 +29,16 @@ export class Registrar {
 /** Raw values of one scope, as directives wrote them; unset keys are absent. */
 export type RawConfig = Record<string, unknown>;
 
-export interface ModuleDefinition<S extends z.ZodObject> {
+export interface ModuleDefinition<S extends AnyObject> {
   /** The file's name without .ts: what LoadModule, IfModule, `before` and `after` say. */
   readonly name: string;
   /** The module's configuration: parsed once, after the raw values of all scopes were merged. @default nothing */
   readonly config?: S;
   /** Keys whose lists are joined, outer scope first, instead of replaced. */
-  readonly append?: readonly (keyof z.output<S> & string)[];
+  readonly append?: readonly (keyof output<S> & string)[];
   /** Keys that an inner scope does not take over from an outer one: unset there, they have their default. */
-  readonly perScope?: readonly (keyof z.output<S> & string)[];
-  readonly commands?: (kinds: CommandTable<keyof z.output<S> & string>) => readonly CommandRec[];
+  readonly perScope?: readonly (keyof output<S> & string)[];
+  readonly commands?: (kinds: CommandTable<keyof output<S> & string>) => readonly CommandRec[];
   readonly needs?: readonly Capability[];
   /** Of a module that ships: it takes part only if a LoadModule line names it. @default false */
   readonly onDemand?: boolean;
@@ -49,7 +49,7 @@ export interface Module<C = unknown> {
   readonly name: string;
   /** The module's place in every configuration vector. */
   readonly index: number;
-  readonly config: z.ZodType<C>;
+  readonly config: AnyObject<C>;
   readonly append: readonly string[];
   readonly perScope: readonly string[];
   readonly commands: readonly CommandRec[];
@@ -64,16 +64,16 @@ export type ConfigVector = readonly unknown[];
 let modules = 0;
 
 /** Makes a module's record. Loading it is the server's business: its file has no side effects. */
-export function defineModule<S extends z.ZodObject = z.ZodObject<Record<never, never>>>(
+export function defineModule<S extends AnyObject = ObjectSchema<Record<never, never>>>(
   definition: ModuleDefinition<S>,
-): Module<z.output<S>> {
+): Module<output<S>> {
   return {
     name: definition.name,
     index: modules++,
-    config: (definition.config ?? z.object({})) as unknown as z.ZodType<z.output<S>>,
+    config: (definition.config ?? object({})) as unknown as AnyObject<output<S>>,
     append: definition.append ?? [],
     perScope: definition.perScope ?? [],
-    commands: definition.commands?.(commandTable as CommandTable<keyof z.output<S> & string>) ?? [],
+    commands: definition.commands?.(commandTable as CommandTable<keyof output<S> & string>) ?? [],
     needs: definition.needs ?? [],
     onDemand: definition.onDemand ?? false,
     ...(definition.registerHooks ? { registerHooks: definition.registerHooks.bind(definition) } : {}),

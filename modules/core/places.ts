@@ -59,10 +59,7 @@ export class PlaceKeeper implements Places {
   private allot(): number {
     const { buffer, sizeBytes } = this;
     const freed = this.free.pop();
-    if (freed !== undefined) {
-      new Uint8Array(buffer, freed, sizeBytes).fill(0);
-      return freed;
-    }
+    if (freed !== undefined) return freed;
     const at = this.next * sizeBytes;
     if (at + sizeBytes > buffer.byteLength) {
       throw new Error(`shared memory is full: it has room for ${this.next} members; a restart makes more`);

@@ -282,6 +282,8 @@ export interface ResponseOut {
   abort(): void;
   /** Ends HTTP on this connection: `owner` gets its bytes and closes it. A head for it is sent before, by `interim`. */
   upgrade(owner: SocketOwner): UpgradedClient;
+  /** `upgrade` must have a 101 by `interim` before it: what goes to the client has another form than the backend's answer. */
+  readonly needs101?: boolean;
   /** Fields behind the body; null or absent: none. Of use to clients of HTTP/2 only. To be set before `end`. */
   trailers?: HeaderTable | null;
   /** The client wants a WebSocket, on a front that has messages and no bytes for one; null or absent otherwise. */

@@ -3,15 +3,15 @@
  * Source: httpd include/scoreboard.h, ap_slotmem.h
  */
 
-/** A piece of shared memory. */
+/** A piece of shared memory: so many bytes of it, wherever they are to lie. */
 export interface Place {
   /** Bytes from the beginning of the buffer; a multiple of 8. */
   readonly at: number;
-  /** Nobody has written to it yet, and it is zeroed. */
+  /** Nobody else has it. Something may be in it from whoever had it before. */
   readonly fresh: boolean;
 }
 
-/** Pieces of one size, each of which belongs to a key. */
+/** Pieces of one size, each of which belongs to a key. How they share the buffer is for who takes them to say. */
 export interface Places {
   readonly buffer: ArrayBufferLike;
   /** The pieces of these keys, in this order. A key that a generation still has keeps its piece, and what is in it. */

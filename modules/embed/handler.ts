@@ -5,8 +5,10 @@ import { type Directive, errorAt } from "../config/directive.ts";
 import { TimerWheel } from "../core/clock.ts";
 import { type Capability, getModuleConfig, type Module } from "../core/module.ts";
 import type { ProcessRec } from "../core/records.ts";
+import { loadAll, type Shipped } from "../core/shipped.ts";
 import { type FetchListener, type FetchPeer, NO_PEER, serveFetch } from "../front/fetch.ts";
 import { plainAddress } from "../front/server_options.ts";
+import { denoTunnelHost, type TunnelHost } from "../front/tunnel_host.ts";
 import {
   type BunUpgrader,
   bunWebSocket,
@@ -15,6 +17,7 @@ import {
   type WebSocketHost,
 } from "../front/web_socket_host.ts";
 import { whenDrained } from "../http/connection.ts";
+import { largestMessage } from "../http/http_config.ts";
 import { endGeneration, startGeneration } from "../server/lifecycle.ts";
 import type { Loaded, LoadSource, Machine } from "../server/load.ts";
 import core from "../server/mod_core.ts";
@@ -54,7 +57,7 @@ export interface Handler {
 /** What a host brings. */
 export interface EmbedHost {
   readonly target: TargetName;
-  readonly modules: readonly Module[];
+  readonly modules: Shipped;
   readonly serverRoot: string;
   readonly machine: () => Machine;
   /** Reads with plug-ins. @throws ConfigError */
@@ -77,12 +80,12 @@ export async function makeHandler(
   const machine: Machine = target.timersStop
     ? { ...host.machine(), gives, clock, wheel: new TimerWheel(clock) }
     : { ...host.machine(), gives };
-  const loaded = await host.load(sourceOf(config, options, host), machine);
+  const loaded = await host.load(sourceOf(config, options, host, await loadAll(host.modules)), machine);
   const [unmet] = unmetNeeds(loaded.tree, loaded.process.modules, name);
   if (unmet !== undefined) throw unmet;
   refuseTls(loaded.tree);
   startGeneration(loaded.process, null);
-  return new EmbeddedHandler(loaded, options, target.timersStop ? clock : null);
+  return new EmbeddedHandler(loaded, options, target.timersStop ? clock : null, gives.has("sockets"));
 }
 
 /** A host that was asked for TLS must not be served in clear. @throws ConfigError */
@@ -97,15 +100,18 @@ function refuseTls(body: readonly Directive[]): void {
 class EmbeddedHandler implements Handler {
   readonly port?: number;
   readonly hostname?: string;
-  readonly websocket = bunWebSocket;
+  readonly websocket: typeof bunWebSocket;
   private readonly process: ProcessRec;
   private readonly logs: Loaded["logs"];
   private readonly clock: RequestClock | null;
   private readonly listener: FetchListener;
   private readonly clientAddress: HandlerOptions["clientAddress"];
+  private readonly tunnel: TunnelHost | null;
 
-  constructor(loaded: Loaded, options: HandlerOptions, clock: RequestClock | null) {
+  constructor(loaded: Loaded, options: HandlerOptions, clock: RequestClock | null, sockets: boolean) {
     const { process } = loaded;
+    this.websocket = { ...bunWebSocket, maxPayloadLength: largestMessage(process, process.servers) };
+    this.tunnel = sockets ? denoTunnelHost : null;
     this.process = process;
     this.logs = loaded.logs;
     this.clock = clock;
@@ -122,7 +128,12 @@ class EmbeddedHandler implements Handler {
     this.clock?.catchUp();
     if (this.process.stopping) return Promise.resolve(new Response(null, { status: 503 }));
     const webSocket = webSocketHostOf(host[0] as HostArgument | undefined);
-    return serveFetch(this.process, this.listener, { peer: this.peer(request, host), webSocket }, request);
+    return serveFetch(
+      this.process,
+      this.listener,
+      { peer: this.peer(request, host), webSocket, tunnel: this.tunnel },
+      request,
+    );
   };
 
   readonly close = (): Promise<void> => {
@@ -161,7 +172,12 @@ function peerOf(request: Request, host: HostArgument | undefined): FetchPeer {
   return deno?.hostname === undefined ? NO_PEER : { ip: plainAddress(deno.hostname), port: deno.port ?? 0 };
 }
 
-function sourceOf(config: string | SluiceConfig, options: HandlerOptions, host: EmbedHost): LoadSource {
+function sourceOf(
+  config: string | SluiceConfig,
+  options: HandlerOptions,
+  host: EmbedHost,
+  modules: readonly Module[],
+): LoadSource {
   // JSON is YAML: the object goes the way of the text.
   const text = typeof config === "string" ? config : JSON.stringify(config, null, 2);
   const syntax = typeof config === "string" ? (options.syntax ?? syntaxOf(text)) : "yaml";
@@ -173,7 +189,7 @@ function sourceOf(config: string | SluiceConfig, options: HandlerOptions, host: 
     defines: options.defines ?? [],
     before: [],
     after: [],
-    modules: [...host.modules, ...(options.modules ?? [])],
+    modules: [...modules, ...(options.modules ?? [])],
   };
 }
 

@@ -1,7 +1,6 @@
 /**
  * A module that changes nothing and notes what the phases of a request come to.
  */
-import { z } from "zod";
 import { defineModule, type Module } from "../core/module.ts";
 import type { RequestRec, SectionRec } from "../core/records.ts";
 import { DECLINED, DONE, type Status } from "../core/status.ts";
@@ -68,7 +67,6 @@ export function observer(
   };
   return defineModule({
     name: "mod_explain",
-    config: z.object({}),
     registerHooks({ hook }) {
       hook(watchdogNeed, () => DONE, first); // nothing runs beside the request
       hook(hooks.postReadRequest, reach("read"), first);

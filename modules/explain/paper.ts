@@ -1,9 +1,11 @@
 /**
  * Sockets of paper: what is written to them is kept, and what they deliver was written by hand. Nothing leaves the machine.
  */
+
 import type { Bytes } from "../core/bytes.ts";
 import { latin1Bytes } from "../core/bytes.ts";
 import { readFirstBytes } from "../net/first_bytes.ts";
+import { passBytes } from "../net/pass.ts";
 import type {
   ConnectOptions,
   Socket,
@@ -70,6 +72,10 @@ export class PaperSocket implements Socket {
 
   lend(bytes: Bytes, start: number, end: number): Bytes {
     return this.keep(bytes, start, end);
+  }
+
+  pass(to: Socket, before: string, bytes: Bytes, start: number, end: number): boolean {
+    return passBytes(this, to, before, bytes, start, end);
   }
 
   pause(): void {}

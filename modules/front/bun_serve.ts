@@ -45,7 +45,7 @@ class BunFront implements FetchServer {
     const { unix, address, port } = options;
     if (unix !== undefined) {
       this.hostname = "";
-      this.server = Bun.serve({ ...this.common(), unix } as Bun.Serve.Options<BunData>);
+      this.server = Bun.serve({ ...this.common(this.speech), unix } as Bun.Serve.Options<BunData>);
     } else {
       this.hostname = port === 0 ? address : freeAddress(address, port);
       this.server = this.listen(port, this.speech);
@@ -68,9 +68,10 @@ class BunFront implements FetchServer {
     await Promise.all([this.server.stop(), ...this.ending]);
   }
 
-  private listen(port: number, { tls, http2, http3 }: FrontSpeech): BunServer {
+  private listen(port: number, speech: FrontSpeech): BunServer {
+    const { tls, http2, http3 } = speech;
     return Bun.serve({
-      ...this.common(),
+      ...this.common(speech),
       hostname: this.hostname,
       port,
       // So that the next one is there before this one goes.
@@ -81,7 +82,7 @@ class BunFront implements FetchServer {
     } as Bun.Serve.Options<BunData>);
   }
 
-  private common() {
+  private common({ maxMessage }: FrontSpeech) {
     const { handle, idleMs } = this.options;
     // Bun's whole seconds run while a response is waited for, too; 0 is none.
     const idleSeconds = () => Math.min(MOST_IDLE_SECONDS, Math.max(1, Math.ceil(idleMs() / 1000)));
@@ -90,12 +91,12 @@ class BunFront implements FetchServer {
       // A proxy's limits are its backends'. Bun's default is 128 MB.
       maxRequestBodySize: Number.MAX_SAFE_INTEGER,
       development: false,
-      websocket: bunWebSocket,
+      websocket: { ...bunWebSocket, maxPayloadLength: maxMessage },
       fetch(request: Request, server: BunServer): Promise<Response> {
         server.timeout(request, 0);
         const from = server.requestIP(request);
         const peer = from === null ? NO_PEER : { ip: plainAddress(from.address), port: from.port };
-        return handle(request, { peer, webSocket: bunWebSocketHost(server) }, () =>
+        return handle(request, { peer, webSocket: bunWebSocketHost(server), tunnel: null }, () =>
           server.timeout(request, idleSeconds()),
         );
       },

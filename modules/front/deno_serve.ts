@@ -9,6 +9,7 @@ import {
   plainAddress,
   sameSpeech,
 } from "./server_options.ts";
+import { denoTunnelHost } from "./tunnel_host.ts";
 import { denoWebSocketHost } from "./web_socket_host.ts";
 
 /** @throws Error with `code` if the port cannot be had */
@@ -18,7 +19,7 @@ export function serveDeno(options: FetchServerOptions): FetchServer {
 
 function serveUnix({ handle }: FetchServerOptions, path: string): FetchServer {
   const server = Deno.serve({ onListen() {}, path }, (request) =>
-    handle(request, { peer: NO_PEER, webSocket: denoWebSocketHost }),
+    handle(request, { peer: NO_PEER, webSocket: denoWebSocketHost, tunnel: denoTunnelHost }),
   );
   return { port: 0, close: () => server.shutdown(), speak: async () => {} };
 }
@@ -90,7 +91,8 @@ class DenoFront implements FetchServer {
     const secure = pair === undefined ? {} : { cert: pair.cert, key: pair.key };
     return Deno.serve({ onListen() {}, ...secure, hostname, port }, (request, info) => {
       const { hostname: ip, port } = info.remoteAddr as Deno.NetAddr;
-      return handle(request, { peer: { ip: plainAddress(ip), port }, webSocket: denoWebSocketHost });
+      const peer = { ip: plainAddress(ip), port };
+      return handle(request, { peer, webSocket: denoWebSocketHost, tunnel: denoTunnelHost });
     });
   }
 }

@@ -5,9 +5,18 @@
 import { byteString } from "../core/bytes.ts";
 import type { Timeout } from "../core/clock.ts";
 import { getModuleConfig, type Module } from "../core/module.ts";
-import { ConnRec, clientAddress, type ProcessRec, type RequestRec } from "../core/records.ts";
+import { ConnRec, clientAddress, type ProcessRec, type RequestRec, type UpgradedClient } from "../core/records.ts";
 import type { Status } from "../core/status.ts";
-import { CONTENT_LENGTH, HeaderTable, HOST, headerId, headerName, TRANSFER_ENCODING, UPGRADE } from "../core/table.ts";
+import {
+  CONNECTION,
+  CONTENT_LENGTH,
+  HeaderTable,
+  HOST,
+  headerId,
+  headerName,
+  TRANSFER_ENCODING,
+  UPGRADE,
+} from "../core/table.ts";
 import { ABNORMAL, type WebSocketOffer, type WebSocketOwner, type WebSocketPeer } from "../core/web_socket.ts";
 import { type ConnectionView, connectionClosed, connectionOpened, type ServedConnection } from "../http/connection.ts";
 import { HTTP_10, HTTP_11 } from "../http/head.ts";
@@ -15,10 +24,13 @@ import { type HttpConfig, type HttpSettings, settingsOf } from "../http/http_con
 import { processRequest, type RequestEnd, refuseRequest } from "../http/process_request.ts";
 import { readRequest } from "../http/read_request.ts";
 import { RequestHead } from "../http/request_head.ts";
+import { type DenoConn, DenoConnSocket } from "../net/deno_conn.ts";
+import type { SocketOwner } from "../net/socket.ts";
 import { nextConnectionId, vhosts } from "../server/connection.ts";
 import core from "../server/mod_core.ts";
 import { type BodyReader, FetchBody } from "./fetch_body.ts";
 import { FetchOut, type FetchSink } from "./fetch_out.ts";
+import type { ReleasedConnection, TunnelHost } from "./tunnel_host.ts";
 import type { WebSocketHost } from "./web_socket_host.ts";
 
 /** Where a request came in: for virtual hosts by address, and for the logs. */
@@ -40,6 +52,8 @@ export interface FetchHost {
   readonly peer: FetchPeer;
   /** null: it has no WebSockets. */
   readonly webSocket: WebSocketHost | null;
+  /** null: it keeps its connections, or there are no sockets to backends. Goes before `webSocket`. */
+  readonly tunnel: TunnelHost | null;
 }
 
 /**
@@ -65,7 +79,7 @@ class FetchRequest implements FetchSink, RequestEnd, ServedConnection, Timeout, 
   private readonly target: string;
   private readonly authority: string;
   private readonly settings: HttpSettings;
-  private readonly webSocketHost: WebSocketHost | null;
+  private readonly host: FetchHost;
   private readonly resolve: (response: Response) => void;
   private readonly ended: (() => void) | undefined;
   private body: FetchBody | null = null;
@@ -74,6 +88,7 @@ class FetchRequest implements FetchSink, RequestEnd, ServedConnection, Timeout, 
   private requestDone = false;
   private responseDone = false;
   private webSocket: WebSocketPeer | null = null;
+  private tunnel: DenoConnSocket | null = null;
 
   constructor(
     process: ProcessRec,
@@ -85,7 +100,7 @@ class FetchRequest implements FetchSink, RequestEnd, ServedConnection, Timeout, 
   ) {
     this.process = process;
     this.request = request;
-    this.webSocketHost = host.webSocket;
+    this.host = host;
     this.resolve = resolve;
     this.ended = ended;
     const { secure, authority, target } = splitUrl(request.url);
@@ -178,7 +193,9 @@ class FetchRequest implements FetchSink, RequestEnd, ServedConnection, Timeout, 
     r.expecting100 = false; // the runtime answers 100 Continue itself
     this.r = r;
     this.out = new FetchOut(this, r);
-    if (this.wantsWebSocket(r)) this.out.webSocket = this;
+    const { tunnel, webSocket } = this.host;
+    if (tunnel !== null && reader === null && wantsUpgrade(r)) this.out.needs101 = true;
+    else if (tunnel === null && webSocket !== null && wantsWebSocket(r)) this.out.webSocket = this;
     else r.headersIn.unsetId(UPGRADE); // there are no bytes to switch
     r.out = this.out;
     const length = reader === null ? 0 : body.length;
@@ -249,12 +266,31 @@ class FetchRequest implements FetchSink, RequestEnd, ServedConnection, Timeout, 
     this.process.wheel.disarm(this);
   }
 
-  // A WebSocket
+  // A tunnel
 
-  private wantsWebSocket(r: RequestRec): boolean {
-    if (this.webSocketHost === null || r.method !== "GET") return false;
-    return r.headersIn.getId(UPGRADE)?.toLowerCase() === "websocket" && r.headersIn.has("Sec-WebSocket-Key");
+  upgrade(owner: SocketOwner, head: string): UpgradedClient {
+    this.forgetSignal(); // the upgrade aborts it
+    const { peerIp: remoteAddress, peerPort: remotePort, localIp: localAddress, localPort } = this.conn;
+    const { conn, response } = this.release();
+    const socket = new DenoConnSocket(conn, { remoteAddress, remotePort, localAddress, localPort }, owner);
+    socket.write(head);
+    this.tunnel = socket;
+    this.out!.switched(response);
+    this.responseEnded();
+    return { socket, early: null, ended: false };
   }
+
+  private release(): ReleasedConnection {
+    try {
+      return this.host.tunnel!.release(this.request);
+    } catch (error) {
+      const { message } = error as Error;
+      this.process.log.error("core", "", `the host does not let the connection go: ${message}`, this.r!);
+      return { conn: refusedConn(error), response: new Response(null, { status: 500 }) };
+    }
+  }
+
+  // A WebSocket
 
   get protocols(): readonly string[] {
     const offered = this.request.headers.get("Sec-WebSocket-Protocol") ?? "";
@@ -264,11 +300,15 @@ class FetchRequest implements FetchSink, RequestEnd, ServedConnection, Timeout, 
       .filter((name) => name !== "");
   }
 
+  get maxMessage(): number {
+    return this.settings.limitWebSocketMessage;
+  }
+
   accept(protocol: string, table: HeaderTable, owner: WebSocketOwner): WebSocketPeer {
     const fields = new Headers();
     for (const [name, value] of table) fields.append(name, value);
     this.forgetSignal(); // on Deno 2.9.5 the upgrade aborts it
-    const { peer, response } = this.webSocketHost!.upgrade(this.request, protocol, fields, owner);
+    const { peer, response } = this.host.webSocket!.upgrade(this.request, protocol, fields, owner);
     this.webSocket = peer;
     this.out!.switched(response);
     this.responseEnded();
@@ -305,9 +345,27 @@ class FetchRequest implements FetchSink, RequestEnd, ServedConnection, Timeout, 
 
   destroy(): void {
     this.webSocket?.close(ABNORMAL, "");
+    this.tunnel?.destroy();
     this.out?.destroy();
     this.clientLeft();
   }
+}
+
+/** Only so far as Deno sees it as one, too. HTTP/2 has none, and h2c is the runtime's. */
+function wantsUpgrade(r: RequestRec): boolean {
+  const protocol = r.headersIn.getId(UPGRADE);
+  if (protocol === undefined || /^h2c\b/i.test(protocol)) return false;
+  return /(^|,)\s*upgrade\s*(,|$)/i.test(r.headersIn.getId(CONNECTION) ?? "");
+}
+
+function wantsWebSocket(r: RequestRec): boolean {
+  if (r.method !== "GET" || !r.headersIn.has("Sec-WebSocket-Key")) return false;
+  return r.headersIn.getId(UPGRADE)?.toLowerCase() === "websocket";
+}
+
+/** A connection that ends at once. */
+function refusedConn(error: unknown): DenoConn {
+  return { read: () => Promise.resolve(null), write: () => Promise.reject(error), close() {} };
 }
 
 interface UrlParts {

@@ -3,21 +3,14 @@
  * that comes whole goes out whole and with its length.
  */
 import { type Bytes, latin1Bytes } from "../core/bytes.ts";
-import type { RequestRec } from "../core/records.ts";
-import { hasNoBody } from "../core/status.ts";
-import {
-  CONNECTION,
-  CONTENT_LENGTH,
-  DATE,
-  type HeaderTable,
-  KEEP_ALIVE,
-  SERVER,
-  TRANSFER_ENCODING,
-} from "../core/table.ts";
+import type { RequestRec, UpgradedClient } from "../core/records.ts";
+import { hasNoBody, type Status } from "../core/status.ts";
+import { CONNECTION, CONTENT_LENGTH, DATE, HeaderTable, KEEP_ALIVE, SERVER, TRANSFER_ENCODING } from "../core/table.ts";
 import type { WebSocketOffer } from "../core/web_socket.ts";
 import { FilteredOut } from "../http/filtered_out.ts";
-import { dateOf, prepareFields, serverOf } from "../http/header_out.ts";
-import type { Socket } from "../net/socket.ts";
+import { dateOf, prepareFields, renderInterim, serverOf } from "../http/header_out.ts";
+import type { Socket, SocketOwner } from "../net/socket.ts";
+import { MOST_101_FIELDS } from "./tunnel_host.ts";
 
 /** Body bytes that wait for the client, before the backend is told to wait. */
 const QUEUE_BYTES = 65_536;
@@ -30,10 +23,16 @@ export interface FetchSink {
   unblocked(): void;
   clientLeft(): void;
   responseEnded(): void;
+  /** What follows on the connection is no HTTP. @param head of the 101 */
+  upgrade(owner: SocketOwner, head: string): UpgradedClient;
 }
 
 export class FetchOut extends FilteredOut {
   webSocket: WebSocketOffer | null = null;
+  /** There is a connection to be had for it. */
+  needs101 = false;
+  /** The head of a 101. */
+  private switching = "";
   private readonly sink: FetchSink;
   private headers: Headers | null = null;
   /** Body bytes until the response is handed over. */
@@ -52,12 +51,24 @@ export class FetchOut extends FilteredOut {
     return name.toLowerCase() === "content-length" ? (this.headers?.get("Content-Length") ?? undefined) : undefined;
   }
 
-  upgrade(): never {
-    throw new Error("the fetch front has no bytes to tunnel"); // it passes no Upgrade on
+  upgrade(owner: SocketOwner): UpgradedClient {
+    return this.sink.upgrade(owner, this.switching);
   }
 
   /** A web Response has none before it. */
-  interim(): void {}
+  interim(status: Status, reason: string, headers: HeaderTable): void {
+    if (status !== 101) return;
+    if (headers.size > MOST_101_FIELDS) {
+      const left = headers.size - MOST_101_FIELDS;
+      this.r.log.warn(
+        "http",
+        "",
+        `the fetch front leaves ${left} fields of a 101 out: it has room for ${MOST_101_FIELDS}`,
+        this.r,
+      );
+    }
+    this.switching = renderInterim(101, reason, mostImportant(headers));
+  }
 
   /** The response is that of a handshake; what follows is no response. */
   switched(response: Response | undefined): void {
@@ -187,6 +198,20 @@ export class FetchOut extends FilteredOut {
     );
   }
 }
+
+/** The handshake's own fields first. */
+function mostImportant(headers: HeaderTable): HeaderTable {
+  if (headers.size <= MOST_101_FIELDS) return headers;
+  const all = [...headers];
+  const own = all.filter(([name]) => HANDSHAKE.test(name));
+  const table = new HeaderTable();
+  for (const [name, value] of [...own, ...all.filter(([name]) => !HANDSHAKE.test(name))].slice(0, MOST_101_FIELDS)) {
+    table.add(name, value);
+  }
+  return table;
+}
+
+const HANDSHAKE = /^(upgrade|connection|sec-websocket-.*)$/i;
 
 function byteLength(bytes: Uint8Array | undefined): number {
   return bytes?.byteLength ?? 0;

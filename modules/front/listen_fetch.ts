@@ -1,22 +1,24 @@
 /**
- * A listener of the fetch front: the server of the runtime that this is.
+ * A listener of the fetch front: the server of the runtime that this is, loaded with the first one.
  */
 import { getModuleConfig, type Module } from "../core/module.ts";
 import type { ProcessRec } from "../core/records.ts";
-import type { HttpConfig } from "../http/http_config.ts";
+import { type HttpConfig, largestMessage } from "../http/http_config.ts";
 import type { ListenOptions } from "../net/socket.ts";
 import { listenerTls } from "../server/listener_tls.ts";
 import { vhostsOf } from "../server/vhost.ts";
-import { serveBun } from "./bun_serve.ts";
-import { serveDeno } from "./deno_serve.ts";
-import { serveFetch } from "./fetch.ts";
 import type { FetchServer, FetchServerOptions, FrontSpeech } from "./server_options.ts";
 
 /**
  * Listens for requests, which the generation that serves when they come answers.
  * @throws Error with `code` if the address cannot be had
  */
-export function listenFetch(options: ListenOptions, first: ProcessRec, current: () => ProcessRec): FetchServer {
+export async function listenFetch(
+  options: ListenOptions,
+  first: ProcessRec,
+  current: () => ProcessRec,
+): Promise<FetchServer> {
+  const { serveFetch } = await import("./fetch.ts");
   const listener = { localIp: options.address, localPort: options.port };
   const server: FetchServerOptions = {
     address: options.address,
@@ -26,7 +28,9 @@ export function listenFetch(options: ListenOptions, first: ProcessRec, current: 
     idleMs: () => httpConfig(current()).keepAliveTimeoutMs,
     handle: (request, host, ended) => serveFetch(current(), listener, host, request, ended),
   };
-  return "Deno" in globalThis ? serveDeno(server) : serveBun(server);
+  return "Deno" in globalThis
+    ? (await import("./deno_serve.ts")).serveDeno(server)
+    : (await import("./bun_serve.ts")).serveBun(server);
 }
 
 /** What a generation wants to be spoken at an address. */
@@ -38,6 +42,7 @@ export function speechOf(process: ProcessRec, { address, port }: Pick<ListenOpti
     tls,
     http2: protocols.includes(tls === null ? "h2c" : "h2"),
     http3: tls !== null && protocols.includes("h3"),
+    maxMessage: largestMessage(process, vhosts),
   };
 }
 

@@ -78,7 +78,7 @@ export class NetFront {
           ...(spec.unix === "" ? {} : { unix: spec.unix }),
         };
         if (front === "fetch") {
-          const server = listenFetch(options, generation, this.current);
+          const server = await listenFetch(options, generation, this.current);
           this.web.set(key, server);
           this.listeners.set(key, server);
         } else this.listeners.set(key, await this.accept(spec, options));

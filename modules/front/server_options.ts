@@ -12,6 +12,8 @@ export interface FrontSpeech {
   /** Besides HTTP/1.1. Deno.serve has it always. */
   readonly http2: boolean;
   readonly http3: boolean;
+  /** LimitWebSocketMessage, of the host that allows most. */
+  readonly maxMessage: number;
 }
 
 export interface FetchServerOptions {

@@ -1,7 +1,9 @@
 /**
  * WebSockets by the runtime: how Bun and Deno switch a request, and what they make of messages and closes.
  */
+
 import { ABNORMAL, NO_STATUS, type WebSocketOwner, type WebSocketPeer } from "../core/web_socket.ts";
+import { MAX_WEB_SOCKET_MESSAGE } from "../http/http_config.ts";
 
 /** How a host switches a request to a WebSocket. */
 export interface WebSocketHost {
@@ -18,9 +20,6 @@ export interface UpgradedWebSocket {
   readonly response: Response | undefined;
 }
 
-/** A message is held whole: so large one may be. It is Bun's default. */
-const MAX_MESSAGE_BYTES = 16 * 1024 * 1024;
-
 // Bun
 
 /** What is used of Bun's ServerWebSocket. Not by its own name: who uses the package on Deno or Node has no types of Bun. */
@@ -28,6 +27,8 @@ interface BunSocket {
   readonly data: BunPeer;
   getBufferedAmount(): number;
   send(data: string | Uint8Array<ArrayBuffer>): number;
+  pause(): void;
+  resume(): void;
   ping(data: Uint8Array<ArrayBuffer>): number;
   close(code?: number, reason?: string): void;
   terminate(): void;
@@ -49,6 +50,14 @@ class BunPeer implements WebSocketPeer {
     this.socket?.send(data as string | Uint8Array<ArrayBuffer>);
   }
 
+  pause(): void {
+    this.socket?.pause();
+  }
+
+  resume(): void {
+    this.socket?.resume();
+  }
+
   ping(data: Uint8Array): void {
     this.socket?.ping(data as Uint8Array<ArrayBuffer>);
   }
@@ -64,8 +73,8 @@ class BunPeer implements WebSocketPeer {
 export const bunWebSocket = {
   idleTimeout: 0, // the relay has a time-out of its own
   sendPings: false,
-  maxPayloadLength: MAX_MESSAGE_BYTES,
-  backpressureLimit: 2 * MAX_MESSAGE_BYTES,
+  maxPayloadLength: MAX_WEB_SOCKET_MESSAGE,
+  backpressureLimit: 2 * MAX_WEB_SOCKET_MESSAGE,
   open(socket: BunSocket) {
     socket.data.socket = socket;
   },

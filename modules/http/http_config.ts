@@ -1,10 +1,12 @@
 /**
  * The configuration of HTTP on a connection.
  */
-import { z } from "zod";
+
 import { whole } from "../config/units.ts";
 import type { DirectiveSource } from "../core/command.ts";
-import type { ServerRec } from "../core/records.ts";
+import { getModuleConfig, type Module } from "../core/module.ts";
+import type { ProcessRec, ServerRec } from "../core/records.ts";
+import * as z from "../core/schema.ts";
 import type { RequestLimits } from "./request_head.ts";
 
 /** How long a head or a body may take: `initialMs`, and a second more for each `bytesPerSecond` bytes, up to `mostMs`. */
@@ -17,6 +19,9 @@ export interface ReadTimeout {
   readonly bytesPerSecond: number;
 }
 
+/** A message is held whole, several times over: so large one may be. It is Bun's default, too. */
+export const MAX_WEB_SOCKET_MESSAGE = 16 * 1024 * 1024;
+
 export const httpSchema = z.object({
   keepAlive: z.boolean().default(true),
   /** 0: unlimited. */
@@ -26,6 +31,8 @@ export const httpSchema = z.object({
   limitRequestFieldSize: z.number().default(8190),
   /** 0: unlimited. */
   limitRequestFields: z.number().default(100),
+  /** LimitWebSocketMessage, bytes: of WebSockets that are relayed message by message. */
+  limitWebSocketMessage: z.number().default(MAX_WEB_SOCKET_MESSAGE),
   /** Protocols, in lower case and the order of the lines; none: HTTP/1.1. */
   protocols: z.array(z.string()).default([]),
   protocolsAt: z.custom<DirectiveSource>().optional(),
@@ -49,6 +56,12 @@ export interface HttpSettings extends HttpConfig {
   /** HttpProtocolOptions RegisteredMethods: methods that httpd does not know are 501. */
   readonly registeredMethods: boolean;
   readonly timeoutMs: number;
+}
+
+/** LimitWebSocketMessage, of the one of these servers that allows most. */
+export function largestMessage(process: ProcessRec, servers: readonly ServerRec[]): number {
+  const http = process.modules.find((module) => module.name === "mod_http") as Module<HttpConfig>;
+  return Math.max(...servers.map((server) => getModuleConfig(server.config, http).limitWebSocketMessage));
 }
 
 const settings = new WeakMap<ServerRec, HttpSettings>();

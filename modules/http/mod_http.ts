@@ -11,7 +11,7 @@ import { checkConfig, mapToStorage, processConnection } from "../server/hooks.ts
 import core, { frontOf } from "../server/mod_core.ts";
 import { vhostsOf } from "../server/vhost.ts";
 import { serveHttp } from "./connection.ts";
-import { type HttpConfig, httpSchema, type ReadTimeout, timeLeft } from "./http_config.ts";
+import { type HttpConfig, httpSchema, MAX_WEB_SOCKET_MESSAGE, type ReadTimeout, timeLeft } from "./http_config.ts";
 import { answerItself } from "./trace.ts";
 
 const PROTOCOL_OPTIONS_HELP =
@@ -47,6 +47,12 @@ const http = defineModule({
       setLimit("limitRequestFields", " (0 = no limit)"),
       "Limit (0 = unlimited) on max number of header fields in a request message",
     ),
+    take1(
+      "LimitWebSocketMessage",
+      "server",
+      setWebSocketMessage,
+      `Limit on the size of a WebSocket message in bytes, where messages are relayed; ${MAX_WEB_SOCKET_MESSAGE} at most`,
+    ),
     iterate("HttpProtocolOptions", "server", addProtocolOption, PROTOCOL_OPTIONS_HELP),
     iterate("Protocols", "server", addProtocol, "Controls which protocols are allowed"),
     take1(
@@ -78,6 +84,14 @@ function setLimit(key: "limitRequestLine" | "limitRequestFieldSize" | "limitRequ
     cmd.set(key, Number(arg));
     return undefined;
   };
+}
+
+function setWebSocketMessage(cmd: CommandContext, arg: string): string | undefined {
+  const bytes = Number(arg);
+  if (!/^\d+$/.test(arg) || bytes < 1 || bytes > MAX_WEB_SOCKET_MESSAGE)
+    return `LimitWebSocketMessage "${arg}" must be a number of bytes from 1 to ${MAX_WEB_SOCKET_MESSAGE}`;
+  cmd.set("limitWebSocketMessage", bytes);
+  return undefined;
 }
 
 /** Words that exclude each other, and what each pair sets. */

@@ -1,7 +1,6 @@
 /**
  * From a file's name to a generation on this machine: reads it, loads the plug-ins that it names, builds.
  */
-import { lookup } from "node:dns/promises";
 import { hostname } from "node:os";
 import { pathToFileURL } from "node:url";
 import { ConfigError, type Position } from "../config/directive.ts";
@@ -45,7 +44,7 @@ export async function loadConfig(
   for (const path of plugins.keys()) if (versions.get(path) !== versionOf(path)) plugins.delete(path);
   const broken = new Map<string, ConfigError>();
   for (;;) {
-    const reading = readSource(options, machine, generation, plugins, broken);
+    const reading = await readSource(options, machine, generation, plugins, broken);
     if (reading.wanted.size === 0) {
       const loaded = reading.build();
       for (const server of loaded.process.servers) await resolveAddresses(server);
@@ -99,6 +98,7 @@ export function nodeMachine(startLog = "", seams?: ChildSeams, logsClosed = fals
 /** The names in <VirtualHost NAME> become addresses; one that has none is left out. */
 async function resolveAddresses(server: ServerRec): Promise<void> {
   if (server.addrs.every(({ host }) => host === "*" || parseIp(host) !== null)) return;
+  const { lookup } = await import("node:dns/promises");
   const resolved: VhostAddr[] = [];
   for (const addr of server.addrs) {
     if (addr.host === "*" || parseIp(addr.host) !== null) {

@@ -4,10 +4,10 @@
  */
 import { readFileSync } from "node:fs";
 import process from "node:process";
-import { z } from "zod";
 import type { CommandContext } from "../core/command.ts";
 import { defineModule, getModuleConfig } from "../core/module.ts";
 import type { ProcessRec } from "../core/records.ts";
+import * as z from "../core/schema.ts";
 
 /** httpd's parent stays root; this is one process. */
 const WHOLE = {

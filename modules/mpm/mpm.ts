@@ -4,11 +4,11 @@
  * Source: httpd server/mpm/event/event.c, server/mpm/prefork/prefork.c, server/listen.c, server/mpm_common.c
  */
 import { availableParallelism } from "node:os";
-import { z } from "zod";
 import { atoi } from "../config/units.ts";
 import type { CommandContext } from "../core/command.ts";
 import { defineModule, getModuleConfig } from "../core/module.ts";
 import type { ProcessRec } from "../core/records.ts";
+import * as z from "../core/schema.ts";
 import { MOST_CHILDREN } from "../core/siblings.ts";
 import core, { frontOf } from "../server/mod_core.ts";
 

@@ -21,7 +21,7 @@ import { dropPrivileges } from "./mod_unixd.ts";
 import { planOf } from "./mpm.ts";
 import { SingleChild } from "./single.ts";
 import { ThreadParent } from "./thread_parent.ts";
-import { Threads } from "./threads.ts";
+import type { Threads } from "./threads.ts";
 import { watchFiles } from "./watch.ts";
 
 /** Those who serve: this event loop, or threads. */
@@ -55,6 +55,8 @@ export interface FirstConfig {
   readonly inherited: Inherited;
   /** null: there is none, or nobody needs it. */
   readonly dup: Dup | null;
+  /** Who several children are run by; null: there is one, here. */
+  readonly threads: typeof Threads | null;
 }
 
 /** Reads a configuration, and says who is to serve it. @throws as loadConfig, takeInherited */
@@ -65,11 +67,14 @@ export async function loadFirst(options: StartOptions): Promise<FirstConfig> {
   const { children, lifetime } = planOf(loaded.process);
   const asThreads = options.program !== undefined && (children > 1 || lifetime > 0);
   const dup = asThreads ? await loadDup() : null;
-  if (!asThreads || (inherited.used && dup === null)) return { loaded, siblings: alone, inherited, dup };
+  if (!asThreads || (inherited.used && dup === null)) {
+    return { loaded, siblings: alone, inherited, dup, threads: null };
+  }
   // Read again: what several children share is told from what one has.
   loaded.logs.release();
   const siblings = new ThreadParent(alone.secret);
-  return { loaded: await load(options, 0, siblings, inherited), siblings, inherited, dup };
+  const { Threads: threads } = await import("./threads.ts");
+  return { loaded: await load(options, 0, siblings, inherited), siblings, inherited, dup, threads };
 }
 
 /** @throws as loadConfig; ConfigError if it wants other listeners than were handed over */
@@ -126,8 +131,8 @@ export class Parent {
     this.options = options;
     this.commandLine = commandLine;
     this.children =
-      first.siblings instanceof ThreadParent
-        ? new Threads(first, first.siblings, options, (code) => this.failed(code))
+      first.threads !== null && first.siblings instanceof ThreadParent
+        ? new first.threads(first, first.siblings, options, (code) => this.failed(code))
         : new SingleChild(first.loaded, first.siblings, first.inherited);
   }
 
@@ -265,7 +270,7 @@ export class Parent {
   /** Why one child serves where the configuration names more; "": it is not so. */
   private whyOne(): string {
     const { why, wanted } = planOf(this.current);
-    if (why !== "" || wanted === 1 || this.children instanceof Threads) return why;
+    if (why !== "" || wanted === 1 || !(this.children instanceof SingleChild)) return why;
     if (this.options.program === undefined) return "it was started so";
     if (this.current.generation > 0) return "from one child to several takes a restart";
     return "the listeners that were handed over cannot be multiplied without --allow-ffi and a C library";

@@ -4,7 +4,8 @@
  */
 import { isMainThread, parentPort, workerData } from "node:worker_threads";
 import type { LogSink } from "../core/error_log.ts";
-import { getModuleConfig, type Module } from "../core/module.ts";
+import { getModuleConfig } from "../core/module.ts";
+import type { Shipped } from "../core/shipped.ts";
 import { departure } from "../http/body_out.ts";
 import { limitSockets } from "../net/node.ts";
 import type { Loaded } from "../server/load.ts";
@@ -34,13 +35,13 @@ export function isChildThread(): boolean {
 }
 
 /** Becomes the child. Resolves when it is told to end, and has. */
-export async function runChildThread(modules: readonly Module[]): Promise<void> {
+export async function runChildThread(modules: Shipped): Promise<void> {
   await new ThreadChild(workerData as ChildStart, modules).run();
 }
 
 class ThreadChild {
   private readonly start: ChildStart;
-  private readonly modules: readonly Module[];
+  private readonly modules: Shipped;
   private readonly siblings: ThreadSiblings;
   private child: Child | null = null;
   private begun = false;
@@ -57,7 +58,7 @@ class ThreadChild {
   private queue: Promise<void> = Promise.resolve();
   private done!: () => void;
 
-  constructor(start: ChildStart, modules: readonly Module[]) {
+  constructor(start: ChildStart, modules: Shipped) {
     this.start = start;
     this.modules = modules;
     this.lent = [...start.listeners];

@@ -11,6 +11,7 @@
  *   listener's handlers that goes on to deliver what is read below TLS. Handlers are the listener's for good: `reload` of a
  *   twin would change them for all.
  */
+
 import net from "node:net";
 import type { Bytes } from "../core/bytes.ts";
 import { type BunSecureHandle, type BunUpgrade, bunTlsInfo, upgradeOptions } from "./bun_tls.ts";
@@ -18,8 +19,9 @@ import type { ClientHello } from "./client_hello.ts";
 import { descriptors } from "./descriptors.ts";
 import { type HandleTaker, openHandle } from "./handle.ts";
 import type { NodeTlsServer } from "./node_tls.ts";
+import { passBytes } from "./pass.ts";
 import type { Securable, ServerHandshake } from "./server_handshake.ts";
-import type { Accept, Listener, SocketError, SocketOwner, TlsInfo } from "./socket.ts";
+import type { Accept, Listener, Socket, SocketError, SocketOwner, TlsInfo } from "./socket.ts";
 import { joinSmall, plainAddress, socketError } from "./system.ts";
 
 /** What is used of Bun's socket; its types leave some of it out. */
@@ -30,7 +32,8 @@ interface Handle {
   readonly localAddress: string | undefined;
   readonly localPort: number | undefined;
   /** Answers how many bytes were taken; below 0: it is closed. */
-  write(data: string | Uint8Array, encoding?: "latin1"): number;
+  write(data: string, encoding: "latin1"): number;
+  write(data: Uint8Array, start?: number, size?: number): number;
   pause(): void;
   resume(): void;
   /** Sends a FIN. */
@@ -114,6 +117,23 @@ export class BunSocket implements Securable, HandleTaker {
 
   lend(bytes: Bytes, start: number, end: number): Bytes {
     return this.keep(bytes, start, end);
+  }
+
+  pass(to: Socket, before: string, bytes: Bytes, start: number, end: number): boolean {
+    const at = start - before.length;
+    if (at < 0 || !(to instanceof BunSocket)) return passBytes(this, to, before, bytes, start, end);
+    // One buffer instead of three: of a request for 10 KB, a quarter of the time.
+    if (before !== "") (bytes as Bytes & { latin1Write(text: string, at: number): void }).latin1Write(before, at);
+    return to.writePart(bytes, at, end);
+  }
+
+  private writePart(bytes: Bytes, start: number, end: number): boolean {
+    if (this.gone || this.ended) return true;
+    const { handle } = this;
+    if (this.queue !== null || handle === null) return this.enqueue(bytes.subarray(start, end));
+    const size = end - start;
+    const taken = size === 0 ? 0 : handle.write(bytes, start, size);
+    return taken === size || taken < 0 || this.enqueue(bytes.subarray(start + taken, end));
   }
 
   pause(): void {

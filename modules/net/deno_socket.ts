@@ -9,6 +9,7 @@
  * - A write is tried at once, but for strings of more than 16 KiB; what the system has not taken leaves later, from the same
  *   memory.
  */
+
 import { Buffer } from "node:buffer";
 import type net from "node:net";
 import process from "node:process";
@@ -20,6 +21,7 @@ import { beginTls, denoTlsInfo, type TlsHandle } from "./deno_tls.ts";
 import { descriptors } from "./descriptors.ts";
 import { type HandleTaker, openHandle } from "./handle.ts";
 import type { NodeTlsServer } from "./node_tls.ts";
+import { passBytes } from "./pass.ts";
 import type { Securable, ServerHandshake } from "./server_handshake.ts";
 import type { Socket, SocketError, SocketOwner, TlsInfo } from "./socket.ts";
 import { joinSmall, plainAddress, socketError, systemError } from "./system.ts";
@@ -118,6 +120,10 @@ export class DenoSocket implements Securable, HandleTaker {
     // Only a socket of this kind says whether it still reads from there.
     if (bytes === this.own && to instanceof DenoSocket) return bytes.subarray(start, end) as Bytes;
     return this.keep(bytes, start, end);
+  }
+
+  pass(to: Socket, before: string, bytes: Bytes, start: number, end: number): boolean {
+    return passBytes(this, to, before, bytes, start, end);
   }
 
   pause(): void {

@@ -11,7 +11,6 @@ import { connectDeno, DenoSocket } from "./deno_socket.ts";
 import { canSecure } from "./deno_tls.ts";
 import { descriptors } from "./descriptors.ts";
 import { readFirstBytes } from "./first_bytes.ts";
-import { openDatagram } from "./node_datagram.ts";
 import { listenNode, listenUnix } from "./node_listen.ts";
 import { connectNode, NodeSocket } from "./node_socket.ts";
 import { NodeTlsServer, tlsLimits } from "./node_tls.ts";
@@ -111,7 +110,7 @@ function socketsOf(own: Own | null): SocketHost {
       }
     },
 
-    datagram: openDatagram,
+    datagram: async (options, owner) => (await import("./node_datagram.ts")).openDatagram(options, owner),
     lookup,
     reverse,
   };

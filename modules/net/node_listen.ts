@@ -1,7 +1,7 @@
 /**
  * Listening on node:net: unix sockets, listeners that were handed over, and where nothing else can be had.
  */
-import { lstat, unlink } from "node:fs/promises";
+import { lstatSync, rmSync } from "node:fs";
 import net from "node:net";
 import { descriptors } from "./descriptors.ts";
 import { NodeSocket, nobody } from "./node_socket.ts";
@@ -70,14 +70,14 @@ export async function listenUnix(path: string, backlog: number, accept: Accept, 
     return await listenNode({ path, backlog }, accept, shed);
   } catch (error) {
     if ((error as SocketError).code !== "EADDRINUSE" || !(await isStale(path))) throw error;
-    await unlink(path).catch(() => {});
+    rmSync(path, { force: true });
     return listenNode({ path, backlog }, accept, shed);
   }
 }
 
 async function isStale(path: string): Promise<boolean> {
-  const stat = await lstat(path).catch(() => null);
-  if (stat === null) return true; // gone in the meantime
+  const stat = lstatSync(path, { throwIfNoEntry: false });
+  if (stat === undefined) return true; // gone in the meantime
   if (!stat.isSocket()) return false; // connecting to a plain file is refused too
   return new Promise((resolve) => {
     const probe = net.connect({ path });

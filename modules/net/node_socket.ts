@@ -5,6 +5,7 @@
  * `write(string, "latin1")` costs what "utf8" costs, and less than a Buffer made first (measured, Bun 1.4.4, Deno 2.9.5): no
  * check for ASCII pays.
  */
+
 import { Buffer } from "node:buffer";
 import net from "node:net";
 import type tls from "node:tls";
@@ -12,6 +13,7 @@ import type { Bytes } from "../core/bytes.ts";
 import { type ClientHello, PLAIN_HTTP } from "./client_hello.ts";
 import { descriptors } from "./descriptors.ts";
 import { type NodeTlsServer, readClientHello, startBelow, startTlsClient, stopBelow, tlsInfo } from "./node_tls.ts";
+import { passBytes } from "./pass.ts";
 import type {
   FirstReader,
   Socket,
@@ -124,6 +126,10 @@ export class NodeSocket implements Socket {
 
   lend(bytes: Bytes, start: number, end: number): Bytes {
     return this.keep(bytes, start, end);
+  }
+
+  pass(to: Socket, before: string, bytes: Bytes, start: number, end: number): boolean {
+    return passBytes(this, to, before, bytes, start, end);
   }
 
   pause(): void {

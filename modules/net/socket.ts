@@ -59,6 +59,11 @@ export interface Socket {
   keep(bytes: Bytes, start: number, end: number): Bytes;
   /** The same for `to.write` or `to.writev`, which must get it before `onData` returns, and nobody else: perhaps without a copy. */
   lend(bytes: Bytes, start: number, end: number, to: Socket): Bytes;
+  /**
+   * Writes [start, end) of `bytes` to another socket, behind `before`, latin-1; perhaps without a copy, and `before` over what lies
+   * in front of `start`, which was read. Only inside `onData`. @returns what `to.write` does
+   */
+  pass(to: Socket, before: string, bytes: Bytes, start: number, end: number): boolean;
   /** Stops `onData` at once, and with it the peer, soon. `onEnd` waits for `resume`; a reset may not. */
   pause(): void;
   resume(): void;

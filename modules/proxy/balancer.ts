@@ -11,7 +11,15 @@ import type { WorkerMeter } from "./meter.ts";
 import { type StickyProvider, sticky } from "./sticky.ts";
 import type { StickyCookie } from "./sticky_cookie.ts";
 import type { ElectionWatcher } from "./watch.ts";
-import { IN_ERROR, NOT_YET, type ProxyWorker, retryWorker, type WorkerSlot, workerStruct } from "./worker.ts";
+import {
+  IN_ERROR,
+  NOT_YET,
+  type ProxyWorker,
+  retryWorker,
+  type SharesSlot,
+  type WorkerSlot,
+  workerStruct,
+} from "./worker.ts";
 
 /** What `key=value` sets; durations in milliseconds. */
 export interface BalancerParams {
@@ -104,7 +112,7 @@ export class ProxyBalancer {
   spareKeys: readonly string[] = [];
   spareMeters: WorkerMeter[] = [];
   /** Which child has how many of their requests at hand; none: there is one child. */
-  spareShares: Int32Array[] = [];
+  spareShares: SharesSlot[] = [];
   /** The place of this child in `spareShares`. */
   child = 0;
   /** Counts requests for which nobody could be elected; null: as for `meter`. */
@@ -165,8 +173,7 @@ export class ProxyBalancer {
     const { s: slot, lead } = member;
     // What requests at hand still count must not go to whoever gets the slot next.
     member.moveTo(workerStruct.slotAt(new ArrayBuffer(workerStruct.sizeBytes), 0));
-    slot.f64.fill(0);
-    slot.i32.fill(0);
+    workerStruct.clear(slot);
     this.spareSlots.push(slot);
     if (member.meter !== null) this.spareMeters.push(member.meter);
     member.meter = null;
@@ -218,8 +225,8 @@ export function balancerName(url: string): string {
 
 /** Into one piece of memory, unless they are in one. `shareWorkers` moves them on, all together. */
 function gatherSlots(members: readonly ProxyWorker[]): void {
-  const buffer = members[0]?.s.f64.buffer;
-  if (members.every((member) => member.s.f64.buffer === buffer)) return;
+  const columns = members[0]?.s.f64;
+  if (members.every((member) => member.s.f64 === columns)) return;
   const size = workerStruct.sizeBytes;
   const gathered = new ArrayBuffer(members.length * size);
   for (let i = 0; i < members.length; i++) members[i]!.moveTo(workerStruct.slotAt(gathered, i * size));

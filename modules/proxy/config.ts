@@ -2,8 +2,9 @@
  * What mod_proxy's directives say about the requests that it proxies: the part that scheme handlers read.
  * Source: httpd modules/proxy/mod_proxy.h proxy_server_conf, proxy_dir_conf
  */
-import { z } from "zod";
+
 import { type ConfigVector, getModuleConfig, type Module } from "../core/module.ts";
+import * as z from "../core/schema.ts";
 import type { ProxyPassRule } from "./pass.ts";
 import type { CookieEntry, ReverseEntry } from "./reverse_map.ts";
 

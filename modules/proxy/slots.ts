@@ -2,17 +2,10 @@
  * The shared slots of workers, and the keys by which the next configuration finds them again.
  */
 import type { ProcessRec, ServerRec } from "../core/records.ts";
-import { MOST_CHILDREN } from "../core/siblings.ts";
 import { slotmem } from "../slotmem/slotmem.ts";
-import { Struct } from "../slotmem/struct.ts";
 import type { ProxyBalancer } from "./balancer.ts";
 import { workersOf } from "./server_state.ts";
-import { type ProxyWorker, workerStruct } from "./worker.ts";
-
-/** Of a worker: what of its `busy` is of which child. */
-const busyStruct = new Struct(
-  Object.fromEntries(Array.from({ length: MOST_CHILDREN }, (_, child) => [`child${child}`, "i32" as const])),
-);
+import { type ProxyWorker, sharesStruct, workerStruct } from "./worker.ts";
 
 /** Where workers were defined: a text for each, the same for one that another configuration defines there again. */
 export type Origins = ReadonlyMap<ProxyWorker, string>;
@@ -53,15 +46,15 @@ export function shareSlots(process: ProcessRec, origins: Origins, balancers: rea
     next += balancer.params.growth;
   }
   if (siblings.count === 1) return;
-  const busy = provider.attach(process, "proxy_busy", busyStruct, keys);
+  const shares = provider.attach(process, "proxy_busy", sharesStruct, keys);
   workers.forEach((worker, i) => {
-    worker.shares = busy[i]!.slot.i32;
+    worker.shares = shares[i]!.slot;
     worker.child = Math.max(0, siblings.index);
   });
   next = workers.length;
   for (const balancer of balancers) {
     balancer.child = Math.max(0, siblings.index);
-    balancer.spareShares = busy.slice(next, next + balancer.params.growth).map(({ slot }) => slot.i32);
+    balancer.spareShares = shares.slice(next, next + balancer.params.growth).map(({ slot }) => slot);
     next += balancer.params.growth;
   }
 }

@@ -4,6 +4,7 @@
  */
 import type { ErrorLog } from "../core/error_log.ts";
 import type { ProcessRec } from "../core/records.ts";
+import { MOST_CHILDREN } from "../core/siblings.ts";
 import { type Slot, Struct } from "../slotmem/struct.ts";
 import type { ConnPool } from "./conn_pool.ts";
 import type { PoolFigures } from "./elsewhere.ts";
@@ -138,6 +139,11 @@ export const workerStruct = new Struct({
   election: "i32",
 });
 export type WorkerSlot = typeof workerStruct extends Struct<infer L> ? Slot<L> : never;
+/** What of a worker's `busy` is of which child. */
+export const sharesStruct = new Struct(
+  Object.fromEntries(Array.from({ length: MOST_CHILDREN }, (_, child) => [`child${child}`, "i32" as const])),
+);
+export type SharesSlot = typeof sharesStruct extends Struct<infer L> ? Slot<L> : never;
 const STATUS = workerStruct.index("status");
 const BUSY = workerStruct.index("busy");
 const CHANGES = workerStruct.index("changes");
@@ -196,7 +202,7 @@ export class ProxyWorker {
   /** The generation that it serves, the newest of those that have it; null: made for one request. */
   home: ProcessRec | null = null;
   /** What of `s.busy` is of which child; null: there is one only. */
-  shares: Int32Array | null = null;
+  shares: SharesSlot | null = null;
   /** The place of this child in `shares`. */
   child = 0;
 
@@ -225,11 +231,11 @@ export class ProxyWorker {
 
   /** The shared "reverse" worker: any host, no reuse of connections. */
   get generic(): boolean {
-    return (this.s.i32[STATUS]! & GENERIC) !== 0;
+    return (this.status & GENERIC) !== 0;
   }
 
   get isUsable(): boolean {
-    const status = this.s.i32[STATUS]!;
+    const { status } = this;
     if ((status & (NOT_USABLE | INITIALIZED)) === INITIALIZED) return true;
     return (status & (NOT_USABLE_IN_PANIC | INITIALIZED | HC_IGNORED)) === (INITIALIZED | HC_IGNORED);
   }
@@ -256,30 +262,37 @@ export class ProxyWorker {
     this.configuredStatus = this.s.status;
   }
 
+  private get status(): number {
+    const { i32, row } = this.s;
+    return i32[STATUS]![row]!;
+  }
+
   has(bits: number): boolean {
-    return (this.s.i32[STATUS]! & bits) !== 0;
+    return (this.status & bits) !== 0;
   }
 
   setStatus(bits: number): void {
-    const before = Atomics.or(this.s.i32, STATUS, bits);
+    const before = Atomics.or(this.s.i32[STATUS]!, this.s.row, bits);
     if ((before & bits) === bits) return;
     if ((bits & NOT_USABLE) !== 0) this.s.backSinceMs = NOT_YET;
     this.touch();
   }
 
   clearStatus(bits: number): void {
-    const before = Atomics.and(this.s.i32, STATUS, ~bits);
+    const before = Atomics.and(this.s.i32[STATUS]!, this.s.row, ~bits);
     if ((before & bits) !== 0) this.touch();
   }
 
   /** Tells elections to look at the members anew: after a change of `s.lbset` or `s.lbfactor`. */
   touch(): void {
-    Atomics.add(this.lead.s.i32, CHANGES, 1);
+    const { i32, row } = this.lead.s;
+    Atomics.add(i32[CHANGES]!, row, 1);
   }
 
   /** How often `touch` was called for a member of its balancers, in any child. */
   get changes(): number {
-    return Atomics.load(this.lead.s.i32, CHANGES);
+    const { i32, row } = this.lead.s;
+    return Atomics.load(i32[CHANGES]!, row);
   }
 
   /** Takes the worker out for `retry`, unless it ignores errors. Answers whether it did. @param nowMs wall clock */
@@ -301,7 +314,7 @@ export class ProxyWorker {
 
   /** May the worker leave its error state? If so, it does: the next request is the probe. @param nowMs wall clock */
   retry(nowMs: number): RetryVerdict {
-    const status = this.s.i32[STATUS]!;
+    const { status } = this;
     if ((status & IN_ERROR) === 0) return "not in error";
     if ((status & STOPPED) !== 0) return "stopped";
     if ((status & IGNORE_ERRORS) === 0 && nowMs <= this.s.errorTimeMs + this.params.retryMs) return "too soon";
@@ -316,44 +329,46 @@ export class ProxyWorker {
   }
 
   incrementBusy(): void {
-    if (this.shares !== null) Atomics.add(this.shares, this.child, 1);
-    Atomics.add(this.s.i32, BUSY, 1);
+    if (this.shares !== null) Atomics.add(this.shares.i32[this.child]!, this.shares.row, 1);
+    Atomics.add(this.s.i32[BUSY]!, this.s.row, 1);
   }
 
   /** Never below 0: a reset may have come in between. Source: httpd ap_proxy_decrement_busy_count */
   decrementBusy(): void {
     this.lowerBusy(1);
-    if (this.shares !== null) Atomics.sub(this.shares, this.child, 1);
+    if (this.shares !== null) Atomics.sub(this.shares.i32[this.child]!, this.shares.row, 1);
   }
 
   private lowerBusy(by: number): void {
-    const { i32 } = this.s;
-    for (let busy = Atomics.load(i32, BUSY); busy > 0; ) {
-      const found = Atomics.compareExchange(i32, BUSY, busy, Math.max(0, busy - by));
+    const { i32, row } = this.s;
+    const column = i32[BUSY]!;
+    for (let busy = Atomics.load(column, row); busy > 0; ) {
+      const found = Atomics.compareExchange(column, row, busy, Math.max(0, busy - by));
       if (found === busy) return;
       busy = found;
     }
   }
 
-  /** What is at hand here counts in an array of its own from now on. Answers the one that others may have. */
-  leaveShares(): Int32Array {
+  /** What is at hand here counts in a slot of its own from now on. Answers the one that others may have. */
+  leaveShares(): SharesSlot {
     const shares = this.shares!;
-    this.shares = new Int32Array(shares.length);
-    this.shares[this.child] = Atomics.exchange(shares, this.child, 0);
+    this.shares = sharesStruct.slotAt(new ArrayBuffer(sharesStruct.sizeBytes), 0);
+    this.shares.i32[this.child]![0] = Atomics.exchange(shares.i32[this.child]!, shares.row, 0);
     return shares;
   }
 
   /** A child died: its requests at hand are over, and its election. Answers how many requests. */
   forgetChild(child: number): number {
-    Atomics.compareExchange(this.s.i32, ELECTION, child + 1, 0);
-    const lost = this.shares === null ? 0 : Atomics.exchange(this.shares, child, 0);
+    const { s, shares } = this;
+    Atomics.compareExchange(s.i32[ELECTION]!, s.row, child + 1, 0);
+    const lost = shares === null ? 0 : Atomics.exchange(shares.i32[child]!, shares.row, 0);
     this.lowerBusy(lost);
     return lost;
   }
 
   /** "Init Ok ", "Init Err "... with the trailing blank of httpd. */
   get flags(): string {
-    const status = this.s.status;
+    const { status } = this;
     let text = "";
     for (const [, bit, name] of FLAGS) if ((status & bit) !== 0) text += name;
     if (text === "") text = "??? ";

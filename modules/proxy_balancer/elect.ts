@@ -7,7 +7,6 @@ import type { RequestRec } from "../core/records.ts";
 import { DECLINED, OK, type Status } from "../core/status.ts";
 import type { ProxyAttempt } from "../proxy/attempt.ts";
 import type { ProxyBalancer } from "../proxy/balancer.ts";
-import { LBFACTOR, LBSTATUS } from "../proxy/counters.ts";
 import type { Candidates } from "../proxy/lbmethod.ts";
 import { findBalancer } from "../proxy/server_state.ts";
 import type { SessionRoute } from "../proxy/sticky.ts";
@@ -271,13 +270,12 @@ function accountForRoute(balancer: ProxyBalancer, elected: ProxyWorker): void {
     balancer.lbmethod.updateLbStatus(elected, usable as unknown as Candidates);
     return;
   }
-  const { f64, at } = balancer.electorate.counters.of(usable);
+  const { rows, lbstatus, lbfactor } = balancer.electorate.counters.of(usable);
   let total = 0;
-  for (let i = 0; i < at.length; i++) {
-    const place = at[i]!;
-    const lbfactor = f64[place + LBFACTOR]!;
-    f64[place + LBSTATUS]! += lbfactor;
-    total += lbfactor;
+  for (let i = 0; i < rows.length; i++) {
+    const row = rows[i]!;
+    lbstatus[row]! += lbfactor[row]!;
+    total += lbfactor[row]!;
   }
   elected.s.lbstatus -= total;
 }

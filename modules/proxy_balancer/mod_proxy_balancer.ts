@@ -2,7 +2,6 @@
  * mod_proxy_balancer: balancer:// URLs, by electing one of the balancer's members for each attempt.
  * Source: httpd modules/proxy/mod_proxy_balancer.c
  */
-import { z } from "zod";
 import { defineModule } from "../core/module.ts";
 import { postRequest, preRequest } from "../proxy/hooks.ts";
 import { childInit, postConfig } from "../server/hooks.ts";
@@ -14,7 +13,6 @@ import { judge } from "./verdict.ts";
 
 export default defineModule({
   name: "mod_proxy_balancer",
-  config: z.object({}),
   registerHooks(hooks) {
     hooks.hook(postConfig, inheritAuditLog);
     hooks.hook(postConfig, rememberConfigured, { after: ["mod_proxy"] });

@@ -3,7 +3,6 @@
  * API, the audit log with its undo, and the file that keeps it all over a restart.
  * Source: httpd modules/proxy/mod_proxy_balancer.c balancer_process_balancer_worker
  */
-import { z } from "zod";
 import type { Providers } from "../core/providers.ts";
 import type { ServerRec } from "../core/records.ts";
 import type { ProxyBalancer } from "../proxy/balancer.ts";
@@ -19,58 +18,64 @@ import {
   STOPPED,
 } from "../proxy/worker.ts";
 
-/** The parts of names that httpd has room for. */
-const MAX_NAME = 63;
-const name = z
-  .string()
-  .max(MAX_NAME)
-  .regex(/^[\x20-\x7e\x80-\xff]*$/, "has a control character, or one that is no byte");
-const whole = z.int().min(0);
-const durationMs = z.int().min(1);
-
-export const memberSettingsSchema = z.strictObject({
-  ignoreErrors: z.boolean().describe("Failures never take it out (I)"),
-  draining: z.boolean().describe("Only requests whose session names its route (N)"),
-  disabled: z.boolean().describe("No requests (D)"),
-  stopped: z.boolean().describe("No requests, no health checks, no retries (S)"),
-  standby: z.boolean().describe("Serves when no regular member of its lbset can (H)"),
-  spare: z.boolean().describe("Takes the place of a member of its lbset that cannot serve (R)"),
-  checkFailed: z.boolean().describe("Counts as failing its health checks (C)"),
-  loadFactor: z.number().min(1).max(100).describe("Share of the requests, in hundredths of 1"),
-  lbset: z.int().min(0).max(99).describe("Members of a lower set come first"),
-  route: name.describe("What the sessions of this member name; empty: none"),
-  redirect: name.describe("The route that serves its sessions while it cannot; empty: none"),
-  retryMs: whole.describe("How long it is left alone after a failure"),
-  timeoutMs: durationMs.nullable().describe("Longest wait for its bytes; null: ProxyTimeout, else Timeout"),
-  connectionTimeoutMs: durationMs.nullable().describe("Longest wait for a connection; null: as timeoutMs"),
-  acquireMs: durationMs.nullable().describe("Longest wait for a place in its pool; null: no limit"),
-  checkMethod: z
-    .enum(HC_METHODS)
-    .exclude(["PROVIDER"])
-    .or(z.string().regex(/^PROVIDER:./))
-    .describe("hcmethod"),
-  checkIntervalMs: z.int().min(100),
-  checkPasses: whole.describe("In a row; 0 acts like 1"),
-  checkFails: whole.describe("In a row; 0 acts like 1"),
-  checkUri: name,
-  checkExpr: name.describe("Name of a ProxyHCExpr; empty: a status of 200 to 399 passes"),
-});
-export type MemberSettings = z.output<typeof memberSettingsSchema>;
-export const memberChangeSchema = memberSettingsSchema.partial();
+/** What may be set of a member. The schemas of the API say what values it takes. */
+export interface MemberSettings {
+  /** Failures never take it out (I). */
+  ignoreErrors: boolean;
+  /** Only requests whose session names its route (N). */
+  draining: boolean;
+  /** No requests (D). */
+  disabled: boolean;
+  /** No requests, no health checks, no retries (S). */
+  stopped: boolean;
+  /** Serves when no regular member of its lbset can (H). */
+  standby: boolean;
+  /** Takes the place of a member of its lbset that cannot serve (R). */
+  spare: boolean;
+  /** Counts as failing its health checks (C). */
+  checkFailed: boolean;
+  /** Share of the requests, in hundredths of 1. */
+  loadFactor: number;
+  lbset: number;
+  /** What its sessions name; "": none. */
+  route: string;
+  /** The route that serves its sessions while it cannot; "": none. */
+  redirect: string;
+  retryMs: number;
+  /** null: ProxyTimeout, else Timeout. */
+  timeoutMs: number | null;
+  /** null: as timeoutMs. */
+  connectionTimeoutMs: number | null;
+  /** null: no limit. */
+  acquireMs: number | null;
+  /** hcmethod: one of HC_METHODS, or PROVIDER:NAME. */
+  checkMethod: string;
+  checkIntervalMs: number;
+  /** In a row; 0 acts like 1. */
+  checkPasses: number;
+  /** In a row; 0 acts like 1. */
+  checkFails: number;
+  checkUri: string;
+  /** Name of a ProxyHCExpr; "": a status of 200 to 399 passes. */
+  checkExpr: string;
+}
 /** What is to be changed; what is not there stays. */
-export type MemberChange = z.output<typeof memberChangeSchema>;
+export type MemberChange = { [K in keyof MemberSettings]?: MemberSettings[K] | undefined };
 
-export const balancerSettingsSchema = z.strictObject({
-  lbmethod: z.string().min(1),
-  timeoutMs: whole.describe("Longest wait for a usable member"),
-  maxAttempts: whole.describe("Attempts after the first"),
-  noFailover: z.boolean().describe("A known route never moves to another member"),
-  stickySession: name.describe("Name of the session cookie; empty: no sticky sessions"),
-  stickyPath: name.describe("Name of the path parameter"),
-});
-export type BalancerSettings = z.output<typeof balancerSettingsSchema>;
-export const balancerChangeSchema = balancerSettingsSchema.partial();
-export type BalancerChange = z.output<typeof balancerChangeSchema>;
+export interface BalancerSettings {
+  lbmethod: string;
+  /** Longest wait for a usable member. */
+  timeoutMs: number;
+  /** Attempts after the first. */
+  maxAttempts: number;
+  /** A known route never moves to another member. */
+  noFailover: boolean;
+  /** Name of the session cookie; "": no sticky sessions. */
+  stickySession: string;
+  /** Name of the path parameter. */
+  stickyPath: string;
+}
+export type BalancerChange = { [K in keyof BalancerSettings]?: BalancerSettings[K] | undefined };
 
 /** How a setting is read and written. */
 interface Access<T, V> {

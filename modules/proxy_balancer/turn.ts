@@ -3,7 +3,7 @@
  * twice. A lock in the slot of the balancer's first member, for about a microsecond.
  */
 import type { ProxyBalancer } from "../proxy/balancer.ts";
-import { ELECTION } from "../proxy/worker.ts";
+import { ELECTION, type WorkerSlot } from "../proxy/worker.ts";
 
 /** Looks before it sleeps: longer than an election takes, shorter than a turn of the scheduler. */
 const SPINS = 200;
@@ -11,15 +11,16 @@ const SPINS = 200;
 const SLEEP_MS = 1;
 
 /** Waits for this child's turn. @param child its number. @returns what to end it with */
-export function beginElection(balancer: ProxyBalancer, child: number): Int32Array {
-  const { i32 } = balancer.members[0]!.lead.s;
+export function beginElection(balancer: ProxyBalancer, child: number): WorkerSlot {
+  const { s } = balancer.members[0]!.lead;
+  const locks = s.i32[ELECTION]!;
   for (let spins = 0; ; spins++) {
-    const holder = Atomics.compareExchange(i32, ELECTION, 0, child + 1);
-    if (holder === 0) return i32;
-    if (spins >= SPINS) Atomics.wait(i32, ELECTION, holder, SLEEP_MS);
+    const holder = Atomics.compareExchange(locks, s.row, 0, child + 1);
+    if (holder === 0) return s;
+    if (spins >= SPINS) Atomics.wait(locks, s.row, holder, SLEEP_MS);
   }
 }
 
-export function endElection(i32: Int32Array): void {
-  Atomics.store(i32, ELECTION, 0);
+export function endElection({ i32, row }: WorkerSlot): void {
+  Atomics.store(i32[ELECTION]!, row, 0);
 }

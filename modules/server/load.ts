@@ -6,10 +6,10 @@ import { commandsByName } from "../config/build.ts";
 import type { ConfigError, Directive, Position } from "../config/directive.ts";
 import { resolvePath as resolve } from "../config/include.ts";
 import { type ConfigHost, readConfig } from "../config/preprocess.ts";
-import { readYaml } from "../config/read_yaml.ts";
 import type { ConfigWatch } from "../config/watch.ts";
 import type { Module } from "../core/module.ts";
 import type { ProcessRec } from "../core/records.ts";
+import { LaterModule, loadedOf, type Shipped } from "../core/shipped.ts";
 import { type GenerationInput, makeGeneration } from "./lifecycle.ts";
 import { SERVER_VERSION } from "./mod_core.ts";
 
@@ -25,7 +25,7 @@ export interface LoadSource {
   readonly before: readonly string[];
   readonly after: readonly string[];
   /** The modules that ship. */
-  readonly modules: readonly Module[];
+  readonly modules: Shipped;
   /** -e: the rank of the least severe messages that the start tells of, and where no LogLevel says otherwise. */
   readonly startRank?: number | undefined;
   /** The text of `file`, if it is no file. */
@@ -80,25 +80,63 @@ export interface Reading {
 }
 
 /**
- * Reads a configuration.
+ * Reads a configuration, and loads what ships and it needs.
  * @param plugins what LoadModule loads, by path
  * @param broken plug-ins that could not be loaded, of a reading that is watched
  * @throws ConfigError
  */
-export function readSource(
+export async function readSource(
   source: LoadSource,
   machine: Machine,
   generation: number,
   plugins: ReadonlyMap<string, Module>,
   broken: ReadonlyMap<string, ConfigError> = new Map(),
+): Promise<Reading> {
+  for (;;) {
+    const missing = new Set<Missing>();
+    try {
+      const reading = readOnce(source, machine, generation, plugins, broken, missing);
+      if (missing.size === 0) return reading;
+    } catch (error) {
+      if (missing.size === 0) throw error;
+    }
+    // With it, the file is read again.
+    source.watch?.restart();
+    await Promise.all([...missing].map((one) => one.load()));
+  }
+}
+
+/** What a configuration needs and is not loaded. */
+interface Missing {
+  load(): Promise<unknown>;
+}
+
+/** The reader of YAML: its package has 72 files, a fifth of the start. */
+const yaml = {
+  read: null as typeof import("../config/read_yaml.ts").readYaml | null,
+  async load(): Promise<void> {
+    this.read = (await import("../config/read_yaml.ts")).readYaml;
+  },
+};
+
+/** @param missing gets what the configuration needs and is not loaded: then the rest does not count */
+function readOnce(
+  source: LoadSource,
+  machine: Machine,
+  generation: number,
+  plugins: ReadonlyMap<string, Module>,
+  broken: ReadonlyMap<string, ConfigError>,
+  missing: Set<Missing>,
 ): Reading {
   const wanted = new Map<string, { name: string; at: Position }>();
-  const modules = source.modules.filter((module) => !module.onDemand);
+  const shipped = loadedOf(source.modules);
+  const modules = shipped.filter((module) => !module.onDemand);
+  const later = source.modules.filter((one): one is LaterModule => one instanceof LaterModule && one.module === null);
   const files: { path: string; from: Position | undefined }[] = [];
   const defined: string[] = [];
   const warnings: [ah: string, text: string][] = [];
   const loads: { name: string; path: string }[] = [];
-  const names = new Set(modules.map((module) => module.name));
+  const names = new Set([...modules, ...later].map((module) => module.name));
   let mpm = "event";
   const hasModule = (name: string) => {
     const known = moduleName(name);
@@ -106,6 +144,11 @@ export function readSource(
     return asked === null ? names.has(known) || BUILT_IN.has(known) : asked[1] === mpm;
   };
   let commands = commandsByName(modules);
+  const commandOf = (name: string) => {
+    const found = commands.get(name.toLowerCase())?.command;
+    if (found === undefined) for (const module of later) if (module.wanted.test(name)) missing.add(module);
+    return found;
+  };
   const { watch } = source;
   const warn = (ah: string, message: string, at: Position) => {
     if (watch === undefined) warnings.push([ah, `${message} (${at.file}:${at.line})`]);
@@ -118,20 +161,22 @@ export function readSource(
     env: machine.host.env,
     version: SERVER_VERSION,
     moduleLoaded: hasModule,
-    hasDirective: (name: string) => commands.has(name.toLowerCase()),
-    hasSection: (name: string) => commands.get(name.toLowerCase().replace(/^</, ""))?.command.kind === "section",
+    hasDirective: (name: string) => commandOf(name) !== undefined,
+    hasSection: (name: string) => commandOf(name.replace(/^</, ""))?.kind === "section",
     warn,
     defined: (names: readonly string[]) => void defined.push(...names),
     watch,
     included: (path: string, from: Position | undefined) => void files.push({ path, from }),
-    readYaml: (path: string, text: string) =>
-      readYaml(path, text, (name) => commands.get(name.toLowerCase())?.command.kind === "section"),
+    readYaml(path: string, text: string): Directive[] {
+      if (yaml.read === null) missing.add(yaml);
+      return yaml.read?.(path, text, (name) => commandOf(name)?.kind === "section") ?? [];
+    },
     loadModule(name: string, path: string, at: Position): string | null {
       const failure = broken.get(path);
       if (failure !== undefined) throw failure;
       const ofHttpd = /\.(so|dll|dylib)$/i.test(path); // built in here, or without a meaning
       const known = ofHttpd
-        ? source.modules.find((module) => module.onDemand && module.name === moduleName(name))
+        ? shipped.find((module) => module.onDemand && module.name === moduleName(name))
         : plugins.get(path);
       loads.push({ name, path });
       mpm = MPM.exec(moduleName(name))?.[1] ?? mpm;
@@ -157,6 +202,7 @@ export function readSource(
       after: [...after],
       serverRoot,
     });
+  needed(tree, later, (name) => commands.has(name.toLowerCase()), missing);
   const build = (): Loaded => {
     const root = serverRootOf(tree, serverRoot);
     const absolute = (path: string) => resolve(root, path);
@@ -178,6 +224,21 @@ export function readSource(
     return { process: made, logs, files, defined, tree, loads };
   };
   return { tree, wanted, build };
+}
+
+/** Of the modules that are not loaded those that a tree needs: all of them for a name that nobody knows. */
+function needed(
+  tree: readonly Directive[],
+  later: readonly LaterModule[],
+  isKnown: (name: string) => boolean,
+  into: Set<Missing>,
+): void {
+  for (const { name, args, named = [], body = [] } of tree) {
+    const line = [name, args, ...named.map(({ key, value }) => `${key}=${value}`)].join(" ");
+    const asking = later.filter((module) => module.wanted.test(line));
+    for (const module of asking.length > 0 || isKnown(name) ? asking : later) into.add(module);
+    needed(body, later, isKnown, into);
+  }
 }
 
 function serverRootOf(tree: readonly Directive[], fallback: string): string {

@@ -2,10 +2,11 @@
  * mod_authn_core: AuthType and AuthName.
  * Source: httpd modules/aaa/mod_authn_core.c
  */
-import { z } from "zod";
+
 import { ArgumentError, type CommandContext } from "../core/command.ts";
 import { defineModule, getModuleConfig } from "../core/module.ts";
 import type { RequestRec } from "../core/records.ts";
+import * as z from "../core/schema.ts";
 import { OK, type Status } from "../core/status.ts";
 import { textOrExpr } from "./auth.ts";
 import type { Expr } from "./expr.ts";

@@ -2,7 +2,7 @@
  * mod_core: the directives of the server itself.
  * Source: httpd server/core.c
  */
-import { z } from "zod";
+
 import { ConfigError, splitWords } from "../config/directive.ts";
 import { parseInterval } from "../config/units.ts";
 import type { CommandContext } from "../core/command.ts";
@@ -10,6 +10,7 @@ import { LEVELS, levelRank } from "../core/error_log.ts";
 import { registerMethod } from "../core/method.ts";
 import { defineModule, getModuleConfig } from "../core/module.ts";
 import type { ProcessRec } from "../core/records.ts";
+import * as z from "../core/schema.ts";
 import { addErrorDocument, type ErrorDocument } from "./error_document.ts";
 import { addErrorLogFormat, type ErrorLogFormatSpec } from "./error_log_format.ts";
 import { checkConfig } from "./hooks.ts";

@@ -33,5 +33,9 @@ export function attachSlots<L extends Layout>(
   { buffer }: Pick<Places, "buffer">,
   places: readonly Place[],
 ): Attached<L>[] {
-  return places.map(({ at, fresh }) => ({ slot: struct.slotAt(buffer, at), fresh }));
+  return places.map(({ at, fresh }) => {
+    const slot = struct.slotAt(buffer, at);
+    if (fresh) struct.clear(slot);
+    return { slot, fresh };
+  });
 }

@@ -37,9 +37,9 @@ export function attachStripes(
 ): Stripes[] {
   const count = siblings.count === 1 ? 1 : MOST_CHILDREN;
   const places = siblings.memory(name, 8 * length * count);
-  return places
-    .take(keys, generation)
-    .map(
-      ({ at }) => new Stripes(new Float64Array(places.buffer, at, length * count), length, Math.max(0, siblings.index)),
-    );
+  return places.take(keys, generation).map(({ at, fresh }) => {
+    const all = new Float64Array(places.buffer, at, length * count);
+    if (fresh) all.fill(0);
+    return new Stripes(all, length, Math.max(0, siblings.index));
+  });
 }

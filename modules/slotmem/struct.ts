@@ -1,22 +1,34 @@
 /**
  * Structures in shared memory: a field layout becomes accessors over any ArrayBuffer or SharedArrayBuffer.
  *
+ * What many structures have in one field lies side by side, in a column: an election looks at two figures of a thousand
+ * members, and finds them in 16 KB instead of all over a hundred. Between elections others use the cache, so that this counts:
+ * of a request with a thousand members to choose from, on Bun, a fifth of the time went there.
+ *
  * An f64 is written by plain stores: two children that add at one moment lose an addition, as in httpd. An i32 is meant for
- * what must not: change it by Atomics on `slot.i32[struct.index(field)]`.
+ * what must not: change it by Atomics on `slot.i32[struct.index(field)]` at `slot.row`.
  */
 export type FieldType = "i32" | "f64";
 export type Layout = Readonly<Record<string, FieldType>>;
 
-/** One structure: its fields as properties, and the arrays beneath them. */
+/** One structure: its fields as properties, and the columns in which they are. */
 export type Slot<L extends Layout> = SlotBase & { [K in keyof L]: number };
 
-class SlotBase {
-  readonly f64: Float64Array;
-  readonly i32: Int32Array;
+/** All structures in one buffer: a column for each field, in which each structure has the same row. */
+interface Columns {
+  readonly f64: readonly Float64Array[];
+  readonly i32: readonly Int32Array[];
+}
 
-  constructor(buffer: ArrayBufferLike, at: number, f64Count: number, i32Count: number) {
-    this.f64 = new Float64Array(buffer, at, f64Count);
-    this.i32 = new Int32Array(buffer, at + 8 * f64Count, i32Count);
+class SlotBase implements Columns {
+  readonly f64: readonly Float64Array[];
+  readonly i32: readonly Int32Array[];
+  readonly row: number;
+
+  constructor({ f64, i32 }: Columns, row: number) {
+    this.f64 = f64;
+    this.i32 = i32;
+    this.row = row;
   }
 }
 
@@ -25,14 +37,13 @@ export class Struct<L extends Layout> {
   readonly sizeBytes: number;
   readonly fields: readonly (keyof L & string)[];
   private readonly indexes = new Map<string, number>();
-  readonly f64Count: number;
+  private readonly f64Count: number;
   private readonly i32Count: number;
   private readonly slotClass: new (
-    buffer: ArrayBufferLike,
-    at: number,
-    f64Count: number,
-    i32Count: number,
+    columns: Columns,
+    row: number,
   ) => SlotBase;
+  private readonly buffers = new WeakMap<ArrayBufferLike, Columns>();
 
   constructor(layout: L) {
     this.fields = Object.keys(layout);
@@ -55,24 +66,50 @@ export class Struct<L extends Layout> {
     return this.indexes.get(field)!;
   }
 
-  /** @param at bytes; a multiple of 8 */
+  /**
+   * @param buffer all of it is for structures of this kind
+   * @param at bytes, as if the structures lay one after the other: a multiple of `sizeBytes`
+   */
   slotAt(buffer: ArrayBufferLike, at: number): Slot<L> {
-    return new this.slotClass(buffer, at, this.f64Count, this.i32Count) as Slot<L>;
+    return new this.slotClass(this.columnsOf(buffer), at / this.sizeBytes) as Slot<L>;
   }
 
   copy(from: Slot<L>, to: Slot<L>): void {
-    to.f64.set(from.f64);
-    to.i32.set(from.i32);
+    from.f64.forEach((column, field) => {
+      to.f64[field]![to.row] = column[from.row]!;
+    });
+    from.i32.forEach((column, field) => {
+      to.i32[field]![to.row] = column[from.row]!;
+    });
+  }
+
+  /** Sets all fields to 0. */
+  clear({ f64, i32, row }: Slot<L>): void {
+    for (const column of f64) column[row] = 0;
+    for (const column of i32) column[row] = 0;
+  }
+
+  private columnsOf(buffer: ArrayBufferLike): Columns {
+    let columns = this.buffers.get(buffer);
+    if (columns !== undefined) return columns;
+    const rows = buffer.byteLength / this.sizeBytes;
+    const i32At = 8 * this.f64Count * rows;
+    columns = {
+      f64: Array.from({ length: this.f64Count }, (_, field) => new Float64Array(buffer, 8 * field * rows, rows)),
+      i32: Array.from({ length: this.i32Count }, (_, field) => new Int32Array(buffer, i32At + 4 * field * rows, rows)),
+    };
+    this.buffers.set(buffer, columns);
+    return columns;
   }
 }
 
 function f64Accessor(index: number): PropertyDescriptor & ThisType<SlotBase> {
   return {
     get() {
-      return this.f64[index];
+      return this.f64[index]![this.row];
     },
     set(value: number) {
-      this.f64[index] = value;
+      this.f64[index]![this.row] = value;
     },
   };
 }
@@ -80,10 +117,10 @@ function f64Accessor(index: number): PropertyDescriptor & ThisType<SlotBase> {
 function i32Accessor(index: number): PropertyDescriptor & ThisType<SlotBase> {
   return {
     get() {
-      return this.i32[index];
+      return this.i32[index]![this.row];
     },
     set(value: number) {
-      Atomics.store(this.i32, index, value);
+      Atomics.store(this.i32[index]!, this.row, value);
     },
   };
 }

@@ -2,11 +2,12 @@
  * mod_watchdog: work that no request asks for, at intervals; what must not be done twice, by one child.
  * Source: httpd modules/core/mod_watchdog.c
  */
-import { z } from "zod";
+
 import { parseInterval } from "../config/units.ts";
 import type { CommandContext } from "../core/command.ts";
 import { defineModule, getModuleConfig } from "../core/module.ts";
 import type { ProcessRec, ServerRec } from "../core/records.ts";
+import * as z from "../core/schema.ts";
 import { OK } from "../core/status.ts";
 import { childExit, childInit, postConfig } from "../server/hooks.ts";
 import { leadership, type WatchdogName, watchdogExit, watchdogInit, watchdogNeed, watchdogStep } from "./hooks.ts";

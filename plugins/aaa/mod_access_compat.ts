@@ -2,7 +2,6 @@
  * mod_access_compat: Order, Allow, Deny and Satisfy of httpd 2.2.
  * Source: httpd modules/aaa/mod_access_compat.c
  */
-import { z } from "zod";
 import {
   accessChecker,
   type CommandContext,
@@ -19,6 +18,7 @@ import {
   restrictsAccess,
   type Status,
   satisfyAny,
+  z,
 } from "../../modules/mod.ts";
 
 /** Does a line cover the request? `host`: it takes the client's name to say. */

@@ -2,7 +2,6 @@
  * mod_auth_basic: who sends a user and a password in Authorization.
  * Source: httpd modules/aaa/mod_auth_basic.c
  */
-import { z } from "zod";
 import {
   ArgumentError,
   AUTHORIZATION,
@@ -26,6 +25,7 @@ import {
   requestSubject,
   type Status,
   textOrExpr,
+  z,
 } from "../../modules/mod.ts";
 
 /** AuthBasicFake: what the backend gets as the client's name and password. */

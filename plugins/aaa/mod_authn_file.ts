@@ -2,7 +2,6 @@
  * mod_authn_file: AuthUserFile, lines of "user:hash".
  * Source: httpd modules/aaa/mod_authn_file.c
  */
-import { z } from "zod";
 import {
   type AuthnStatus,
   authn,
@@ -12,6 +11,7 @@ import {
   describeFileError,
   getModuleConfig,
   type RequestRec,
+  z,
 } from "../../modules/mod.ts";
 import { PasswordVerifier } from "./password.ts";
 import { watchedFiles } from "./watched_files.ts";

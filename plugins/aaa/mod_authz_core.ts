@@ -2,7 +2,6 @@
  * mod_authz_core: Require, and the sections that combine them.
  * Source: httpd modules/aaa/mod_authz_core.c
  */
-import { z } from "zod";
 import {
   ArgumentError,
   type AuthzCheck,
@@ -29,6 +28,7 @@ import {
   type Status,
   splitWords,
   takeWord,
+  z,
 } from "../../modules/mod.ts";
 import { evaluate } from "./authz_evaluate.ts";
 import {

@@ -2,7 +2,6 @@
  * mod_authz_groupfile: Require group, by lines of "group: user user".
  * Source: httpd modules/aaa/mod_authz_groupfile.c
  */
-import { z } from "zod";
 import {
   type AuthzCheck,
   authz,
@@ -12,6 +11,7 @@ import {
   getModuleConfig,
   type RequestRec,
   splitWords,
+  z,
 } from "../../modules/mod.ts";
 import { parseWords } from "./require_words.ts";
 import { watchedFiles } from "./watched_files.ts";

@@ -2,7 +2,6 @@
  * mod_authz_host: Require ip, host, forward-dns, local.
  * Source: httpd modules/aaa/mod_authz_host.c
  */
-import { z } from "zod";
 import {
   type AuthzCheck,
   authz,
@@ -15,6 +14,7 @@ import {
   type RequestRec,
   sameIp,
   splitWords,
+  z,
 } from "../../modules/mod.ts";
 import { parseWords, type WordsOf } from "./require_words.ts";
 

@@ -2,8 +2,7 @@
  * mod_authz_user: Require user and valid-user.
  * Source: httpd modules/aaa/mod_authz_user.c
  */
-import { z } from "zod";
-import { type AuthzCheck, authz, defineModule } from "../../modules/mod.ts";
+import { type AuthzCheck, authz, defineModule, z } from "../../modules/mod.ts";
 import { parseWords } from "./require_words.ts";
 
 export default defineModule({

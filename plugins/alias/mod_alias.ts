@@ -2,7 +2,6 @@
  * mod_alias: paths that are somewhere else. Redirect answers with the place; what Alias maps to files is not found here.
  * Source: httpd modules/mappers/mod_alias.c
  */
-import { z } from "zod";
 import {
   ArgumentError,
   aliasMatch,
@@ -24,6 +23,7 @@ import {
   serverOrigin,
   translateName,
   utf8,
+  z,
 } from "../../modules/mod.ts";
 import {
   escapeTarget,

@@ -3,7 +3,6 @@
  * for no request; they are read, as those in <Directory> are, because every configuration of httpd has them.
  * Source: httpd modules/mappers/mod_dir.c
  */
-import { z } from "zod";
 import {
   type CommandContext,
   DECLINED,
@@ -13,6 +12,7 @@ import {
   internalRedirect,
   type RequestRec,
   type Status,
+  z,
 } from "../../modules/mod.ts";
 
 const NO_FILES = { noEffect: "about files, of which sluice serves none" };

@@ -5,7 +5,6 @@
  *     AuthForward "http://127.0.0.1:9000/verify" timeout=2
  *     AuthForwardHeaders X-User X-Groups
  */
-import { z } from "zod";
 import {
   CONTENT_LENGTH,
   type CommandContext,
@@ -29,6 +28,7 @@ import {
   type Status,
   TRANSFER_ENCODING,
   X_FORWARDED_FOR,
+  z,
 } from "../../modules/mod.ts";
 import { Question, type ServiceAnswer } from "./question.ts";
 

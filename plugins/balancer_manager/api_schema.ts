@@ -1,15 +1,12 @@
 /** What the API takes and gives, as schemas: requests are checked against them, and the OpenAPI document shows them. */
+import { z } from "zod";
+import type { AuditEntry, BalancerState, MemberState, Preview } from "../../modules/mod.ts";
 import {
-  type AuditEntry,
-  type BalancerState,
   balancerChangeSchema,
   balancerSettingsSchema,
-  type MemberState,
   memberChangeSchema,
   memberSettingsSchema,
-  type Preview,
-  z,
-} from "../../modules/mod.ts";
+} from "./settings_schema.ts";
 
 export const newMember = z.strictObject({
   url: z.string().min(1).describe("http://HOST:PORT, or unix:PATH|http://NAME"),

@@ -2,7 +2,6 @@
  * mod_balancer_manager: the page that shows the balancers of a server and changes them.
  * Source: httpd modules/proxy/mod_proxy_balancer.c balancer_handler
  */
-import { z } from "zod";
 import {
   balancersOfServer,
   checkConfig,
@@ -28,6 +27,7 @@ import {
   serverState,
   stateLines,
   usesHandler,
+  z,
 } from "../../modules/mod.ts";
 import { change, select } from "./changes.ts";
 import { tellElections } from "./elections.ts";

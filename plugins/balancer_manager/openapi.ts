@@ -1,12 +1,12 @@
 /** The OpenAPI document of the API. */
+import { z } from "zod";
+import { auditEntry, balancerState, memberState, newMember, preview, problem } from "./api_schema.ts";
 import {
   balancerChangeSchema,
   balancerSettingsSchema,
   memberChangeSchema,
   memberSettingsSchema,
-  z,
-} from "../../modules/mod.ts";
-import { auditEntry, balancerState, memberState, newMember, preview, problem } from "./api_schema.ts";
+} from "./settings_schema.ts";
 
 const SCHEMAS = {
   State: z.object({ balancers: z.array(balancerState) }),

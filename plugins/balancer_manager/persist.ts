@@ -7,18 +7,17 @@ import { z } from "zod";
 import {
   type BalancerState,
   balancerRefusal,
-  balancerSettingsSchema,
   balancersOfServer,
   changeBalancer,
   changeMember,
   IN_ERROR,
-  memberSettingsSchema,
   type ProxyBalancer,
   ProxyWorker,
   parseWorkerUrl,
   type ServerRec,
   serverState,
 } from "../../modules/mod.ts";
+import { balancerSettingsSchema, memberSettingsSchema } from "./settings_schema.ts";
 
 const LOG = "proxy_balancer";
 

@@ -6,18 +6,17 @@
 import { type Context, Hono } from "hono";
 import { HTTPException } from "hono/http-exception";
 import { validator } from "hono/validator";
+import type { z } from "zod";
 import {
   type Action,
   type Actor,
   auditLog,
-  balancerChangeSchema,
   balancerSettings,
   balancerState,
   configLines,
   findBalancer,
   forgetOverrides,
   isCrossSite,
-  memberChangeSchema,
   memberId,
   memberSettings,
   type Outcome,
@@ -28,10 +27,10 @@ import {
   type RequestRec,
   serverState,
   undo,
-  type z,
 } from "../../modules/mod.ts";
 import { newMember } from "./api_schema.ts";
 import { openApi } from "./openapi.ts";
+import { balancerChangeSchema, memberChangeSchema } from "./settings_schema.ts";
 
 type Env = { Bindings: { r: RequestRec } };
 type Ctx = Context<Env>;

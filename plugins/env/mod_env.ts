@@ -3,7 +3,6 @@
  * SetEnvIf has set.
  * Source: httpd modules/metadata/mod_env.c
  */
-import { z } from "zod";
 import {
   byteString,
   type CommandContext,
@@ -15,6 +14,7 @@ import {
   OK,
   type RequestRec,
   type Status,
+  z,
 } from "../../modules/mod.ts";
 
 /** A variable set, or, without a value, removed. */

@@ -2,7 +2,6 @@
  * mod_headers: fields of requests and responses set, added, edited, removed.
  * Source: httpd modules/metadata/mod_headers.c
  */
-import { z } from "zod";
 import {
   type CommandContext,
   DECLINED,
@@ -15,6 +14,7 @@ import {
   postReadRequest,
   type RequestRec,
   type Status,
+  z,
 } from "../../modules/mod.ts";
 import { editRequest, editResponse } from "./actions.ts";
 import { type HeaderEntry, parseHeaderLine } from "./header_entry.ts";

@@ -2,7 +2,6 @@
  * mod_heartbeat: this server tells another one, which balances between several, how busy it is.
  * Source: httpd modules/cluster/mod_heartbeat.c
  */
-import { z } from "zod";
 import {
   type CommandContext,
   connectionCount,
@@ -18,6 +17,7 @@ import {
   watchdogInit,
   watchdogNeed,
   watchdogStep,
+  z,
 } from "../../modules/mod.ts";
 import { parseTarget } from "./address.ts";
 import { LagMeter, readySlots, SAMPLE_MS } from "./load.ts";

@@ -2,7 +2,6 @@
  * mod_heartmonitor: collects what backends say of their load, by UDP and by POST, for lbmethod=heartbeat.
  * Source: httpd modules/cluster/mod_heartmonitor.c
  */
-import { z } from "zod";
 import {
   type Bytes,
   type CommandContext,
@@ -23,6 +22,7 @@ import {
   watchdogExit,
   watchdogInit,
   watchdogNeed,
+  z,
 } from "../../modules/mod.ts";
 import { parseTarget } from "./address.ts";
 import { MAX_MESSAGE_BYTES, parseHeartbeat } from "./message.ts";

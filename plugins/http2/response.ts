@@ -57,6 +57,9 @@ export class StreamOut extends FilteredOut {
     return name.toLowerCase() === "content-length" && this.length >= 0 ? String(this.length) : undefined;
   }
 
+  /** RFC 8441: the answer is a HEADERS frame. */
+  readonly needs101 = true;
+
   interim(status: Status, _reason: string, headers: HeaderTable): void {
     if (this.started || this.ended) return;
     if (status === 101) this.switchToTunnel(headers);

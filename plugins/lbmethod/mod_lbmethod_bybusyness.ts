@@ -2,17 +2,7 @@
  * lbmethod=bybusyness: the member with the fewest requests at hand; of equals, the one that byrequests would choose.
  * Source: httpd modules/proxy/balancers/mod_lbmethod_bybusyness.c
  */
-import { z } from "zod";
-import {
-  BUSY_I32,
-  Counters,
-  defineModule,
-  LBFACTOR,
-  LBSTATUS,
-  type LbMethod,
-  lbmethod,
-  type ProxyBalancer,
-} from "../../modules/mod.ts";
+import { Counters, defineModule, type LbMethod, lbmethod, type ProxyBalancer, z } from "../../modules/mod.ts";
 
 export default defineModule({
   name: "mod_lbmethod_bybusyness",
@@ -26,25 +16,25 @@ function bybusyness(balancer: ProxyBalancer): LbMethod {
   const counters = new Counters();
   return {
     finder(candidates) {
-      const { f64, i32, at } = counters.of(candidates);
+      const { rows, lbstatus, lbfactor, busy } = counters.of(candidates);
       let best = 0;
       let least = Number.POSITIVE_INFINITY;
       let most = 0;
       let total = 0;
-      for (let i = 0; i < at.length; i++) {
-        const place = at[i]!;
-        const lbfactor = f64[place + LBFACTOR]!;
-        const lbstatus = f64[place + LBSTATUS]! + lbfactor;
-        f64[place + LBSTATUS] = lbstatus;
-        total += lbfactor;
-        const busy = i32[2 * place + BUSY_I32]!;
-        if (busy < least || (busy === least && lbstatus > most)) {
+      for (let i = 0; i < rows.length; i++) {
+        const row = rows[i]!;
+        const gain = lbfactor[row]!;
+        const urgency = lbstatus[row]! + gain;
+        lbstatus[row] = urgency;
+        total += gain;
+        const atHand = busy[row]!;
+        if (atHand < least || (atHand === least && urgency > most)) {
           best = i;
-          least = busy;
-          most = lbstatus;
+          least = atHand;
+          most = urgency;
         }
       }
-      f64[at[best]! + LBSTATUS] = most - total;
+      lbstatus[rows[best]!] = most - total;
       return candidates[best]!;
     },
     figure: ({ s }) => `busy ${s.busy}, lbstatus ${s.lbstatus} + lbfactor ${s.lbfactor}`,

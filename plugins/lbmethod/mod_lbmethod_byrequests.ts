@@ -10,16 +10,7 @@
  *     gained       40    50   10   → b, pays 100:   40  -50  10
  *     gained      110   -25   15   → a ...          20 elections: 14 a, 5 b, 1 c
  */
-import { z } from "zod";
-import {
-  Counters,
-  defineModule,
-  LBFACTOR,
-  LBSTATUS,
-  type LbMethod,
-  lbmethod,
-  type ProxyBalancer,
-} from "../../modules/mod.ts";
+import { Counters, defineModule, type LbMethod, lbmethod, type ProxyBalancer, z } from "../../modules/mod.ts";
 
 export default defineModule({
   name: "mod_lbmethod_byrequests",
@@ -33,22 +24,22 @@ function byrequests(balancer: ProxyBalancer): LbMethod {
   const counters = new Counters();
   return {
     finder(candidates) {
-      const { f64, at } = counters.of(candidates);
+      const { rows, lbstatus, lbfactor } = counters.of(candidates);
       let best = 0;
       let most = Number.NEGATIVE_INFINITY;
       let total = 0;
-      for (let i = 0; i < at.length; i++) {
-        const place = at[i]!;
-        const lbfactor = f64[place + LBFACTOR]!;
-        const lbstatus = f64[place + LBSTATUS]! + lbfactor;
-        f64[place + LBSTATUS] = lbstatus;
-        total += lbfactor;
-        if (lbstatus > most) {
+      for (let i = 0; i < rows.length; i++) {
+        const row = rows[i]!;
+        const gain = lbfactor[row]!;
+        const urgency = lbstatus[row]! + gain;
+        lbstatus[row] = urgency;
+        total += gain;
+        if (urgency > most) {
           best = i;
-          most = lbstatus;
+          most = urgency;
         }
       }
-      f64[at[best]! + LBSTATUS] = most - total;
+      lbstatus[rows[best]!] = most - total;
       return candidates[best]!;
     },
     figure: ({ s }) => `lbstatus ${s.lbstatus} + lbfactor ${s.lbfactor}`,

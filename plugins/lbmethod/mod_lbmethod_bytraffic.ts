@@ -3,17 +3,7 @@
  * away gets all requests until it has caught up.
  * Source: httpd modules/proxy/balancers/mod_lbmethod_bytraffic.c
  */
-import { z } from "zod";
-import {
-  Counters,
-  defineModule,
-  LBFACTOR,
-  type LbMethod,
-  lbmethod,
-  type ProxyBalancer,
-  READ,
-  TRANSFERRED,
-} from "../../modules/mod.ts";
+import { Counters, defineModule, type LbMethod, lbmethod, type ProxyBalancer, z } from "../../modules/mod.ts";
 
 export default defineModule({
   name: "mod_lbmethod_bytraffic",
@@ -27,17 +17,17 @@ function bytraffic(balancer: ProxyBalancer): LbMethod {
   const counters = new Counters();
   return {
     finder(candidates) {
-      const { f64, at } = counters.of(candidates);
+      const { rows, lbfactor, transferred, read } = counters.of(candidates);
       let best = 0;
       let least = Number.POSITIVE_INFINITY;
-      for (let i = 0; i < at.length; i++) {
-        const place = at[i]!;
-        const lbfactor = f64[place + LBFACTOR]!;
-        const transferred = f64[place + TRANSFERRED]!;
-        const read = f64[place + READ]!;
+      for (let i = 0; i < rows.length; i++) {
+        const row = rows[i]!;
+        const factor = lbfactor[row]!;
+        const to = transferred[row]!;
+        const from = read[row]!;
         // The two divisions drop less than 2: most members are ruled out without them, which cost most of an election.
-        if (transferred + read >= (least + 2) * lbfactor) continue;
-        const traffic = weighed(transferred, read, lbfactor);
+        if (to + from >= (least + 2) * factor) continue;
+        const traffic = weighed(to, from, factor);
         if (traffic < least) {
           best = i;
           least = traffic;

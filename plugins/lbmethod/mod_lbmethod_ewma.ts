@@ -4,8 +4,7 @@
  * fades while nothing is measured: so a member that was slow, or away, is asked again.
  * Source: Finagle, com.twitter.finagle.loadbalancer.PeakEwma ("peak EWMA"; also of Linkerd, ingress-nginx ewma.lua)
  */
-import { z } from "zod";
-import { defineModule, type LbMethod, lbmethod, type ProxyWorker } from "../../modules/mod.ts";
+import { defineModule, type LbMethod, lbmethod, type ProxyWorker, z } from "../../modules/mod.ts";
 import { Draw } from "./draw.ts";
 
 /** After so long a measurement counts 1/e. Source: Finagle's default decay time, ingress-nginx DECAY_TIME */

@@ -3,9 +3,7 @@
  * the next on the ring. `hashkey=` says what the key is: address (of the client), path, header:NAME, cookie:NAME.
  * Source: V. Mirrokni, M. Thorup, M. Zadimoghaddam, "Consistent Hashing with Bounded Loads", SODA 2018
  */
-import { z } from "zod";
 import {
-  BUSY_I32,
   type Candidates,
   COOKIE,
   Counters,
@@ -15,6 +13,7 @@ import {
   type ProxyBalancer,
   type ProxyWorker,
   type RequestRec,
+  z,
 } from "../../modules/mod.ts";
 import { Ring } from "./ring.ts";
 
@@ -73,9 +72,9 @@ class HashMethod implements LbMethod {
   }
 
   private atHand(candidates: Candidates): number {
-    const { i32, at } = this.counters.of(candidates);
+    const { rows, busy } = this.counters.of(candidates);
     let sum = 0;
-    for (let i = 0; i < at.length; i++) sum += i32[2 * at[i]! + BUSY_I32]!;
+    for (let i = 0; i < rows.length; i++) sum += busy[rows[i]!]!;
     return sum;
   }
 

@@ -3,7 +3,6 @@
  * can serve, whatever their lbset, role or load factor.
  * Source: httpd modules/proxy/balancers/mod_lbmethod_heartbeat.c
  */
-import { z } from "zod";
 import {
   type Candidates,
   type CommandContext,
@@ -19,6 +18,7 @@ import {
   type ProxyBalancer,
   type ProxyWorker,
   type RequestRec,
+  z,
 } from "../../modules/mod.ts";
 import { HeartbeatStorage } from "./heartbeat_storage.ts";
 

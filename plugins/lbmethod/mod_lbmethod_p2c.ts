@@ -4,8 +4,7 @@
  * Source: M. Mitzenmacher, "The Power of Two Choices in Randomized Load Balancing", IEEE TPDS 12(10), 2001; with weights, as
  * nginx `random two least_conn`: drawn in proportion to them, then compared by connections for the weight
  */
-import { z } from "zod";
-import { defineModule, type LbMethod, lbmethod } from "../../modules/mod.ts";
+import { defineModule, type LbMethod, lbmethod, z } from "../../modules/mod.ts";
 import { Draw } from "./draw.ts";
 
 export default defineModule({

@@ -3,8 +3,7 @@
  * step, as those do that count in turn.
  * Source: nginx ngx_http_upstream_random_module.c (`random`), haproxy "balance random(1)"
  */
-import { z } from "zod";
-import { defineModule, type LbMethod, lbmethod } from "../../modules/mod.ts";
+import { defineModule, type LbMethod, lbmethod, z } from "../../modules/mod.ts";
 import { Draw } from "./draw.ts";
 
 export default defineModule({

@@ -3,7 +3,7 @@
  * Source: httpd modules/loggers/mod_log_config.c, parse_log_string, process_item
  */
 import type { RequestRec } from "../../modules/mod.ts";
-import { type Item, SPECIFIERS } from "./items.ts";
+import { type Item, nothing, SPECIFIERS } from "./items.ts";
 
 /** A compiled format. */
 export interface LogFormat {
@@ -41,9 +41,12 @@ export function compileFormat(text: string): LogFormat | string {
     } else {
       const parsed = parseItem(text, at + 1);
       if (typeof parsed === "string") return parsed;
-      parts.push({ before, item: parsed.item, original: parsed.original });
+      if (parsed.item === nothing) before += "-";
+      else {
+        parts.push({ before, item: parsed.item, original: parsed.original });
+        before = "";
+      }
       timed ||= parsed.timed;
-      before = "";
       at = parsed.next;
     }
   }
@@ -57,7 +60,9 @@ function lineOf(parts: readonly Part[], after: string): LogFormat["line"] {
     let line = "";
     for (let i = 0; i < parts.length; i++) {
       const { before, item, original } = parts[i]!;
-      line += before + (item(original ? first : last) ?? "-");
+      // Two steps: `before + item` would be a string of its own, and a branch in the tree that is flattened later.
+      line += before;
+      line += item(original ? first : last) ?? "-";
     }
     return line + after;
   };

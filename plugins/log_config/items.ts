@@ -31,6 +31,9 @@ interface Specifier {
 const final = (make: (arg: string) => Item): Specifier => ({ make, original: false });
 const original = (make: (arg: string) => Item): Specifier => ({ make, original: true });
 
+/** What sluice does not know of any request. */
+export const nothing: Item = () => null;
+
 const clientIp: Item = (r) => r.useragentIp;
 
 function clientName(r: RequestRec): string {
@@ -53,7 +56,7 @@ export const SPECIFIERS: Readonly<Record<string, Specifier>> = {
   i: final(headerIn),
   I: final(() => (r) => String(r.wireIn)),
   k: final(() => (r) => String(Math.max(0, r.conn.keepalives - (r.conn.closing ? 2 : 1)))),
-  l: final(() => () => null),
+  l: final(() => nothing),
   L: final((arg) => (r) => (arg === "c" ? r.conn.logId : r.logId) || null),
   m: final(() => (r) => escaped(r.uri === "" ? requestLineWord(r, 1) : r.method)),
   n: final((arg) => (r) => escaped(r.getNote(arg))),
@@ -75,12 +78,12 @@ export const SPECIFIERS: Readonly<Record<string, Specifier>> = {
   x: final((arg) => (r) => escaped(ofTls(r, arg))),
   c: final((arg) => {
     const name = TLS_WORDS[arg];
-    return name === undefined ? () => null : (r) => escaped(ofTls(r, name));
+    return name === undefined ? nothing : (r) => escaped(ofTls(r, name));
   }),
   X: final(() => (r) => (r.conn.aborted ? "X" : r.conn.closing ? "-" : "+")),
   // Trailers are not kept on either way.
-  "^ti": final(() => () => null),
-  "^to": final(() => () => null),
+  "^ti": final(() => nothing),
+  "^to": final(() => nothing),
   "^FB": {
     make: () => (r) => (r.firstByteUs === 0 ? null : String(Math.max(0, r.firstByteUs - r.requestTimeUs))),
     original: false,

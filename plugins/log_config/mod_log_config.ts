@@ -2,7 +2,6 @@
  * mod_log_config: access logs. LogFormat is compiled when the configuration is built; a request costs one string.
  * Source: httpd modules/loggers/mod_log_config.c, mod_logio.c
  */
-import { z } from "zod";
 import {
   ArgumentError,
   type CommandContext,
@@ -24,6 +23,7 @@ import {
   requestSubject,
   type ServerRec,
   type Status,
+  z,
 } from "../../modules/mod.ts";
 import { compileFormat, type LogFormat } from "./format.ts";
 import { jsonFormat } from "./json.ts";

@@ -3,7 +3,6 @@
  * encodings and languages are added to what it says.
  * Source: httpd modules/http/mod_mime.c find_ct; modules/http/http_filters.c ap_http_header_filter
  */
-import { z } from "zod";
 import {
   type CommandContext,
   checkConfig,
@@ -12,6 +11,7 @@ import {
   insertFilter,
   type ProcessRec,
   type RequestRec,
+  z,
 } from "../../modules/mod.ts";
 
 type Label = "type" | "charset" | "encoding" | "language";

@@ -3,7 +3,6 @@
  * (`bun --preload`, `LoadModule NAME ./tracing.ts`, OTEL_DENO), and tells backends whose children theirs are. Without it
  * a trace context goes through as any field does.
  */
-import { z } from "zod";
 import {
   checkConfig,
   DECLINED,
@@ -15,6 +14,7 @@ import {
   postReadRequest,
   preRequest,
   schemeHandler,
+  z,
 } from "../../modules/mod.ts";
 import { loadOpenTelemetry } from "./api.ts";
 import { RequestSpans } from "./spans.ts";

@@ -1,8 +1,7 @@
 /**
- * mod_proxy_fetch: http and https backends by the host's `fetch`, where there are no sockets; WebSockets of the fetch front. What
+ * mod_proxy_fetch: http and https backends by the host's `fetch`, where there are no sockets; WebSockets by messages. What
  * that loses is in README.md, "Backends without sockets".
  */
-import { z } from "zod";
 import {
   DECLINED,
   defineModule,
@@ -13,6 +12,7 @@ import {
   type Status,
   schemeHandler,
   upgradeOf,
+  z,
 } from "../../modules/mod.ts";
 import { FetchExchange } from "./exchange.ts";
 import { WebSocketRelay } from "./web_socket.ts";

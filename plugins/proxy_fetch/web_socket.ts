@@ -1,8 +1,10 @@
 /**
- * WebSockets on the fetch front: the handshake goes to the backend by the host's WebSocket client, then messages are relayed.
+ * WebSockets of a front that has messages and no bytes: the handshake goes to the backend by the host's WebSocket client, then
+ * messages are relayed.
  *
- * Neither side can be told to wait: what one does not take is queued by the runtime. A relay that has more than QUEUE_BYTES
- * queued for a side is closed, and one that adds to more than ALL_BYTES of all, so that memory has a bound.
+ * What one side does not take is queued by the runtime. On Bun the other side is not read meanwhile; Deno's cannot be told to
+ * wait: a relay that has more than QUEUE_BYTES queued for a side is closed. So is, on either, one that adds to more than
+ * ALL_BYTES of all, so that memory has a bound.
  */
 import {
   ABNORMAL,
@@ -14,6 +16,7 @@ import {
   type FailureStage,
   getProxyConfig,
   HeaderTable,
+  MESSAGE_TOO_BIG,
   NO_STATUS,
   OK,
   type PoolWaiter,
@@ -28,6 +31,7 @@ import {
   type Status,
   serverTimeoutMs,
   type Timeout,
+  type Timer,
   type WebSocketOffer,
   type WebSocketOwner,
   type WebSocketPeer,
@@ -35,16 +39,23 @@ import {
 import { describe, isConnectError } from "./fetch_error.ts";
 
 const MODULE = "proxy_fetch";
-/** The most that waits for one side. */
+/** More waits for one side: the other is held up. */
+const HOLD_BYTES = 65_536;
+/** How often a side that is held up is looked after: the hosts' clients do not tell when they have room. */
+const LOOK_MS = 20;
+/** The most that waits for one side, where the other cannot be held up. */
 const QUEUE_BYTES = 16 * 1024 * 1024;
 /** The most that waits in all relays. */
 const ALL_BYTES = 32 * QUEUE_BYTES;
 /** Fields that the client of the handshake makes itself, or that are this hop's. */
 const OWN_FIELDS = /^(host|connection|upgrade|content-length|sec-websocket-(key|version|extensions|protocol))$/i;
 const TOO_MUCH = 1013;
+const NO_ROOM = "message too large";
 
 /** What Bun's client has besides. */
-interface Pinging {
+interface BunClient {
+  pause?(): void;
+  resume?(): void;
   ping?(data: Uint8Array): void;
   terminate?(): void;
 }
@@ -68,8 +79,12 @@ export class WebSocketRelay implements WebSocketOwner, ResponseWatcher, Timeout 
   private readonly idleMs: number;
   private waiter: PoolWaiter | null = null;
   private reserved = false;
-  private backend: (WebSocket & Pinging) | null = null;
+  private backend: (WebSocket & BunClient) | null = null;
   private client: WebSocketPeer | null = null;
+  /** Who is not read, as the other one does not take what came. */
+  private clientHeld = false;
+  private backendHeld = false;
+  private lookTimer: Timer | null = null;
   private cause = "closed";
   /** For both sides, when it was looked at. */
   private queuedBytes = 0;
@@ -208,18 +223,38 @@ export class WebSocketRelay implements WebSocketOwner, ResponseWatcher, Timeout 
     if (client === null || this.result !== null) return;
     const message = typeof data === "string" ? data : new Uint8Array(data);
     this.worker.s.read += message.length;
+    if (message.length > this.offer.maxMessage) {
+      this.tooLarge("backend", message.length);
+      return;
+    }
     client.send(message);
     this.touch();
-    if (this.holdsTooMuch(client.queuedBytes)) this.overflow("the client");
+    const { backend } = this;
+    if (client.queuedBytes > HOLD_BYTES && !this.backendHeld && backend?.pause !== undefined) {
+      this.backendHeld = true;
+      backend.pause();
+      this.lookLater();
+    }
+    if (this.holdsTooMuch(this.backendHeld ? 0 : client.queuedBytes)) this.overflow("the client");
   }
 
   onMessage(data: string | Uint8Array): void {
     const { backend } = this;
     if (this.result !== null || backend === null) return;
+    if (data.length > this.offer.maxMessage) {
+      this.tooLarge("client", data.length);
+      return;
+    }
     this.worker.s.transferred += data.length;
     backend.send(data as string | Uint8Array<ArrayBuffer>);
     this.touch();
-    if (this.holdsTooMuch(backend.bufferedAmount)) this.overflow("the backend");
+    const { client } = this;
+    if (backend.bufferedAmount > HOLD_BYTES && !this.clientHeld && client?.pause !== undefined) {
+      this.clientHeld = true;
+      client.pause();
+      this.lookLater();
+    }
+    if (this.holdsTooMuch(this.clientHeld ? 0 : backend.bufferedAmount)) this.overflow("the backend");
   }
 
   onPing(data: Uint8Array): void {
@@ -231,6 +266,28 @@ export class WebSocketRelay implements WebSocketOwner, ResponseWatcher, Timeout 
     if (this.result !== null) return;
     this.closeBackend(code, reason);
     this.finish(OK);
+  }
+
+  private lookLater(): void {
+    this.lookTimer ??= this.r.conn.process.clock.setTimer(() => this.lookAfter(), LOOK_MS);
+  }
+
+  /** Reads on where there is room again. What is taken, however slowly, is no silence. */
+  private lookAfter(): void {
+    this.lookTimer = null;
+    const { client, backend, queuedBytes } = this;
+    if (this.result !== null || client === null || backend === null) return;
+    this.look();
+    if (this.queuedBytes < queuedBytes) this.touch();
+    if (this.backendHeld && client.queuedBytes <= HOLD_BYTES) {
+      this.backendHeld = false;
+      backend.resume!();
+    }
+    if (this.clientHeld && backend.bufferedAmount <= HOLD_BYTES) {
+      this.clientHeld = false;
+      client.resume!();
+    }
+    if (this.backendHeld || this.clientHeld) this.lookLater();
   }
 
   private holdsTooMuch(queued: number): boolean {
@@ -246,6 +303,12 @@ export class WebSocketRelay implements WebSocketOwner, ResponseWatcher, Timeout 
     const queued = client === null || backend === null ? 0 : client.queuedBytes + backend.bufferedAmount;
     allBytes += queued - this.queuedBytes;
     this.queuedBytes = queued;
+  }
+
+  private tooLarge(source: FailureSource, size: number): void {
+    this.r.log.error(MODULE, "", `WebSocket closed: a message of ${size} from the ${source} is too large`, this.r);
+    this.failed("tunnel", source, "never", NO_ROOM);
+    this.closeBoth(MESSAGE_TOO_BIG, NO_ROOM);
   }
 
   private overflow(who: string): void {
@@ -305,7 +368,9 @@ export class WebSocketRelay implements WebSocketOwner, ResponseWatcher, Timeout 
   private finish(status: Status): void {
     if (this.result !== null) return;
     this.result = status;
-    this.r.conn.process.wheel.drop(this);
+    const { wheel, clock } = this.r.conn.process;
+    wheel.drop(this);
+    if (this.lookTimer !== null) clock.clearTimer(this.lookTimer);
     relays.delete(this);
     allBytes -= this.queuedBytes;
     this.queuedBytes = 0;

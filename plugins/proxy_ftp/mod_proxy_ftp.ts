@@ -2,7 +2,6 @@
  * mod_proxy_ftp: ftp:// backends. Files and listings are read; nothing is written.
  * Source: httpd modules/proxy/mod_proxy_ftp.c
  */
-import { z } from "zod";
 import {
   authorityOf,
   canonHandler,
@@ -21,6 +20,7 @@ import {
   type Status,
   schemeHandler,
   traceIsOff,
+  z,
 } from "../../modules/mod.ts";
 import { FtpExchange } from "./exchange.ts";
 import { loginOf } from "./login.ts";

@@ -2,7 +2,6 @@
  * mod_proxy_hcheck: members are asked at intervals whether they are well, apart from the traffic.
  * Source: httpd modules/proxy/mod_proxy_hcheck.c
  */
-import { z } from "zod";
 import {
   ArgumentError,
   type CommandContext,
@@ -26,6 +25,7 @@ import {
   watchdogExit,
   watchdogInit,
   watchdogNeed,
+  z,
 } from "../../modules/mod.ts";
 import { inheritVerdicts } from "./inherit.ts";
 import { balancersOf, Schedule } from "./schedule.ts";

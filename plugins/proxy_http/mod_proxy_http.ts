@@ -2,7 +2,6 @@
  * mod_proxy_http: backends that speak HTTP/1.1, on our own sockets and pools.
  * Source: httpd modules/proxy/mod_proxy_http.c
  */
-import { z } from "zod";
 import {
   clientAddress,
   DECLINED,
@@ -15,6 +14,7 @@ import {
   type Status,
   schemeHandler,
   sslBindOutgoing,
+  z,
 } from "../../modules/mod.ts";
 import { Exchange } from "./exchange.ts";
 

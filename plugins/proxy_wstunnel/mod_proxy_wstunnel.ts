@@ -3,7 +3,6 @@
  * With On, the default, mod_proxy_http makes the upgrade.
  * Source: httpd modules/proxy/mod_proxy_wstunnel.c
  */
-import { z } from "zod";
 import {
   canUpgrade,
   checkTrans,
@@ -22,6 +21,7 @@ import {
   schemeHandler,
   sslBindOutgoing,
   UPGRADE,
+  z,
 } from "../../modules/mod.ts";
 import { tunnelTo } from "./ws_tunnel.ts";
 
@@ -72,6 +72,7 @@ function wstunnelHandler(
   const protocol = worker.params.upgrade || WEBSOCKET;
   const wanted = r.headersIn.getId(UPGRADE);
   if (wanted !== undefined && canUpgrade(worker, wanted, protocol)) {
+    if (r.out.needs101) return DECLINED; // mod_proxy_http reads the backend's answer
     const bound = url.scheme === "ws" ? OK : sslBindOutgoing.run(r.server.process.hooks, r, url, attempt);
     return bound === OK ? tunnelTo(r, worker, url, attempt) : 500;
   }

@@ -2,7 +2,6 @@
  * mod_remoteip: who the client is behind trusted proxies, by a field of the request or by the PROXY protocol.
  * Source: httpd modules/metadata/mod_remoteip.c
  */
-import { z } from "zod";
 import {
   type CommandContext,
   type ConnRec,
@@ -23,6 +22,7 @@ import {
   type Socket,
   type Status,
   type VhostAddr,
+  z,
 } from "../../modules/mod.ts";
 import { readForwarded, type TrustedProxy } from "./forwarded.ts";
 import type { ProxyClient } from "./proxy_header.ts";

@@ -3,8 +3,7 @@
  * RewriteOptions of one of the two say that they are inherited.
  * Source: httpd modules/mappers/mod_rewrite.c config_server_merge, config_perdir_merge
  */
-import { z } from "zod";
-import type { DirectiveSource, ServerRec } from "../../modules/mod.ts";
+import { type DirectiveSource, type ServerRec, z } from "../../modules/mod.ts";
 import type { RewriteCond } from "./cond.ts";
 import type { RewriteMap } from "./map.ts";
 import type { RewriteRule } from "./rule.ts";

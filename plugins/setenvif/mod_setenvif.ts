@@ -2,7 +2,6 @@
  * mod_setenvif: variables that depend on the request.
  * Source: httpd modules/metadata/mod_setenvif.c
  */
-import { z } from "zod";
 import {
   ArgumentError,
   byteString,
@@ -23,6 +22,7 @@ import {
   requestSubject,
   type Status,
   splitWords,
+  z,
 } from "../../modules/mod.ts";
 
 /** A variable that a match sets; null: it is removed. */

@@ -2,8 +2,7 @@
  * mod_slotmem_plain: slots in memory that only this child sees, for as long as its configuration serves.
  * Source: httpd modules/slotmem/mod_slotmem_plain.c
  */
-import { z } from "zod";
-import { attachSlots, defineModule, slotmem } from "../../modules/mod.ts";
+import { attachSlots, defineModule, slotmem, z } from "../../modules/mod.ts";
 
 export default defineModule({
   name: "mod_slotmem_plain",

@@ -2,8 +2,7 @@
  * mod_slotmem_shm: slots in memory that every child sees. They outlive a reload.
  * Source: httpd modules/slotmem/mod_slotmem_shm.c
  */
-import { z } from "zod";
-import { attachSlots, defineModule, slotmem } from "../../modules/mod.ts";
+import { attachSlots, defineModule, slotmem, z } from "../../modules/mod.ts";
 
 export default defineModule({
   name: "mod_slotmem_shm",

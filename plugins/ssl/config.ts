@@ -2,8 +2,7 @@
  * The configuration of mod_ssl.
  * Source: httpd modules/ssl/ssl_private.h SSLSrvConfigRec, SSLDirConfigRec
  */
-import { z } from "zod";
-import type { DirectiveSource } from "../../modules/mod.ts";
+import { type DirectiveSource, z } from "../../modules/mod.ts";
 import type { PemFile } from "./pem.ts";
 import { DEFAULT_PROTOCOLS, type Protocols } from "./protocols.ts";
 

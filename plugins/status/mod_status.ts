@@ -3,7 +3,6 @@
  * whether it serves.
  * Source: httpd modules/generators/mod_status.c
  */
-import { z } from "zod";
 import {
   type CommandContext,
   checkConfig,
@@ -23,6 +22,7 @@ import {
   serverNameForUrl,
   serverState,
   usesHandler,
+  z,
 } from "../../modules/mod.ts";
 import { autoText } from "./auto.ts";
 import { attachTally, type ChildFigures, childFigures, figures, type Tally } from "./figures.ts";

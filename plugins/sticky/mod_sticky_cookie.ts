@@ -5,7 +5,6 @@
  * key cannot make one, and a value that no member has is no session at all. Since it depends on nothing else, the values
  * of all members are computed once, and hosts with the same keys understand each other's cookies.
  */
-import { z } from "zod";
 import {
   byteString,
   COOKIE,
@@ -23,6 +22,7 @@ import {
   type RequestRec,
   type SessionRoute,
   sticky,
+  z,
 } from "../../modules/mod.ts";
 
 /** A key with less than this is told from a random one by trying. */

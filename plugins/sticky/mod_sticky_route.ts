@@ -2,7 +2,6 @@
  * mod_sticky_route: the route that a session's path parameter or cookie carries, `stickysession=COOKIE|PATHPARAM`.
  * Source: httpd modules/proxy/mod_proxy_balancer.c find_session_route, get_path_param, get_cookie_param
  */
-import { z } from "zod";
 import {
   COOKIE,
   defineModule,
@@ -12,6 +11,7 @@ import {
   type RequestRec,
   type SessionRoute,
   sticky,
+  z,
 } from "../../modules/mod.ts";
 
 export default defineModule({

@@ -3,7 +3,6 @@
  * each of them, the module takes part only if a LoadModule line names it.
  * Source: httpd modules/metadata/mod_unique_id.c
  */
-import { z } from "zod";
 import {
   childInit,
   DECLINED,
@@ -13,6 +12,7 @@ import {
   type RequestRec,
   type ServerRec,
   type Status,
+  z,
 } from "../../modules/mod.ts";
 
 /** Seconds, what tells this start of this server from all others, a counter, and room for a thread's number. */

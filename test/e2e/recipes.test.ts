@@ -6,11 +6,11 @@ import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
-import { standardModules } from "../../mod.ts";
 import { checkConfiguration } from "../../modules/check.ts";
 import { body, head, ok, respond, startBackend, tunnel } from "../support/backend.ts";
 import { Client, connectClient } from "../support/client.ts";
 import type { ResponseMessage } from "../support/message.ts";
+import { standardModules } from "../support/modules.ts";
 import { SLOW, type Sluice, startSluice } from "../support/sluice.ts";
 import { CERTS, connectTls, startTlsBackend } from "../support/tls.ts";
 

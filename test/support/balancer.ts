@@ -8,6 +8,7 @@ import { Registrar } from "../../modules/core/module.ts";
 import { OnlyChild } from "../../modules/core/only_child.ts";
 import { Providers } from "../../modules/core/providers.ts";
 import { ConnRec, type ProcessRec, RequestRec, ServerRec } from "../../modules/core/records.ts";
+import { loadedOf } from "../../modules/core/shipped.ts";
 import { HeaderTable } from "../../modules/core/table.ts";
 import { nodeHost } from "../../modules/mpm/host.ts";
 import { ProxyAttempt } from "../../modules/proxy/attempt.ts";
@@ -73,7 +74,7 @@ export class BalancerFixture {
     config[stickyCookie.index] = { keys: ["the key of all the tests"] };
     this.server.config = config;
     const registrar = new Registrar(this.process.hooks, this.process.providers);
-    for (const module of standardPlugins) {
+    for (const module of loadedOf(standardPlugins)) {
       if (!/lbmethod|sticky/.test(module.name)) continue;
       module.registerHooks?.(registrar);
       config[module.index] ??= module.config.parse({});

@@ -1,6 +1,5 @@
 /** A generation made of a configuration text, on a clock of the test's; nothing listens. */
 
-import { standardModules } from "../../mod.ts";
 import { commandsByName } from "../../modules/config/build.ts";
 import { type ConfigHost, Preprocessor } from "../../modules/config/preprocess.ts";
 import { readHttpd } from "../../modules/config/read_httpd.ts";
@@ -14,6 +13,7 @@ import type { SocketHost } from "../../modules/net/socket.ts";
 import type { ProxyBalancer } from "../../modules/proxy/balancer.ts";
 import { getProxyServerState } from "../../modules/proxy/server_state.ts";
 import { endGeneration, makeGeneration, startGeneration } from "../../modules/server/lifecycle.ts";
+import { standardModules } from "./modules.ts";
 
 const NO_FILES: Partial<ConfigHost> = {
   env: () => undefined,

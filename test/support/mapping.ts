@@ -4,7 +4,7 @@
  *     const map = mapper(`RewriteEngine On\nRewriteRule ^/a http://other.test/ [R]`);
  *     map("/a") // "302 http://other.test/"
  */
-import { standardModules } from "../../mod.ts";
+
 import { commandsByName } from "../../modules/config/build.ts";
 import { readConfig } from "../../modules/config/preprocess.ts";
 import { TimerWheel } from "../../modules/core/clock.ts";
@@ -18,6 +18,7 @@ import { decodePath, normalizePath, splitTarget } from "../../modules/server/uri
 import { vhostNamed } from "../../modules/server/vhost.ts";
 import { sectionWalk } from "../../modules/server/walk.ts";
 import { VirtualClock } from "./clock.ts";
+import { standardModules } from "./modules.ts";
 
 /** The files that the server sees; a time of change counts up at each `write`. */
 export class FakeFiles {

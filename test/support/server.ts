@@ -7,8 +7,8 @@
  *     const backend = await server.backend();
  *     backend.feed("HTTP/1.1 204 No Content\r\n\r\n");
  */
+
 import { Buffer } from "node:buffer";
-import { standardModules } from "../../mod.ts";
 import { commandsByName } from "../../modules/config/build.ts";
 import { readConfig } from "../../modules/config/preprocess.ts";
 import type { Bytes } from "../../modules/core/bytes.ts";
@@ -18,10 +18,12 @@ import type { Module } from "../../modules/core/module.ts";
 import type { ProcessRec } from "../../modules/core/records.ts";
 import { nodeHost } from "../../modules/mpm/host.ts";
 import { readFirstBytes } from "../../modules/net/first_bytes.ts";
+import { passBytes } from "../../modules/net/pass.ts";
 import type { ConnectOptions, Socket, SocketHost, SocketOwner } from "../../modules/net/socket.ts";
 import { acceptConnection } from "../../modules/server/connection.ts";
 import { endGeneration, makeGeneration, startGeneration } from "../../modules/server/lifecycle.ts";
 import { VirtualClock } from "./clock.ts";
+import { standardModules } from "./modules.ts";
 
 /** A socket without a system behind it. */
 export class TestSocket implements Socket {
@@ -68,6 +70,10 @@ export class TestSocket implements Socket {
 
   lend(bytes: Bytes, start: number, end: number): Bytes {
     return this.keep(bytes, start, end);
+  }
+
+  pass(to: Socket, before: string, bytes: Bytes, start: number, end: number): boolean {
+    return passBytes(this, to, before, bytes, start, end);
   }
 
   pause(): void {

@@ -46,6 +46,7 @@ function onBun(script: WebSocketScript): WebSocketServer {
       return self.upgrade(request, { headers }) ? undefined : new Response("no WebSocket", { status: 400 });
     },
     websocket: {
+      backpressureLimit: 2 ** 28, // else more is dropped
       open: (socket) => script.open?.(socket as unknown as ServerSocket),
       message: (socket, data) => script.message?.(socket as unknown as ServerSocket, data),
       ping: (_socket, data) => script.ping?.(data.toString()),

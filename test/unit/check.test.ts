@@ -4,8 +4,8 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { standardModules } from "../../mod.ts";
 import { checkConfiguration, reportJson, reportText } from "../../modules/check.ts";
+import { standardModules } from "../support/modules.ts";
 
 let dir: string;
 before(() => {

@@ -1,12 +1,12 @@
 /** `explain` and `config --effective`: the real phases, and nothing sent. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { standardModules } from "../../mod.ts";
 import { toHttpd } from "../../modules/config/convert.ts";
 import { effectiveConfiguration } from "../../modules/effective.ts";
 import { explain, type Question } from "../../modules/explain/explain.ts";
 import { type Told, tell, tellText } from "../../modules/explain/tell.ts";
 import { startBackend } from "../support/backend.ts";
+import { standardModules } from "../support/modules.ts";
 import { CERTS } from "../support/tls.ts";
 
 const options = (text: string) => ({

@@ -5,7 +5,20 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { after, before, test } from "node:test";
-import { type Backend, body, chunked, close, early, Gate, head, ok, pour, startBackend } from "../support/backend.ts";
+import {
+  type Backend,
+  body,
+  chunked,
+  close,
+  early,
+  fin,
+  Gate,
+  head,
+  ok,
+  pour,
+  startBackend,
+  tunnel,
+} from "../support/backend.ts";
 import { type Client, connectClient } from "../support/client.ts";
 import { type Sluice, startSluice } from "../support/sluice.ts";
 
@@ -28,6 +41,7 @@ const conf = (front: string) => `
     Require all granted
     LimitRequestBody 20
   </Location>
+  ProxyPass /switch/ ${backend.url}/switch/ upgrade=ANY
   ProxyPass / ${backend.url}/`;
 
 before(async () => {
@@ -40,6 +54,10 @@ before(async () => {
     "/slow": [head(200, "Content-Length: 6"), "abc", () => new Promise((resolve) => setTimeout(resolve, 50)), "def"],
     "/up": [early, "HTTP/1.1 100 Continue\r\n\r\n", body, ok("x")],
     "/case": ok("x", "X-MiXeD: 1"),
+    "/switch/": (request) =>
+      request.field("upgrade") === undefined
+        ? ok("no")
+        : [early, head(101, "Upgrade: other", "Connection: Upgrade"), tunnel(), "bye", fin],
   });
   net = await startSluice(conf("net"));
   web = await startSluice(conf("fetch"));
@@ -182,6 +200,22 @@ const rows: Readonly<Record<string, Row>> = {
     net: 400,
     bun: 400,
     deno: 200,
+  },
+  upgrades: {
+    look: async (port) => {
+      await using client = await connectClient(port);
+      const { status, text } = await client.get("/switch/", "Upgrade: other", "Connection: Upgrade");
+      if (status !== 101) return text;
+      await client.untilEnded();
+      await client.send("after");
+      client.end();
+      const connection = backend.connections.at(-1)!;
+      await connection.untilEnded();
+      return [client.tunnelled, connection.tunnelled];
+    },
+    net: ["bye", "after"],
+    bun: "no",
+    deno: ["bye", ""],
   },
 };
 

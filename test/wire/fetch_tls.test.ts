@@ -188,8 +188,9 @@ test("Protocols h3 on Bun: its own client asks over QUIC", { ...SLOW, skip: !onB
   assert.equal(seen().text, text);
 });
 
-test("a WebSocket in TLS", SLOW, async () => {
-  const { socket } = await connectTls(sluice.port, "a.test", { ALPNProtocols: ["http/1.1"] });
+/** A WebSocket in TLS; what `echo` sends must come back. */
+async function openWebSocket(port: number) {
+  const { socket } = await connectTls(port, "a.test", { ALPNProtocols: ["http/1.1"] });
   let got = Buffer.alloc(0);
   const until = async (done: () => boolean) => {
     while (!done()) await new Promise((resolve) => socket.once("readable", resolve));
@@ -202,11 +203,18 @@ test("a WebSocket in TLS", SLOW, async () => {
   );
   await until(() => got.includes("\r\n\r\n"));
   assert.match(got.toString("latin1"), /^HTTP\/1.1 101 /);
-  got = Buffer.alloc(0);
-  socket.write(Buffer.from([0x81, 0x82, 0, 0, 0, 0, 0x68, 0x69]));
-  await until(() => got.length >= 4);
-  assert.deepEqual([...got], [0x81, 2, 0x68, 0x69]);
-  socket.destroy();
+  const echo = async () => {
+    got = Buffer.alloc(0);
+    socket.write(Buffer.from([0x81, 0x82, 0, 0, 0, 0, 0x68, 0x69]));
+    await until(() => got.length >= 4);
+    assert.deepEqual([...got], [0x81, 2, 0x68, 0x69]);
+  };
+  return { echo, [Symbol.dispose]: () => void socket.destroy() };
+}
+
+test("a WebSocket in TLS", SLOW, async () => {
+  using webSocket = await openWebSocket(sluice.port);
+  await webSocket.echo();
 });
 
 const clients = (more: string): string => `
@@ -268,6 +276,7 @@ const replaced = (front: string): string => `
     SSLCertificateFile DIR/server.pem
     SSLCertificateKeyFile DIR/server.key
     KeepAliveTimeout 30
+    ProxyPass /ws/ ws://127.0.0.1:${echo.port}/
     ProxyPass / ${backend.url}/`;
 
 let names = 0;
@@ -315,11 +324,12 @@ for (const front of ["net", "fetch"]) {
   });
 
   test(
-    `${front}: certificates whose files change are read anew without a reload; half a pair is not taken`,
+    `${front}: certificates whose files change are read anew without a reload, and no connection is dropped; half a pair is not taken`,
     SLOW,
     async () => {
       const files = { "server.pem": pem("a.pem"), "server.key": pem("a.key") };
       await using own = await startSluice(replaced(front), { files });
+      using webSocket = await openWebSocket(own.port);
       assert.equal(await shown(own.port), "a.test");
       const answer = await during(own.port, async () => {
         copyFileSync(`${CERTS}/b.pem`, join(own.dir, "server.pem"));
@@ -330,6 +340,8 @@ for (const front of ["net", "fetch"]) {
         await untilShown(own.port, "b.test");
       });
       assert.match(answer, /^HTTP\/1.1 200 [\s\S]*held$/);
+      await webSocket.echo();
+      webSocket[Symbol.dispose]();
       assert.doesNotMatch(own.errorLog, /SIGUSR1|Graceful restart/);
       assert.equal(await own.stop("SIGWINCH"), 0);
     },

@@ -593,6 +593,17 @@ test("a WebSocket on a stream becomes one of HTTP/1.1 at the backend, both ways,
   assert.equal(all.peer.read()[0], "HEADERS 3 404");
 });
 
+test("ProxyWebsocketFallbackToProxyHttp Off: the backend's answer is read all the same, as a stream has no bytes for a head", async () => {
+  using all = start("H2WebSockets on\nProxyWebsocketFallbackToProxyHttp Off\nProxyPass /ws/ ws://127.0.0.1:9/");
+  await settle();
+  all.peer.read();
+  all.peer.send(headers(1, CONNECT, false));
+  const backend = await all.server.backend();
+  backend.feed(`${SWITCH}first`);
+  await settle();
+  assert.deepEqual(all.peer.read(), ["HEADERS 1 200", "DATA 1 first"]);
+});
+
 test("a WebSocket that is refused has the backend's answer; one that is cancelled takes the backend's connection along", async () => {
   using all = start("H2WebSockets on\nProxyPass /ws/ ws://127.0.0.1:9/");
   all.peer.send(headers(1, CONNECT, false));

@@ -260,6 +260,37 @@ for (const [name, kind] of kinds)
       await destroyed(client, server);
     });
 
+    test("what is passed on has the text in front, whether there is room for it or not", async () => {
+      for (const size of [3, 4000, 40_000]) {
+        const [source, near] = await pair();
+        const [far, sink] = await pair();
+        const body = "b".repeat(size);
+        const heads = ["", "h", "head: ", "a head that is longer than what was read in front of the body: "];
+        for (const head of heads) {
+          let front = 6;
+          let before = head;
+          near.socket.owner = {
+            onData(bytes, start, end) {
+              const skip = Math.min(front, end - start);
+              front -= skip;
+              if (start + skip === end) return;
+              near.socket.pass(far.socket, before, bytes, start + skip, end);
+              before = "";
+            },
+            onDrain() {},
+            onEnd() {},
+            onClose() {},
+          };
+          sink.kept.length = 0;
+          source.socket.write(`front:${body}`);
+          await sink.until(() => sink.text.length >= head.length + size);
+          assert.equal(sink.text, head + body);
+        }
+        near.socket.destroy();
+        await destroyed(source, far, sink);
+      }
+    });
+
     test("what is lent to a slow socket arrives as it was, also while others read", async () => {
       const lanes = await Promise.all(
         Array.from({ length: 4 }, async (_, lane) => {

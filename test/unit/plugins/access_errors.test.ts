@@ -1,7 +1,6 @@
 /** What access control, Basic authentication, remoteip and AuthForward refuse at configuration time, in which words. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { standardModules } from "../../../mod.ts";
 import { ConfigError } from "../../../modules/config/directive.ts";
 import { readRaw } from "../../../modules/config/read_raw.ts";
 import { TimerWheel } from "../../../modules/core/clock.ts";
@@ -10,6 +9,7 @@ import { nodeHost } from "../../../modules/mpm/host.ts";
 import type { SocketHost } from "../../../modules/net/socket.ts";
 import { makeGeneration } from "../../../modules/server/lifecycle.ts";
 import { VirtualClock } from "../../support/clock.ts";
+import { standardModules } from "../../support/modules.ts";
 
 const FILES: Record<string, string> = {
   proxies: "# ours\n127.0.0.1 10.0.0.0/8 # and theirs\n\n",

@@ -7,6 +7,7 @@ import {
   ProxyWorker,
   parseStatus,
   STOPPED,
+  sharesStruct,
   workerStruct,
 } from "../../../modules/proxy/worker.ts";
 import { parseWorkerUrl, type WorkerUrl } from "../../../modules/proxy/worker_url.ts";
@@ -126,7 +127,7 @@ describe("ProxyWorker", () => {
     const first = member();
     const second = member();
     second.s = first.s;
-    first.shares = second.shares = new Int32Array(4);
+    first.shares = second.shares = sharesStruct.slotAt(new ArrayBuffer(sharesStruct.sizeBytes), 0);
     second.child = 1;
     for (const worker of [first, second, second]) worker.incrementBusy();
     first.s.election = 2;
@@ -139,7 +140,8 @@ describe("ProxyWorker", () => {
 
   it("a member that is added takes a place for what its children have at hand, and leaves it when it goes", () => {
     const balancer = new ProxyBalancer("balancer://b", [member()]);
-    const place = new Int32Array(2);
+    const place = sharesStruct.slotAt(new ArrayBuffer(sharesStruct.sizeBytes), 0);
+    const shares = () => [place.child0, place.child1];
     const slot = workerStruct.slotAt(new ArrayBuffer(workerStruct.sizeBytes), 0);
     balancer.spareSlots = [slot];
     balancer.spareShares = [place];
@@ -147,10 +149,11 @@ describe("ProxyWorker", () => {
     const added = member();
     assert.equal(balancer.add(added), null);
     added.incrementBusy();
-    assert.deepEqual([...place], [0, 1]);
+    assert.deepEqual(shares(), [0, 1]);
     balancer.remove(added);
-    assert.deepEqual([[...place], slot.busy], [[0, 0], 0]);
+    assert.deepEqual([shares(), slot.busy], [[0, 0], 0]);
     added.decrementBusy();
-    assert.deepEqual([[...place], balancer.spareShares], [[0, 0], [place]]);
+    assert.deepEqual(shares(), [0, 0]);
+    assert.equal(balancer.spareShares[0], place);
   });
 });

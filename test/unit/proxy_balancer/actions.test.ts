@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { workerStruct } from "../../../modules/proxy/worker.ts";
 import { type Action, onAction, perform, undo } from "../../../modules/proxy_balancer/actions.ts";
 import { type Actor, auditLog } from "../../../modules/proxy_balancer/audit.ts";
 import { previewMember } from "../../../modules/proxy_balancer/preview.ts";
@@ -147,7 +148,7 @@ test("the state tells what the file says, what was changed since, and what was f
 
 test("a preview changes nothing", () => {
   const fixture = new BalancerFixture(["", "loadfactor=3"]);
-  const before = fixture.balancer.members.map(({ s }) => [...s.f64, ...s.i32]);
+  const before = fixture.balancer.members.map(({ s }) => workerStruct.fields.map((field) => s[field]));
   const preview = previewMember(fixture.balancer, fixture.member(1), { disabled: true, route: "" });
   assert.deepEqual(preview, {
     changes: [{ name: "disabled", before: false, after: true }],
@@ -157,7 +158,7 @@ test("a preview changes nothing", () => {
     ],
   });
   assert.deepEqual(
-    fixture.balancer.members.map(({ s }) => [...s.f64, ...s.i32]),
+    fixture.balancer.members.map(({ s }) => workerStruct.fields.map((field) => s[field])),
     before,
   );
 });
