@@ -152,7 +152,7 @@ export class Child {
   private limitConnections(): void {
     const { gate } = this.front;
     const { children, connections, backlog, lifetime } = planOf(this.loaded.process);
-    gate.limit = this.oneOfMany ? Math.ceil(connections / children) : connections;
+    gate.limit = this.oneOfMany ? Math.floor(connections / children) : connections;
     gate.backlog = backlog;
     gate.lifetime = lifetime;
   }

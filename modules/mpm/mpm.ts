@@ -14,6 +14,8 @@ import core, { frontOf } from "../server/mod_core.ts";
 
 /** More gain nothing: a child that has work keeps a processor busy. */
 const CHILDREN_PER_CORE = 2;
+/** With fewer connections for each, one would be full while another has room. Source: httpd DEFAULT_THREADS_PER_CHILD */
+const LEAST_SHARE = 25;
 /** httpd's defaults. Source: server/mpm/event/event.c DEFAULT_SERVER_LIMIT, include/mpm_common.h DEFAULT_LISTENBACKLOG */
 const SERVER_LIMIT = 16;
 const LISTEN_BACKLOG = 511;
@@ -96,7 +98,9 @@ function checkFactor(_cmd: CommandContext, arg: string): string | undefined {
 /** What the configuration asks of the children. */
 export interface Plan {
   readonly children: number;
-  /** Why they are fewer than the configuration names; "": they are not. */
+  /** How many the configuration would have. */
+  readonly wanted: number;
+  /** Why they are fewer; "": they are not. */
   readonly why: string;
   /** Of all children; 0: no limit. */
   readonly connections: number;
@@ -113,7 +117,11 @@ export function planOf(
 ): Plan {
   const main = process.servers[0]!.config;
   const conf = getModuleConfig(main, mpm);
-  const wanted = Math.min(conf.startServers || cores, conf.serverLimit, CHILDREN_PER_CORE * cores, MOST_CHILDREN / 2);
+  const most = Math.min(conf.serverLimit, CHILDREN_PER_CORE * cores, MOST_CHILDREN / 2);
+  // Each has its share of the connections.
+  const { maxRequestWorkers: connections } = conf;
+  const auto = connections === 0 ? cores : Math.min(cores, Math.max(1, Math.floor(connections / LEAST_SHARE)));
+  const wanted = Math.min(conf.startServers || auto, most, connections || most);
   const server = getModuleConfig(main, core);
   const { listen } = server;
   let why = "";
@@ -126,8 +134,9 @@ export function planOf(
   const children = why === "" ? wanted : 1;
   return {
     children,
+    wanted,
     why,
-    connections: conf.maxRequestWorkers,
+    connections,
     lifetime: conf.maxConnectionsPerChild,
     backlog: conf.listenBacklog,
   };

@@ -262,15 +262,15 @@ export class Parent {
   private announce(): void {
     const { log } = this.current;
     const why = this.whyOne();
-    if (why !== "") log.notice("mpm_event", "", `one child serves, although StartServers names more: ${why}`);
+    if (why !== "") log.notice("mpm_event", "", `one child serves, not ${planOf(this.current).wanted}: ${why}`);
     log.notice("mpm_event", "AH00489", `${serverToken(coreOf(this.current))} configured -- resuming normal operations`);
     log.notice("core", "AH00094", `Command line: '${this.commandLine}'`);
   }
 
   /** Why one child serves where the configuration names more; "": it is not so. */
   private whyOne(): string {
-    const { why, children } = planOf(this.current);
-    if (why !== "" || children === 1 || !(this.children instanceof SingleChild)) return why;
+    const { why, wanted } = planOf(this.current);
+    if (why !== "" || wanted === 1 || !(this.children instanceof SingleChild)) return why;
     if (this.options.program === undefined) return "it was started so";
     if (this.current.generation > 0) return "from one child to several takes a restart";
     return "the listeners that were handed over cannot be multiplied without --allow-ffi and a C library";

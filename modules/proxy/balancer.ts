@@ -182,13 +182,13 @@ export class ProxyBalancer {
     member.pool?.close();
   }
 
-  /** Another method, from the next election on. A string is an error. */
-  setMethod(name: string, providers: Providers): string | null {
+  /** Another method, from the next election on. A string is an error. @param first no other child has done it before */
+  setMethod(name: string, providers: Providers, first = true): string | null {
     const factory = providers.lookup(lbmethod, name);
     if (factory === undefined) return `unknown lbmethod ${name}`;
     this.params.lbmethod = name;
     this.lbmethod = factory(this);
-    this.lbmethod.reset?.();
+    if (first) this.lbmethod.reset?.();
     this.resetPending = false;
     this.electorate.changes = -1;
     return null;

@@ -63,10 +63,11 @@ export function perform(server: ServerRec, actor: Actor, action: Action): Outcom
   return outcome;
 }
 
-function tellOthers(server: ServerRec, told: Omit<ToldAction, "place">, entry: AuditEntry): void {
+function tellOthers(server: ServerRec, told: Omit<ToldAction, "place" | "done">, entry: AuditEntry): void {
   server.log.notice("proxy_balancer", "", describe(entry));
   const { place } = getProxyServerState(server)!;
-  server.process.siblings.tell(ACTIONS, { ...told, place } satisfies ToldAction, true);
+  const { changes, inverse } = entry;
+  server.process.siblings.tell(ACTIONS, { ...told, place, done: { changes, inverse } } satisfies ToldAction, true);
 }
 
 /** What a child did, and all others must do. */
@@ -74,6 +75,8 @@ interface ToldAction {
   readonly place: string;
   readonly actor: Actor;
   readonly action: Action;
+  /** What it did there: of what children share, others find it done. */
+  readonly done: Done;
   /** It takes the last change back: theirs, too. */
   readonly isUndo: boolean;
 }
@@ -83,25 +86,26 @@ const ACTIONS = "proxy_balancer actions";
 /** child_init: does what operators ask of other children. */
 export function hearActions(process: ProcessRec, _main: ServerRec): void {
   process.siblings.hear(ACTIONS, (message) => {
-    const { place, actor, action, isUndo } = message as ToldAction;
+    const { place, actor, action, done, isUndo } = message as ToldAction;
     const server = process.servers.find((one) => getProxyServerState(one)?.place === place);
     if (server === undefined) return;
     const last = isUndo ? auditLog(process).lastUndoable(server) : undefined;
-    const outcome = performHere(server, actor, action);
+    const outcome = performHere(server, actor, action, done);
     if (last !== undefined && "entry" in outcome) auditLog(process).undone(last, outcome.entry);
   });
 }
 
-function performHere(server: ServerRec, actor: Actor, action: Action): Outcome {
+/** @param elsewhere what another child did: counters, which all share, are not set back a second time */
+function performHere(server: ServerRec, actor: Actor, action: Action, elsewhere: Done | null = null): Outcome {
   const balancer = findBalancer(server, action.balancer);
   if (balancer === undefined) return refuse(404, `there is no ${action.balancer}`);
-  const done = act(server, balancer, action);
+  const done = act(server, balancer, action, elsewhere === null);
   if ("status" in done) return { refusal: done };
   const entry = auditLog(server.process).add(server, {
     atMs: server.process.clock.wallUs() / 1000,
     actor,
     action,
-    ...done,
+    ...(elsewhere ?? done),
   });
   for (const listener of listeners.get(server) ?? []) listener(server);
   return { entry };
@@ -119,15 +123,16 @@ export function undo(server: ServerRec, actor: Actor): Outcome {
   return outcome;
 }
 
-function act(server: ServerRec, balancer: ProxyBalancer, action: Action): Done | Refusal {
-  if (action.kind === "set-balancer") return setBalancer(server, balancer, action.settings);
+/** @param first no other child has done it before */
+function act(server: ServerRec, balancer: ProxyBalancer, action: Action, first: boolean): Done | Refusal {
+  if (action.kind === "set-balancer") return setBalancer(server, balancer, action.settings, first);
   if (action.kind === "add-member") return addMember(server, balancer, action.url, action.settings ?? {});
-  if (action.kind === "reset" && action.member === undefined) return reset(balancer.members);
+  if (action.kind === "reset" && action.member === undefined) return reset(first ? balancer.members : []);
   const member = balancer.members.find(({ displayName }) => displayName === action.member);
   if (member === undefined) return no(404, `${balancer.name} has no member ${action.member}`);
   switch (action.kind) {
     case "set-member":
-      return setMember(server, balancer, member, action.settings);
+      return setMember(server, balancer, member, action.settings, first);
     case "remove-member":
       return removeMember(balancer, member);
     case "recover":
@@ -135,7 +140,7 @@ function act(server: ServerRec, balancer: ProxyBalancer, action: Action): Done |
     case "check":
       return checkNow(member);
     case "reset":
-      return reset([member]);
+      return reset(first ? [member] : []);
   }
 }
 
@@ -144,10 +149,11 @@ function setMember(
   balancer: ProxyBalancer,
   member: ProxyWorker,
   settings: MemberChange,
+  first: boolean,
 ): Done | Refusal {
   const refused = memberRefusal(member, settings, server);
   if (refused !== null) return no(400, refused);
-  const before = changeMember(balancer, member, settings, server);
+  const before = changeMember(balancer, member, settings, server, first);
   const inverse: Action = {
     kind: "set-member",
     balancer: balancer.name,
@@ -157,10 +163,15 @@ function setMember(
   return { changes: changesOf(before, memberSettings(member)), inverse: isEmpty(before) ? null : inverse };
 }
 
-function setBalancer(server: ServerRec, balancer: ProxyBalancer, settings: BalancerChange): Done | Refusal {
+function setBalancer(
+  server: ServerRec,
+  balancer: ProxyBalancer,
+  settings: BalancerChange,
+  first: boolean,
+): Done | Refusal {
   const refused = balancerRefusal(balancer, settings, server.process.providers);
   if (refused !== null) return no(400, refused);
-  const before = changeBalancer(balancer, settings, server);
+  const before = changeBalancer(balancer, settings, server, first);
   const inverse: Action = { kind: "set-balancer", balancer: balancer.name, settings: before };
   return { changes: changesOf(before, balancerSettings(balancer)), inverse: isEmpty(before) ? null : inverse };
 }

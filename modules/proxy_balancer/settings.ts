@@ -214,10 +214,11 @@ export function changeMember(
   member: ProxyWorker,
   change: MemberChange,
   server: ServerRec,
+  first = true,
 ): MemberChange {
   const usable = member.isUsable;
   const before = writeAll(MEMBER, member, change, server);
-  if (change.loadFactor !== undefined) {
+  if (change.loadFactor !== undefined && first) {
     if (balancer.members.length === 1) member.s.lbfactor = 100;
     for (const { s } of balancer.members) s.lbstatus = s.lbfactor;
   }
@@ -230,11 +231,12 @@ export function changeBalancer(
   balancer: ProxyBalancer,
   { lbmethod, ...others }: BalancerChange,
   server: ServerRec,
+  first = true,
 ): BalancerChange {
   const before: BalancerChange = writeAll(BALANCER, balancer, others, server);
   if (lbmethod === undefined || lbmethod === balancer.params.lbmethod) return before;
   before.lbmethod = balancer.params.lbmethod;
-  balancer.setMethod(lbmethod, server.process.providers);
+  balancer.setMethod(lbmethod, server.process.providers, first);
   return before;
 }
 

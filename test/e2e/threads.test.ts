@@ -341,6 +341,22 @@ test("what the manager does in one child, all do, and those that come later", SL
   assert.equal((await ask(sluice, 6)).texts, "aaaaaa");
 });
 
+test("a load factor that is changed in one child begins the accounts of all anew once", SLOW, async () => {
+  await using sluice = await start(
+    'StartServers 4\n<Location "/bm">\nSetHandler balancer-manager\nRequire all granted\n</Location>\nProxyPass "/bm" "!"',
+  );
+  await sluice.untilLog("children serve");
+  const { text } = await fetchOnce(sluice.port, "/bm", "Host: localhost");
+  const nonce = /nonce=([0-9a-f-]{36})/.exec(text)![1]!;
+  const fields = ["Host: localhost", "Referer: http://localhost/bm", "Content-Type: application/x-www-form-urlencoded"];
+  for (let round = 0; round < 10; round++) {
+    await using client = await connectClient(sluice.port);
+    const form = `b=app&w=${encodeURIComponent(b.url)}&nonce=${nonce}&w_lf=6`;
+    assert.equal((await client.request("POST", "/bm", fields, form)).status, 200);
+    assert.equal((await ask(sluice, 12)).texts, "bbab".repeat(3), `round ${round}`);
+  }
+});
+
 test("a heartbeat that one child hears counts in all", SLOW, async () => {
   await using sluice = await start(
     'StartServers 3\nHeartbeatListen 127.0.0.1:PORT2\n<Location "/beat">\nSetHandler heartbeat\n</Location>\nProxyPass "/beat" "!"',

@@ -16,6 +16,9 @@ describe("planOf()", () => {
     ["StartServers 0", 1],
     ["StartServers 5\nServerLimit 2", 2],
     ["StartServers 99", 8],
+    ["StartServers 4\nMaxRequestWorkers 3", 3],
+    ["StartServers auto\nMaxRequestWorkers 24", 1],
+    ["StartServers auto\nMaxRequestWorkers 75", 3],
     ["StartServers 3\nListen unix:/s", 1],
   ] as const) {
     it(`${text.replace("\n", ", ") || "nothing"}: ${children}`, () => assert.equal(plan(text).children, children));
