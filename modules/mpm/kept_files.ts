@@ -16,6 +16,11 @@ export interface KeptFile {
 const OTHERS_READ = 0o004;
 
 export class KeptFiles {
+  /**
+   * Something is built that was read before: a child that takes the place of another one serves what the others do, whatever has
+   * become of the files.
+   */
+  asRead = false;
   private readonly files = new Map<string, KeptFile>();
 
   /** For a thread that starts now. */
@@ -43,7 +48,7 @@ export class KeptFiles {
       const kept = this.files.get(path);
       if (kept === undefined || (error as { code?: string }).code !== "EACCES") throw error;
       const version = versionNow(path);
-      if (version === "" || version === kept.version) return kept.text;
+      if (this.asRead || version === "" || version === kept.version) return kept.text;
       const text = "it has changed since root read it, and User may not: (13)Permission denied";
       throw Object.assign(new Error(text), { code: "EACCES", changed: true });
     }

@@ -127,7 +127,7 @@ class ThreadChild {
 
   private async prepare(config: ChildConfig): Promise<void> {
     this.siblings.give(config.memory);
-    this.silent = true;
+    this.silent = keptFiles.asRead = true;
     try {
       const { options } = this.start;
       const machine = nodeMachine(options.startLog, {
@@ -160,7 +160,7 @@ class ThreadChild {
     } catch (error) {
       send({ kind: "ready", failures: [String((error as Error).stack ?? error)] });
     }
-    this.silent = false;
+    this.silent = keptFiles.asRead = false;
   }
 
   private async open(): Promise<string[]> {
