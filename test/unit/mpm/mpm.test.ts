@@ -9,7 +9,8 @@ const plan = (text: string, cores = 4, spreads = true) =>
 
 describe("planOf()", () => {
   for (const [text, children] of [
-    ["", 1],
+    ["", 4],
+    ["MaxRequestWorkers 24", 1],
     ["StartServers 1", 1],
     ["StartServers 3", 3],
     ["StartServers auto", 4],
@@ -27,7 +28,8 @@ describe("planOf()", () => {
   it("says why it is one child", () => {
     assert.match(plan("StartServers 3\nListen unix:/s").why, /unix socket/);
     assert.match(plan("StartServers 3", 4, false).why, /does not spread/);
-    assert.equal(plan("Listen unix:/s", 4, false).why, "");
+    assert.match(plan("Listen unix:/s").why, /unix socket/);
+    assert.equal(plan("StartServers 1\nListen unix:/s", 4, false).why, "");
   });
 
   it("reads MaxRequestWorkers", () => {
