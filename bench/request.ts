@@ -19,7 +19,6 @@ import { systemClock, TimerWheel } from "../modules/core/clock.ts";
 import type { ProcessRec } from "../modules/core/records.ts";
 import { loadAll } from "../modules/core/shipped.ts";
 import { nodeHost } from "../modules/mpm/host.ts";
-import { passBytes } from "../modules/net/pass.ts";
 import type { Socket, SocketHost, SocketOwner } from "../modules/net/socket.ts";
 import { acceptConnection } from "../modules/server/connection.ts";
 import { makeGeneration, startGeneration } from "../modules/server/lifecycle.ts";
@@ -120,10 +119,6 @@ class NullSocket implements Socket {
 
   lend(bytes: Bytes, start: number, end: number): Bytes {
     return this.keep(bytes, start, end);
-  }
-
-  pass(to: Socket, before: string, bytes: Bytes, start: number, end: number): boolean {
-    return passBytes(this, to, before, bytes, start, end);
   }
 
   pause(): void {}

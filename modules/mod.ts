@@ -70,7 +70,6 @@ export { RequestHead, type RequestLimits } from "./http/request_head.ts";
 export * from "./http/response_head.ts";
 export { traceIsOff } from "./http/trace.ts";
 export * from "./net/datagram.ts";
-export * from "./net/pass.ts";
 export * from "./net/socket.ts";
 export * from "./proxy/acquire.ts";
 export * from "./proxy/attempt.ts";

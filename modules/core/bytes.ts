@@ -7,9 +7,6 @@ export interface Bytes extends Uint8Array {
   latin1Slice(start?: number, end?: number): string;
 }
 
-/** Up to so many bytes leave as one string with what stands before them; more are cheaper as bytes. */
-export const JOIN_BYTES = 16_384;
-
 /** A text as its UTF-8 bytes, one character each: what fields, patterns and other binary strings are made of. */
 export function byteString(text: string): string {
   if (/^[\x00-\x7f]*$/.test(text)) return text;

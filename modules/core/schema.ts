@@ -132,7 +132,7 @@ export function string(): Schema<string> {
 
 export function number(): Schema<number> {
   return new Schema((given) => {
-    if (typeof given !== "number") throw unexpected("number", given);
+    if (typeof given !== "number" || !Number.isFinite(given)) throw unexpected("number", given);
     return given;
   });
 }
@@ -168,7 +168,7 @@ function oneOf<const T extends string>(values: readonly T[]): Schema<T> {
 export { oneOf as enum };
 
 function unexpected(kind: string, given: unknown): SchemaError {
-  return new SchemaError([
-    { message: `Invalid input: expected ${kind}, received ${given === null ? "null" : typeof given}` },
-  ]);
+  const named = given === null || (typeof given === "number" && !Number.isFinite(given));
+  const received = named ? String(given) : typeof given;
+  return new SchemaError([{ message: `Invalid input: expected ${kind}, received ${received}` }]);
 }

@@ -5,7 +5,6 @@
 import type { Bytes } from "../core/bytes.ts";
 import { latin1Bytes } from "../core/bytes.ts";
 import { readFirstBytes } from "../net/first_bytes.ts";
-import { passBytes } from "../net/pass.ts";
 import type {
   ConnectOptions,
   Socket,
@@ -72,10 +71,6 @@ export class PaperSocket implements Socket {
 
   lend(bytes: Bytes, start: number, end: number): Bytes {
     return this.keep(bytes, start, end);
-  }
-
-  pass(to: Socket, before: string, bytes: Bytes, start: number, end: number): boolean {
-    return passBytes(this, to, before, bytes, start, end);
   }
 
   pause(): void {}

@@ -2,7 +2,7 @@
  * The way of a response on the net front: head and body framed, joined into few writes.
  * Source: httpd modules/http/http_filters.c, chunk_filter.c; server/core_filters.c
  */
-import { type Bytes, JOIN_BYTES } from "../core/bytes.ts";
+import type { Bytes } from "../core/bytes.ts";
 import type { RequestRec, UpgradedClient } from "../core/records.ts";
 import { hasNoBody, type Status } from "../core/status.ts";
 import { type HeaderTable, TRANSFER_ENCODING } from "../core/table.ts";
@@ -11,6 +11,9 @@ import { chunkHeader, LAST_CHUNK } from "./chunked.ts";
 import { FilteredOut } from "./filtered_out.ts";
 import { HTTP_11 } from "./head.ts";
 import { type Framing, type ResponseProtocol, renderHead, renderInterim, responseProtocol } from "./header_out.ts";
+
+/** Up to so many body bytes leave as one string with the head; more are cheaper as bytes. */
+const JOIN_BYTES = 16_384;
 
 /** Is told before bytes of a response leave; null: nobody is. See mpm/log_order.ts. */
 export const departure = { watch: null as (() => void) | null };
@@ -105,10 +108,13 @@ export class BodyOut extends FilteredOut {
     const size = end - start;
     const chunked = this.framing === "chunked";
     let before = this.takeHead();
-    if (!chunked && from !== undefined) {
+    if (!chunked && from?.pass !== undefined) {
       if (departure.watch !== null) departure.watch();
-      this.r.wireOut += before.length + size;
-      return this.sent(from.pass(this.sink.socket, before, bytes, start, end));
+      const room = from.pass(this.sink.socket, before, bytes, start, end);
+      if (room !== null) {
+        this.r.wireOut += before.length + size;
+        return this.sent(room);
+      }
     }
     if (chunked) before += chunkHeader(size);
     if (size <= JOIN_BYTES) {

@@ -7,7 +7,6 @@
  * an echo server held 1018 MB after 20 sockets had carried 16 MB each, and 43 MB with the bytes passed on as here.
  */
 import { type Bytes, latin1Bytes, OwnBytes } from "../core/bytes.ts";
-import { passBytes } from "./pass.ts";
 import type { Socket, SocketError, SocketOwner } from "./socket.ts";
 
 /** What is used of a Deno.Conn. */
@@ -92,10 +91,6 @@ export class DenoConnSocket implements Socket {
 
   lend(bytes: Bytes, start: number, end: number): Bytes {
     return this.keep(bytes, start, end);
-  }
-
-  pass(to: Socket, before: string, bytes: Bytes, start: number, end: number): boolean {
-    return passBytes(this, to, before, bytes, start, end);
   }
 
   pause(): void {

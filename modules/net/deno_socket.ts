@@ -21,7 +21,6 @@ import { beginTls, denoTlsInfo, type TlsHandle } from "./deno_tls.ts";
 import { descriptors } from "./descriptors.ts";
 import { type HandleTaker, openHandle } from "./handle.ts";
 import type { NodeTlsServer } from "./node_tls.ts";
-import { passBytes } from "./pass.ts";
 import type { Securable, ServerHandshake } from "./server_handshake.ts";
 import type { Socket, SocketError, SocketOwner, TlsInfo } from "./socket.ts";
 import { joinSmall, plainAddress, socketError, systemError } from "./system.ts";
@@ -120,10 +119,6 @@ export class DenoSocket implements Securable, HandleTaker {
     // Only a socket of this kind says whether it still reads from there.
     if (bytes === this.own && to instanceof DenoSocket) return bytes.subarray(start, end) as Bytes;
     return this.keep(bytes, start, end);
-  }
-
-  pass(to: Socket, before: string, bytes: Bytes, start: number, end: number): boolean {
-    return passBytes(this, to, before, bytes, start, end);
   }
 
   pause(): void {

@@ -13,7 +13,6 @@ import type { Bytes } from "../core/bytes.ts";
 import { type ClientHello, PLAIN_HTTP } from "./client_hello.ts";
 import { descriptors } from "./descriptors.ts";
 import { type NodeTlsServer, readClientHello, startBelow, startTlsClient, stopBelow, tlsInfo } from "./node_tls.ts";
-import { passBytes } from "./pass.ts";
 import type {
   FirstReader,
   Socket,
@@ -126,10 +125,6 @@ export class NodeSocket implements Socket {
 
   lend(bytes: Bytes, start: number, end: number): Bytes {
     return this.keep(bytes, start, end);
-  }
-
-  pass(to: Socket, before: string, bytes: Bytes, start: number, end: number): boolean {
-    return passBytes(this, to, before, bytes, start, end);
   }
 
   pause(): void {

@@ -60,10 +60,11 @@ export interface Socket {
   /** The same for `to.write` or `to.writev`, which must get it before `onData` returns, and nobody else: perhaps without a copy. */
   lend(bytes: Bytes, start: number, end: number, to: Socket): Bytes;
   /**
-   * Writes [start, end) of `bytes` to another socket, behind `before`, latin-1; perhaps without a copy, and `before` over what lies
-   * in front of `start`, which was read. Only inside `onData`. @returns what `to.write` does
+   * Writes [start, end) of `bytes` to another socket without a copy, behind `before`, latin-1, which goes over what lies in front
+   * of `start`, as that was read. Only inside `onData`. Absent where a copy is cheaper.
+   * @returns what `to.write` does; null: nothing was written, for want of room or as the other socket is of another kind
    */
-  pass(to: Socket, before: string, bytes: Bytes, start: number, end: number): boolean;
+  pass?(to: Socket, before: string, bytes: Bytes, start: number, end: number): boolean | null;
   /** Stops `onData` at once, and with it the peer, soon. `onEnd` waits for `resume`; a reset may not. */
   pause(): void;
   resume(): void;

@@ -2,7 +2,7 @@
  * A stream that carries bytes, as a socket: what a tunnel has of a WebSocket's client.
  * Source: RFC 8441 section 5
  */
-import { type Bytes, latin1Bytes, passBytes, type Socket, type SocketOwner, type TlsInfo } from "../../modules/mod.ts";
+import { type Bytes, latin1Bytes, type Socket, type SocketOwner, type TlsInfo } from "../../modules/mod.ts";
 import { CANCEL, NO_ERROR } from "./frame.ts";
 import type { Http2Stream, StreamOwner } from "./stream.ts";
 
@@ -70,10 +70,6 @@ export class StreamSocket implements Socket, StreamOwner {
 
   lend(bytes: Bytes, start: number, end: number): Bytes {
     return this.keep(bytes, start, end);
-  }
-
-  pass(to: Socket, before: string, bytes: Bytes, start: number, end: number): boolean {
-    return passBytes(this, to, before, bytes, start, end);
   }
 
   pause(): void {

@@ -41,7 +41,7 @@ import { describe, isConnectError } from "./fetch_error.ts";
 const MODULE = "proxy_fetch";
 /** More waits for one side: the other is held up. */
 const HOLD_BYTES = 65_536;
-/** How often a side that is held up is looked after: the hosts' clients do not tell when they have room. */
+/** How often a side that is held up is looked after: no client tells when it has room, and of the servers only Bun's does. */
 const LOOK_MS = 20;
 /** The most that waits for one side, where the other cannot be held up. */
 const QUEUE_BYTES = 16 * 1024 * 1024;

@@ -18,7 +18,6 @@ import type { Module } from "../../modules/core/module.ts";
 import type { ProcessRec } from "../../modules/core/records.ts";
 import { nodeHost } from "../../modules/mpm/host.ts";
 import { readFirstBytes } from "../../modules/net/first_bytes.ts";
-import { passBytes } from "../../modules/net/pass.ts";
 import type { ConnectOptions, Socket, SocketHost, SocketOwner } from "../../modules/net/socket.ts";
 import { acceptConnection } from "../../modules/server/connection.ts";
 import { endGeneration, makeGeneration, startGeneration } from "../../modules/server/lifecycle.ts";
@@ -70,10 +69,6 @@ export class TestSocket implements Socket {
 
   lend(bytes: Bytes, start: number, end: number): Bytes {
     return this.keep(bytes, start, end);
-  }
-
-  pass(to: Socket, before: string, bytes: Bytes, start: number, end: number): boolean {
-    return passBytes(this, to, before, bytes, start, end);
   }
 
   pause(): void {

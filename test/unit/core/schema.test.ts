@@ -44,6 +44,8 @@ describe("the schemas of a module's configuration", () => {
       ["name", 1],
       ["level", "loud"],
       ["limit", "3"],
+      ["limit", Number.NaN],
+      ["limit", Number.POSITIVE_INFINITY],
       ["words", "a"],
       ["quiet", null],
     ] as const) {
