@@ -26,7 +26,7 @@ import { type HttpConfig, type HttpSettings, settingsOf, timeLeft } from "./http
 import { Inbox } from "./inbox.ts";
 import { processRequest, type RequestEnd, refuseRequest } from "./process_request.ts";
 import { readRequest } from "./read_request.ts";
-import { parseRequestHead, RequestHead } from "./request_head.ts";
+import { parseRequestHead, type RequestHead, requestHeads } from "./request_head.ts";
 
 /** Body bytes read and thrown away after a response, so that the connection can go on. More: it is closed. */
 const DISCARD_BYTES = 262_144;
@@ -84,7 +84,7 @@ export const room = {
 export interface ConnectionView {
   readonly conn: ConnRec;
   readonly phase: Phase;
-  /** The request at hand, or the last one; null: none was read yet. */
+  /** The request at hand, or the last one, if that is kept; null: there is none. */
   readonly r: RequestRec | null;
 }
 
@@ -124,7 +124,8 @@ export class HttpConnection implements ServedConnection, SocketOwner, Timeout, B
   readonly socket: Socket;
   private readonly conn: ConnRec;
   private readonly settings: HttpSettings;
-  private readonly head = new RequestHead();
+  /** Of the request that comes in; null: none does. */
+  private head: RequestHead | null = null;
   private phase: Phase = "waiting";
   /** Bytes read and not used yet. */
   private readonly inbox: Inbox;
@@ -230,7 +231,7 @@ export class HttpConnection implements ServedConnection, SocketOwner, Timeout, B
       return;
     }
     // Half a line is nobody's; a request whose head breaks off is a bad one, as in httpd.
-    if (this.phase === "head" && this.head.started) {
+    if (this.head?.started) {
       this.head.ah = "AH00567";
       this.head.reason = "request failed: error reading the headers";
       this.refuse(400);
@@ -293,9 +294,9 @@ export class HttpConnection implements ServedConnection, SocketOwner, Timeout, B
     if (this.phase === "waiting") {
       this.phase = "head";
       this.headStartMs = 0;
-      this.head.reset();
+      this.head = requestHeads.lend();
     }
-    return parseRequestHead(bytes, start, end, this.settings.limits, this.head);
+    return parseRequestHead(bytes, start, end, this.settings.limits, this.head!);
   }
 
   /** @param taken what the parser answered: bytes, 0 for more, a refusal */
@@ -321,7 +322,10 @@ export class HttpConnection implements ServedConnection, SocketOwner, Timeout, B
     this.phase = "busy";
     this.requestDone = this.responseDone = false;
     this.conn.keepalives++;
-    const read = readRequest(this.conn, this.head, bad);
+    const head = this.head!;
+    const read = readRequest(this.conn, head, bad);
+    this.head = null;
+    requestHeads.giveBack(head);
     const { r, body } = read;
     const refused = read.refused || this.unwanted(r);
     this.r = r;
@@ -390,6 +394,8 @@ export class HttpConnection implements ServedConnection, SocketOwner, Timeout, B
     }
     this.phase = "waiting";
     this.body = this.out = null;
+    // A third of what an idle connection takes: 1,600 bytes on Bun, 1,400 on Deno.
+    if (!this.conn.process.keepsRequests) this.r = null;
     if (!this.inbox.isEmpty) {
       this.parseInbox();
       if (this.phase !== "waiting" && this.phase !== "head") return true;

@@ -1,6 +1,7 @@
 /** A client's connection on a virtual clock. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { openConnections } from "../../../modules/http/connection.ts";
 import { makeServer, settle } from "../../support/server.ts";
 
 const PASS = 'ProxyPass "/" "http://127.0.0.1:9/"';
@@ -64,3 +65,39 @@ test("a body that is complete has no deadline, however long the backend takes", 
   await settle();
   assert.match(client.written, /^HTTP\/1\.1 200 OK\r\n.*ok$/s);
 });
+
+test("heads that come in pieces on several connections do not mix", async () => {
+  const server = makeServer(PASS);
+  const texts = ["a", "b", "c"].map((name) => `GET /${name} HTTP/1.1\r\nHost: ${name}\r\nX-${name}: ${name}\r\n\r\n`);
+  const clients = texts.map(() => server.connect());
+  for (let i = 0; i < texts[0]!.length; i++) for (const [n, client] of clients.entries()) client.feed(texts[n]![i]!);
+  const seen: string[] = [];
+  for (const _ of texts) {
+    const backend = await server.backend();
+    await settle();
+    seen.push(backend.written.replace(/^(?!GET|X-[abc]:).*\r\n/gm, ""));
+  }
+  assert.deepEqual(
+    seen.sort(),
+    ["a", "b", "c"].map((name) => `GET /${name} HTTP/1.1\r\nX-${name}: ${name}\r\n`),
+  );
+});
+
+for (const [conf, kept] of [
+  ["", null],
+  ["<Location /status>\nSetHandler server-status\n</Location>\n", "GET / HTTP/1.1"],
+] as const) {
+  test(`a connection that is idle keeps ${kept === null ? "no request" : "the last request for server-status"}`, async () => {
+    const server = makeServer(conf + PASS);
+    const client = server.connect();
+    client.feed("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    const backend = await server.backend();
+    await settle();
+    const [view] = openConnections().filter(({ conn }) => conn.process === server.process);
+    assert.equal(view?.r?.requestLine, "GET / HTTP/1.1");
+    backend.feed("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+    await settle();
+    const [idle] = openConnections().filter(({ conn }) => conn.process === server.process);
+    assert.deepEqual([idle?.phase, idle?.r?.requestLine ?? null], ["waiting", kept]);
+  });
+}
