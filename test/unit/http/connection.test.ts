@@ -101,3 +101,38 @@ for (const [conf, kept] of [
     assert.deepEqual([idle?.phase, idle?.r?.requestLine ?? null], ["waiting", kept]);
   });
 }
+
+const RESPONSE = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+
+for (const [what, fed, atOnce] of [
+  ["announced the end", "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", true],
+  ["speaks HTTP/1.0", "GET / HTTP/1.0\r\n\r\n", true],
+  ["announced it, and sends on", "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\nGET", false],
+  ["announced it, with a body", "POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 1\r\n\r\nx", false],
+  ["did not, but the server ends", "GET /closed HTTP/1.1\r\nHost: a\r\n\r\n", false],
+] as const) {
+  test(`a client that ${what}: the connection is ${atOnce ? "closed with the answer" : "read on for a while"}`, async () => {
+    const server = makeServer(`SetEnvIf Request_URI closed nokeepalive\n${PASS}`);
+    const client = server.connect();
+    client.feed(fed);
+    const backend = await server.backend();
+    backend.feed(RESPONSE);
+    await settle();
+    assert.match(client.written, /ok$/);
+    assert.deepEqual([client.closed, client.ended || client.closed], [atOnce, true]);
+    server.clock.advance(3000);
+    await settle();
+    assert.equal(client.closed, true);
+  });
+}
+
+test("what the client has not taken is not cut off by the close", async () => {
+  const server = makeServer(PASS);
+  const client = server.connect();
+  client.feed("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+  const backend = await server.backend();
+  client.queuedBytes = 10;
+  backend.feed(RESPONSE);
+  await settle();
+  assert.deepEqual([client.ended, client.closed], [true, false]);
+});
