@@ -17,9 +17,10 @@ import core from "./server/mod_core.ts";
 
 /** A command beside the server. Answers an exit code; null: the command line is wrong. */
 type Tool = (args: readonly string[], modules: readonly Module[]) => Promise<number | null>;
-type Tools = Readonly<Record<string, Tool>>;
+/** One of a plug-in's: it asks a running server, so that no module is loaded for it. */
+type Command = (args: readonly string[]) => Promise<number | null>;
 // Here as below: who serves does not load what answers and ends.
-const TOOLS: Tools = {
+const TOOLS: Readonly<Record<string, Tool>> = {
   check: async (args, modules) => (await import("./check.ts")).check(args, modules),
   config: async (args, modules) => (await import("./effective.ts")).configCommand(args, modules),
   explain: async (args, modules) => (await import("./explain.ts")).explainCommand(args, modules),
@@ -34,14 +35,14 @@ export async function main(
   args: readonly string[],
   modules: Shipped,
   program?: string,
-  more: Tools = {},
+  more: Readonly<Record<string, Command>> = {},
 ): Promise<number> {
   // sluice status --help
   if (args[1] === "--help") return usage();
   if (args[0] === "schema" && args.length === 1)
     return (await import("./tools.ts")).printSchema(await loadAll(modules));
   if (args[0] !== undefined && Object.hasOwn(more, args[0])) {
-    return (await more[args[0]]!(args.slice(1), await loadAll(modules))) ?? usage();
+    return (await more[args[0]]!(args.slice(1))) ?? usage();
   }
   if (args[0] !== undefined && Object.hasOwn(TOOLS, args[0])) {
     nameOurselves();
