@@ -138,8 +138,9 @@ export class Parent {
 
   /** Opens the listeners and serves. False: it cannot; the reason was written to standard error. */
   start(): Promise<boolean> {
-    // Before the first connection is accepted: who sees that the port answers may send a signal.
+    // Before the first connection is accepted: who sees that the port answers may send a signal, or change a file.
     this.listenToSignals();
+    this.unwatch = this.watch(this.loaded);
     const started = this.open();
     this.reloading = started.then(() => {});
     return started;
@@ -167,7 +168,6 @@ export class Parent {
     this.children.begin();
     this.announce();
     this.announceInherited();
-    if (this.options.reloadOnChange) this.watch();
     return true;
   }
 
@@ -223,6 +223,7 @@ export class Parent {
       this.reloadFailed(text);
       return;
     }
+    const unwatch = this.watch(loaded);
     const failures =
       coreOf(loaded.process).listen.length === 0
         ? ["no Listen is left: nothing was changed"]
@@ -233,6 +234,7 @@ export class Parent {
         console.error(failure);
       }
       this.reloadFailed(failures.join("\n"));
+      unwatch();
       loaded.logs.release();
       this.siblings.release(generation);
       return;
@@ -244,17 +246,17 @@ export class Parent {
     }
     this.announce();
     this.unwatch();
-    if (this.options.reloadOnChange) this.watch();
+    this.unwatch = unwatch;
   }
 
   private reloadFailed(reason: string): void {
     this.children.reloadFailed({ count: ++this.failures, reason, atUs: this.current.clock.wallUs() });
   }
 
-  /** Reloads when a file that was read changes, plug-ins included. */
-  private watch(): void {
-    const { files, loads } = this.loaded;
-    this.unwatch = watchFiles([...files.map(({ path }) => path), ...loads.map(({ path }) => path)], (path) => {
+  /** --watch: reloads when a file that was read changes, plug-ins included. Answers how to stop. */
+  private watch({ files, loads }: Loaded): () => void {
+    if (!this.options.reloadOnChange) return () => {};
+    return watchFiles([...files.map(({ path }) => path), ...loads.map(({ path }) => path)], (path) => {
       void this.reload(`${path} has changed.  Doing graceful restart`, "");
     });
   }
