@@ -150,6 +150,7 @@ export class Parent {
     const none = coreOf(this.current).listen.length === 0;
     const unwritten = none ? null : this.openLogs();
     const failures = none || unwritten !== null ? [] : await this.children.open();
+    if (this.state === "stopping") return true;
     for (const failure of failures) console.error(failure);
     if (none || unwritten !== null || failures.length > 0) {
       console.error(unwritten ?? "no listening sockets available, shutting down");
@@ -157,7 +158,6 @@ export class Parent {
       await this.children.stop();
       return false;
     }
-    if (this.state !== "running") return true;
     const noPid = this.writePid();
     if (noPid !== null) {
       console.error(noPid);
@@ -165,9 +165,10 @@ export class Parent {
       return false;
     }
     dropPrivileges(this.current);
-    this.children.begin();
+    // Who is served, by whichever child, finds in the log that the server runs.
     this.announce();
     this.announceInherited();
+    this.children.begin();
     return true;
   }
 
@@ -200,7 +201,10 @@ export class Parent {
     if (this.state !== "running") return;
     this.state = "draining";
     this.current.log.notice("mpm_event", "AH00492", "caught SIGWINCH, shutting down gracefully");
-    void this.children.drain().then((whole) => {
+    // Whoever waits in listeners that are being opened is served, too.
+    void this.reloading.then(async () => {
+      if (this.state !== "draining") return;
+      const whole = await this.children.drain();
       if (this.state === "draining") this.finish(whole ? 0 : 1);
     });
   }
