@@ -29,7 +29,7 @@ const mpm = defineModule({
   name: "mod_mpm_event",
   config: z.object({
     /** Children; 0: one for each core. */
-    startServers: z.number().default(1),
+    startServers: z.number().default(0),
     serverLimit: z.number().default(SERVER_LIMIT),
     /** Connections of all children; 0: no limit. */
     maxRequestWorkers: z.number().default(0),
@@ -39,7 +39,12 @@ const mpm = defineModule({
   }),
   needs: ["threads"],
   commands: ({ take1 }) => [
-    take1("StartServers", "global", setStartServers, "How many event loops serve; auto: one for each core"),
+    take1(
+      "StartServers",
+      "global",
+      setStartServers,
+      "How many event loops serve; auto, the default: one for each core",
+    ),
     take1("ServerLimit", "global", atLeastOne("serverLimit", "AH00499"), "Most event loops"),
     take1("MaxRequestWorkers", "global", setMaxWorkers, "Most connections at one time; those beyond it wait"),
     take1("MaxClients", "global", setMaxWorkers, "Deprecated name of MaxRequestWorkers"),

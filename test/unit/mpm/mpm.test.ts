@@ -9,7 +9,8 @@ const plan = (text: string, cores = 4, spreads = true, files = 20_000) =>
 
 describe("planOf()", () => {
   for (const [text, children] of [
-    ["", 1],
+    ["", 4],
+    ["MaxRequestWorkers 24", 1],
     ["StartServers 1", 1],
     ["StartServers 3", 3],
     ["StartServers auto", 4],
@@ -25,16 +26,17 @@ describe("planOf()", () => {
   }
 
   it("divides the descriptors, but where a number is asked for", () => {
-    assert.equal(plan("StartServers auto", 64, true, 1024).children, 4);
-    assert.equal(plan("StartServers auto", 64, true, 100).children, 1);
-    assert.equal(plan("StartServers auto", 64, true, Number.POSITIVE_INFINITY).children, 16);
+    assert.equal(plan("", 64, true, 1024).children, 4);
+    assert.equal(plan("", 64, true, 100).children, 1);
+    assert.equal(plan("", 64, true, Number.POSITIVE_INFINITY).children, 16);
     assert.equal(plan("StartServers 2", 64, true, 100).children, 2);
   });
 
   it("says why it is one child", () => {
     assert.match(plan("StartServers 3\nListen unix:/s").why, /unix socket/);
     assert.match(plan("StartServers 3", 4, false).why, /does not spread/);
-    assert.equal(plan("Listen unix:/s", 4, false).why, "");
+    assert.match(plan("Listen unix:/s").why, /unix socket/);
+    assert.equal(plan("StartServers 1\nListen unix:/s", 4, false).why, "");
   });
 
   it("reads MaxRequestWorkers", () => {
