@@ -20,6 +20,7 @@ export async function demo(modules: Shipped): Promise<number> {
   const text = [
     "ServerName localhost",
     `Listen 127.0.0.1:${port}`,
+    "StartServers 1",
     "<Proxy balancer://demo>",
     ...members,
     "  ProxySet panic=on",

@@ -37,6 +37,8 @@ export interface ProcessRec {
   readonly pid: number;
   /** A log asks for the times of attempts and of the first byte: they are taken. Set in post_config. */
   takesTimes: boolean;
+  /** Somebody shows the last request of connections that are idle: it is kept. Set before the first connection. */
+  keepsRequests: boolean;
   readonly sockets: SocketHost;
   readonly host: Host;
   /** Whether a URI of this server would be served to this request's client: -U of expressions. */

@@ -26,7 +26,7 @@ import { type HttpConfig, type HttpSettings, settingsOf, timeLeft } from "./http
 import { Inbox } from "./inbox.ts";
 import { processRequest, type RequestEnd, refuseRequest } from "./process_request.ts";
 import { readRequest } from "./read_request.ts";
-import { parseRequestHead, RequestHead } from "./request_head.ts";
+import { parseRequestHead, type RequestHead, requestHeads } from "./request_head.ts";
 
 /** Body bytes read and thrown away after a response, so that the connection can go on. More: it is closed. */
 const DISCARD_BYTES = 262_144;
@@ -84,7 +84,7 @@ export const room = {
 export interface ConnectionView {
   readonly conn: ConnRec;
   readonly phase: Phase;
-  /** The request at hand, or the last one; null: none was read yet. */
+  /** The request at hand, or the last one, if that is kept; null: there is none. */
   readonly r: RequestRec | null;
 }
 
@@ -124,7 +124,8 @@ export class HttpConnection implements ServedConnection, SocketOwner, Timeout, B
   readonly socket: Socket;
   private readonly conn: ConnRec;
   private readonly settings: HttpSettings;
-  private readonly head = new RequestHead();
+  /** Of the request that comes in; null: none does. */
+  private head: RequestHead | null = null;
   private phase: Phase = "waiting";
   /** Bytes read and not used yet. */
   private readonly inbox: Inbox;
@@ -142,6 +143,8 @@ export class HttpConnection implements ServedConnection, SocketOwner, Timeout, B
   private out: BodyOut | null = null;
   private requestDone = false;
   private responseDone = false;
+  /** The client has announced that it sends no more requests. */
+  private said = false;
   /** A request is being started: what ends meanwhile is seen by the loop of `drive`. */
   private driving = false;
   /** Who has the bytes after an upgrade. */
@@ -230,7 +233,7 @@ export class HttpConnection implements ServedConnection, SocketOwner, Timeout, B
       return;
     }
     // Half a line is nobody's; a request whose head breaks off is a bad one, as in httpd.
-    if (this.phase === "head" && this.head.started) {
+    if (this.head?.started) {
       this.head.ah = "AH00567";
       this.head.reason = "request failed: error reading the headers";
       this.refuse(400);
@@ -293,9 +296,9 @@ export class HttpConnection implements ServedConnection, SocketOwner, Timeout, B
     if (this.phase === "waiting") {
       this.phase = "head";
       this.headStartMs = 0;
-      this.head.reset();
+      this.head = requestHeads.lend();
     }
-    return parseRequestHead(bytes, start, end, this.settings.limits, this.head);
+    return parseRequestHead(bytes, start, end, this.settings.limits, this.head!);
   }
 
   /** @param taken what the parser answered: bytes, 0 for more, a refusal */
@@ -321,7 +324,10 @@ export class HttpConnection implements ServedConnection, SocketOwner, Timeout, B
     this.phase = "busy";
     this.requestDone = this.responseDone = false;
     this.conn.keepalives++;
-    const read = readRequest(this.conn, this.head, bad);
+    const head = this.head!;
+    const read = readRequest(this.conn, head, bad);
+    this.head = null;
+    requestHeads.giveBack(head);
     const { r, body } = read;
     const refused = read.refused || this.unwanted(r);
     this.r = r;
@@ -381,7 +387,10 @@ export class HttpConnection implements ServedConnection, SocketOwner, Timeout, B
   /** False: wait for bytes, or for the end. */
   private nextRequest(): boolean {
     if (this.conn.closing || this.conn.process.stopping) {
-      this.linger();
+      if (this.nothingFollows()) {
+        this.phase = "lingering";
+        this.socket.destroy();
+      } else this.linger();
       return false;
     }
     if (this.body !== null && !this.body.ended) {
@@ -390,6 +399,8 @@ export class HttpConnection implements ServedConnection, SocketOwner, Timeout, B
     }
     this.phase = "waiting";
     this.body = this.out = null;
+    // A third of what an idle connection takes: 1,600 bytes on Bun, 1,400 on Deno.
+    if (!this.conn.process.keepsRequests) this.r = null;
     if (!this.inbox.isEmpty) {
       this.parseInbox();
       if (this.phase !== "waiting" && this.phase !== "head") return true;
@@ -513,6 +524,7 @@ export class HttpConnection implements ServedConnection, SocketOwner, Timeout, B
     const left = settings.maxKeepAliveRequests - (conn.keepalives - 1);
     const version = protocol.number;
     const wants = !says.close && (version >= HTTP_11 || (version === HTTP_10 && says.keepAlive));
+    this.said = !wants && !conn.closing;
     const keep =
       wants &&
       delimited &&
@@ -563,6 +575,14 @@ export class HttpConnection implements ServedConnection, SocketOwner, Timeout, B
   }
 
   // Ends
+
+  /**
+   * Whether a close resets nothing: all is written, and the client said that it sends no more, nor has it begun to. Without
+   * the wait of `linger` a connection for one request costs 7 % less. Not over TLS, whose end is told in TLS.
+   */
+  private nothingFollows(): boolean {
+    return this.said && this.body === null && this.inbox.isEmpty && !this.conn.secure && this.socket.queuedBytes === 0;
+  }
 
   /** Sends FIN and reads on for a while: a reset would take the last response with it. */
   private linger(): void {

@@ -5,7 +5,7 @@
 import { getModuleConfig } from "../core/module.ts";
 import { type ConnRec, type HostChoice, RequestRec, type ServerRec } from "../core/records.ts";
 import type { Status } from "../core/status.ts";
-import { CONTENT_LENGTH, EXPECT, HOST, TRANSFER_ENCODING } from "../core/table.ts";
+import { CONTENT_LENGTH, EXPECT, type HeaderTable, HOST, TRANSFER_ENCODING } from "../core/table.ts";
 import { detached } from "../core/text.ts";
 import core from "../server/mod_core.ts";
 import { requestScheme } from "../server/server_name.ts";
@@ -99,7 +99,7 @@ function chooseVhost(r: RequestRec): Status {
   if (at < 0) return noHost(r);
   let { host } = conn;
   if (host === null || !headersIn.valueIs(at, host.value)) {
-    host = choose(conn, headersIn.valueAt(at));
+    host = choose(conn, headersIn, at);
     if (host === null) return 400;
     conn.host = host.value.length <= MAX_KEPT_LENGTH ? host : null;
   }
@@ -114,19 +114,30 @@ function noHost(r: RequestRec): Status {
 }
 
 /** Choices made at an address, so that idle connections do not each keep a Host of their own. */
-const choices = new WeakMap<readonly ServerRec[], Map<string, HostChoice>>();
+interface Choices {
+  readonly known: Map<string, HostChoice>;
+  /** Most connections begin with it. */
+  last: HostChoice | null;
+}
+
+const choices = new WeakMap<readonly ServerRec[], Choices>();
 const MAX_CHOICES = 1000;
 /** No name in DNS is longer. */
 const MAX_KEPT_LENGTH = 262;
 
 /** null: the Host is bad, or nobody's where StrictHostCheck asks for somebody. */
-function choose(conn: ConnRec, text: string): HostChoice | null {
+function choose({ vhosts }: ConnRec, headersIn: HeaderTable, at: number): HostChoice | null {
+  let made = choices.get(vhosts);
+  if (made === undefined) choices.set(vhosts, (made = { known: new Map(), last: null }));
+  const { known, last } = made;
+  if (last !== null && headersIn.valueIs(at, last.value)) return last;
+  const text = headersIn.valueAt(at);
   const host = text.length <= MAX_KEPT_LENGTH ? detached(text) : text;
-  const { vhosts } = conn;
-  let known = choices.get(vhosts);
-  if (known === undefined) choices.set(vhosts, (known = new Map()));
   const before = known.get(host);
-  if (before !== undefined) return before;
+  if (before !== undefined) {
+    made.last = before;
+    return before;
+  }
   if (!checkHost(host)) return null;
   const name = hostName(host);
   const strict = getModuleConfig(vhosts[0]!.config, core).strictHostCheck;

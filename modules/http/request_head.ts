@@ -9,6 +9,7 @@ import {
   BATCH,
   FIELD_VALUE,
   Head,
+  HeadStore,
   HTTP_09,
   HTTP_10,
   HTTP_11,
@@ -76,6 +77,8 @@ export class RequestHead extends Head {
     this.emptyLines = 0;
   }
 }
+
+export const requestHeads: HeadStore<RequestHead> = new HeadStore(() => new RequestHead());
 
 /**
  * Parses the request head at `start`. Answers the bytes it takes; 0 when more bytes are needed: call again with the same

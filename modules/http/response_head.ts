@@ -8,6 +8,7 @@ import {
   BATCH,
   FIELD_VALUE,
   Head,
+  HeadStore,
   HTTP_09,
   HTTP_10,
   HTTP_11,
@@ -62,6 +63,8 @@ export class ResponseHead extends Head {
     this.ignored = null;
   }
 }
+
+export const responseHeads: HeadStore<ResponseHead> = new HeadStore(() => new ResponseHead());
 
 /**
  * Parses the response head at `start`. Answers the bytes it takes (with `protocol` HTTP_09 the first line only); 0 when more

@@ -13,6 +13,8 @@ export class ChildThread {
   readonly startedMs = performance.now();
   /** It was told to serve. */
   serving = false;
+  /** It was told to open its listeners: clients may wait in them. */
+  listens = false;
   /** It takes no new connections, and ends. */
   retiring = false;
   /** Another one is about to take its place. */
@@ -36,6 +38,8 @@ export class ChildThread {
   private readonly left: (reason: string) => void;
   private whole = true;
   private reason = "ended by itself";
+  /** It is being ended, whatever it does. */
+  private terminated = false;
   private ended = false;
   private onReady: ((failures: readonly string[]) => void) | null = null;
   private readyBefore: readonly string[] | null = null;
@@ -59,7 +63,7 @@ export class ChildThread {
   }
 
   send(message: ToChild): void {
-    if (!this.ended) this.worker.postMessage(message);
+    if (!this.ended && !this.terminated) this.worker.postMessage(message);
   }
 
   /** Resolves with why it could not do what it was told to prepare; nothing: it could. */
@@ -96,12 +100,17 @@ export class ChildThread {
   kill(reason: string): void {
     this.reason = reason;
     this.whole = false;
-    void this.worker.terminate();
+    this.terminate();
   }
 
   /** It is not needed, and has nothing that could be lost. */
   end(): void {
     this.reason = "";
+    this.terminate();
+  }
+
+  private terminate(): void {
+    this.terminated = true;
     void this.worker.terminate();
   }
 

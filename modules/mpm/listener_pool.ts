@@ -78,6 +78,7 @@ export class ListenerPool {
     this.opening = this.opening.then(async () => {
       for (const thread of threads) {
         const before = listeningTcp();
+        thread.listens = true;
         thread.send({ kind: "listen" });
         failures.push(...(await thread.ready()));
         thread.lent = [];

@@ -3,19 +3,22 @@
  * numbers of threads have nothing here that they could count.
  * Source: httpd server/mpm/event/event.c, server/mpm/prefork/prefork.c, server/listen.c, server/mpm_common.c
  */
-import { availableParallelism } from "node:os";
 import { atoi } from "../config/units.ts";
 import type { CommandContext } from "../core/command.ts";
 import { defineModule, getModuleConfig } from "../core/module.ts";
 import type { ProcessRec } from "../core/records.ts";
 import * as z from "../core/schema.ts";
 import { MOST_CHILDREN } from "../core/siblings.ts";
+import { openFileLimit } from "../net/descriptors.ts";
 import core, { frontOf } from "../server/mod_core.ts";
+import { coresOf } from "./cores.ts";
 
 /** More gain nothing: a child that has work keeps a processor busy. */
 const CHILDREN_PER_CORE = 2;
 /** With fewer connections for each, one would be full while another has room. Source: httpd DEFAULT_THREADS_PER_CHILD */
 const LEAST_SHARE = 25;
+/** Descriptors are divided, too, and a child has need of some before its first client. */
+const LEAST_FILES = 256;
 /** httpd's defaults. Source: server/mpm/event/event.c DEFAULT_SERVER_LIMIT, include/mpm_common.h DEFAULT_LISTENBACKLOG */
 const SERVER_LIMIT = 16;
 const LISTEN_BACKLOG = 511;
@@ -26,7 +29,7 @@ const mpm = defineModule({
   name: "mod_mpm_event",
   config: z.object({
     /** Children; 0: one for each core. */
-    startServers: z.number().default(1),
+    startServers: z.number().default(0),
     serverLimit: z.number().default(SERVER_LIMIT),
     /** Connections of all children; 0: no limit. */
     maxRequestWorkers: z.number().default(0),
@@ -36,7 +39,12 @@ const mpm = defineModule({
   }),
   needs: ["threads"],
   commands: ({ take1 }) => [
-    take1("StartServers", "global", setStartServers, "How many event loops serve; auto: one for each core"),
+    take1(
+      "StartServers",
+      "global",
+      setStartServers,
+      "How many event loops serve; auto, the default: one for each core",
+    ),
     take1("ServerLimit", "global", atLeastOne("serverLimit", "AH00499"), "Most event loops"),
     take1("MaxRequestWorkers", "global", setMaxWorkers, "Most connections at one time; those beyond it wait"),
     take1("MaxClients", "global", setMaxWorkers, "Deprecated name of MaxRequestWorkers"),
@@ -109,18 +117,23 @@ export interface Plan {
   readonly backlog: number;
 }
 
-/** @param spreads whether the system spreads connections over the listeners of one port */
+/**
+ * @param spreads whether the system spreads connections over the listeners of one port
+ * @param files that may be open
+ */
 export function planOf(
   process: ProcessRec,
-  cores = availableParallelism(),
+  cores = coresOf(),
   spreads = globalThis.process.platform === "linux",
+  files = openFileLimit(),
 ): Plan {
   const main = process.servers[0]!.config;
   const conf = getModuleConfig(main, mpm);
   const most = Math.min(conf.serverLimit, CHILDREN_PER_CORE * cores, MOST_CHILDREN / 2);
-  // Each has its share of the connections.
+  // Each has its share of the connections, and of the descriptors.
   const { maxRequestWorkers: connections } = conf;
-  const auto = connections === 0 ? cores : Math.min(cores, Math.max(1, Math.floor(connections / LEAST_SHARE)));
+  const shares = Math.floor(Math.min((connections || Number.POSITIVE_INFINITY) / LEAST_SHARE, files / LEAST_FILES));
+  const auto = Math.min(cores, Math.max(1, shares));
   const wanted = Math.min(conf.startServers || auto, most, connections || most);
   const server = getModuleConfig(main, core);
   const { listen } = server;

@@ -138,8 +138,9 @@ export class Parent {
 
   /** Opens the listeners and serves. False: it cannot; the reason was written to standard error. */
   start(): Promise<boolean> {
-    // Before the first connection is accepted: who sees that the port answers may send a signal.
+    // Before the first connection is accepted: who sees that the port answers may send a signal, or change a file.
     this.listenToSignals();
+    this.unwatch = this.watch(this.loaded);
     const started = this.open();
     this.reloading = started.then(() => {});
     return started;
@@ -149,6 +150,7 @@ export class Parent {
     const none = coreOf(this.current).listen.length === 0;
     const unwritten = none ? null : this.openLogs();
     const failures = none || unwritten !== null ? [] : await this.children.open();
+    if (this.state === "stopping") return true;
     for (const failure of failures) console.error(failure);
     if (none || unwritten !== null || failures.length > 0) {
       console.error(unwritten ?? "no listening sockets available, shutting down");
@@ -156,7 +158,6 @@ export class Parent {
       await this.children.stop();
       return false;
     }
-    if (this.state !== "running") return true;
     const noPid = this.writePid();
     if (noPid !== null) {
       console.error(noPid);
@@ -164,10 +165,10 @@ export class Parent {
       return false;
     }
     dropPrivileges(this.current);
-    this.children.begin();
+    // Who is served, by whichever child, finds in the log that the server runs.
     this.announce();
     this.announceInherited();
-    if (this.options.reloadOnChange) this.watch();
+    this.children.begin();
     return true;
   }
 
@@ -200,7 +201,10 @@ export class Parent {
     if (this.state !== "running") return;
     this.state = "draining";
     this.current.log.notice("mpm_event", "AH00492", "caught SIGWINCH, shutting down gracefully");
-    void this.children.drain().then((whole) => {
+    // Whoever waits in listeners that are being opened is served, too.
+    void this.reloading.then(async () => {
+      if (this.state !== "draining") return;
+      const whole = await this.children.drain();
       if (this.state === "draining") this.finish(whole ? 0 : 1);
     });
   }
@@ -223,6 +227,7 @@ export class Parent {
       this.reloadFailed(text);
       return;
     }
+    const unwatch = this.watch(loaded);
     const failures =
       coreOf(loaded.process).listen.length === 0
         ? ["no Listen is left: nothing was changed"]
@@ -233,6 +238,7 @@ export class Parent {
         console.error(failure);
       }
       this.reloadFailed(failures.join("\n"));
+      unwatch();
       loaded.logs.release();
       this.siblings.release(generation);
       return;
@@ -244,17 +250,17 @@ export class Parent {
     }
     this.announce();
     this.unwatch();
-    if (this.options.reloadOnChange) this.watch();
+    this.unwatch = unwatch;
   }
 
   private reloadFailed(reason: string): void {
     this.children.reloadFailed({ count: ++this.failures, reason, atUs: this.current.clock.wallUs() });
   }
 
-  /** Reloads when a file that was read changes, plug-ins included. */
-  private watch(): void {
-    const { files, loads } = this.loaded;
-    this.unwatch = watchFiles([...files.map(({ path }) => path), ...loads.map(({ path }) => path)], (path) => {
+  /** --watch: reloads when a file that was read changes, plug-ins included. Answers how to stop. */
+  private watch({ files, loads }: Loaded): () => void {
+    if (!this.options.reloadOnChange) return () => {};
+    return watchFiles([...files.map(({ path }) => path), ...loads.map(({ path }) => path)], (path) => {
       void this.reload(`${path} has changed.  Doing graceful restart`, "");
     });
   }

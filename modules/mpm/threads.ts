@@ -16,7 +16,7 @@ import { keptFiles } from "./kept_files.ts";
 import { ListenerPool } from "./listener_pool.ts";
 import { closeListeners } from "./listeners.ts";
 import { closeLogs, reopenLogs } from "./logs.ts";
-import type { ChildConfig, FromChild, ToChild } from "./messages.ts";
+import type { ChildConfig, FromChild } from "./messages.ts";
 import { dropsPrivileges } from "./mod_unixd.ts";
 import { planOf } from "./mpm.ts";
 import type { Children, FirstConfig, StartOptions } from "./parent.ts";
@@ -56,7 +56,7 @@ export class Threads implements Children {
   private announced = 0;
   /** A reload that is under way. */
   private exchanging: Promise<unknown> | null = null;
-  private ending = false;
+  private ending: "stop" | "drain" | null = null;
   private look: ReturnType<typeof setInterval> | null = null;
 
   /** @param onFailed no child is left, and none can be started */
@@ -107,7 +107,7 @@ export class Threads implements Children {
     const asked = this.serving();
     for (const thread of asked) thread.send({ kind: "prepare", config: this.configOf(next, thread.memories) });
     const failures = await this.readyToServe(asked);
-    if (this.ending) return ["the server is ending"];
+    if (this.ending !== null) return ["the server is ending"];
     if (failures.length > 0) {
       for (const thread of asked) {
         thread.send({ kind: "abandon" });
@@ -133,22 +133,24 @@ export class Threads implements Children {
   }
 
   async stop(): Promise<void> {
-    await this.endAll({ kind: "stop" });
+    await this.endAll("stop");
   }
 
   drain(): Promise<boolean> {
-    return this.endAll({ kind: "drain" });
+    return this.endAll("drain");
   }
 
-  private async endAll(message: ToChild): Promise<boolean> {
-    this.ending = true;
+  private async endAll(how: "stop" | "drain"): Promise<boolean> {
+    this.ending = how;
     const threads = [...this.threads];
     this.listeners.close();
     for (const thread of threads) {
       thread.held?.close();
-      thread.send(message);
+      if (thread.serving) thread.send({ kind: how });
+      // Clients may wait already in one that listens: it serves them, and ends then, as `prepare` says.
+      else if (how === "stop" || !thread.listens) thread.end();
     }
-    const whole = await Promise.all(threads.map((thread) => thread.gone(message.kind === "stop")));
+    const whole = await Promise.all(threads.map((thread) => thread.gone(how === "stop")));
     if (this.look !== null) clearInterval(this.look);
     this.look = null;
     await closeLogs();
@@ -163,7 +165,7 @@ export class Threads implements Children {
 
   /** More children, or fewer, where the configuration says so. Who is succeeded serves in addition until the other one does. */
   private adjust(): void {
-    if (this.ending) return;
+    if (this.ending !== null) return;
     const staying = this.serving().filter((thread) => !thread.succeeded);
     const { children } = planOf(this.loaded.process);
     for (let n = staying.length + this.joining; n < children; n++) void this.grow();
@@ -181,7 +183,7 @@ export class Threads implements Children {
   /** One that cannot start is not tried again before the next reload. */
   private async grow(): Promise<void> {
     if (await this.join(null)) this.adjust();
-    else if (!this.ending) this.announce();
+    else if (this.ending === null) this.announce();
   }
 
   /** @param heirloom the listeners of the child in whose place this one is */
@@ -241,8 +243,8 @@ export class Threads implements Children {
     for (;;) {
       const failures = await this.readyToServe([thread]);
       while (this.exchanging !== null) await this.exchanging;
-      if (failures.length > 0 || this.ending) {
-        for (const failure of failures) this.log("error", `a child cannot start: ${failure}`);
+      if (failures.length > 0 || this.ending === "stop") {
+        if (this.ending === null) for (const failure of failures) this.log("error", `a child cannot start: ${failure}`);
         this.discard(thread);
         return false;
       }
@@ -253,6 +255,10 @@ export class Threads implements Children {
       thread.send({ kind: "prepare", config: this.configOf(this.loaded, thread.memories) });
     }
     this.commit(thread);
+    if (this.ending !== null) {
+      thread.send({ kind: "drain" });
+      return false;
+    }
     this.switchboard.catchUp(thread);
     thread.send({ kind: "reloadFailed", failed: this.failed });
     this.log("info", `child ${thread.seat} serves now`);
@@ -263,7 +269,7 @@ export class Threads implements Children {
   private discard(thread: ChildThread): void {
     this.threads.delete(thread);
     thread.end();
-    if (this.ending) thread.held?.close();
+    if (this.ending !== null) thread.held?.close();
     else this.listeners.bequeath(thread, this.serving());
     this.endedIn(thread);
   }
@@ -339,17 +345,17 @@ export class Threads implements Children {
     this.threads.delete(thread);
     this.switchboard.forget(thread);
     this.listeners.takeBack(thread);
-    if (reason !== "" && !this.ending) void closeListeners(thread.listeners);
+    if (reason !== "" && this.ending === null) void closeListeners(thread.listeners);
     if (reason === "" || !thread.serving) {
       this.endedIn(thread);
       if (thread.retiring) this.log("info", `child ${thread.seat} has ended, its connections are closed`);
       return;
     }
-    this.log("error", `child ${thread.seat} ${reason}${this.ending ? "" : ", another takes its place"}`);
+    this.log("error", `child ${thread.seat} ${reason}${this.ending !== null ? "" : ", another takes its place"}`);
     this.passLead(thread);
     for (const generation of this.generations.values()) childDied.run(generation.hooks, generation, thread.seat);
     this.endedIn(thread);
-    if (this.ending || thread.retiring || thread.succeeded) return;
+    if (this.ending !== null || thread.retiring || thread.succeeded) return;
     this.joining++;
     const wait = Math.max(0, RESTART_MS - (performance.now() - thread.startedMs));
     setTimeout(() => void this.replace(thread.held), wait);
@@ -357,12 +363,12 @@ export class Threads implements Children {
 
   private async replace(held: HeldListeners | null): Promise<void> {
     this.joining--;
-    if (this.ending) return;
+    if (this.ending !== null) return;
     if (await this.join(held)) {
       this.adjust();
       return;
     }
-    if (this.ending) return;
+    if (this.ending !== null) return;
     const left = this.serving().length;
     if (left === 0) {
       this.log("crit", "no child is left, and none can be started: ending");

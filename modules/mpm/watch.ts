@@ -6,7 +6,10 @@ import { nodeHost } from "./host.ts";
 
 const LOOK_MS = 500;
 
-/** Calls `changed` with the path of a file that changed, once; a file that is written in pieces is waited for. Answers how to stop. */
+/**
+ * Calls `changed` with the path of a file that changed, each time: what was saved may be broken, and be mended. A file that is
+ * written in pieces is waited for. Answers how to stop.
+ */
 export function watchFiles(paths: readonly string[], changed: (path: string) => void): () => void {
   const versions = new Map(paths.map((path) => [path, versionOf(path)]));
   let moving = "";
@@ -19,11 +22,8 @@ export function watchFiles(paths: readonly string[], changed: (path: string) => 
       found = path;
     }
     // Not before it stands still.
-    if (found !== "") moving = found;
-    else if (moving !== "") {
-      clearInterval(timer);
-      changed(moving);
-    }
+    if (found === "" && moving !== "") changed(moving);
+    moving = found;
   }, LOOK_MS);
   return () => clearInterval(timer);
 }

@@ -31,6 +31,9 @@ export async function listenDeno(
     if (--open === 0) allClosed();
   };
   const listener = await bound;
+  const { host = "" } = options;
+  /** What every connection has for its local address, if that is known. */
+  const local = net.isIPv4(host) && host !== "0.0.0.0" ? { address: host, port: listener.port } : null;
   const { _handle: handle } = server as unknown as { readonly _handle: ListeningHandle };
   handle.onconnection = function (status) {
     const client = binding.make();
@@ -42,7 +45,7 @@ export async function listenDeno(
     }
     open++;
     client.setNoDelay(true);
-    const socket = new DenoSocket(binding, nobody, client, closed);
+    const socket = new DenoSocket(binding, nobody, client, closed, local);
     accept(socket);
     socket.startReading();
   };

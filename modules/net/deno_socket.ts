@@ -15,7 +15,7 @@ import type net from "node:net";
 import process from "node:process";
 import type { Bytes } from "../core/bytes.ts";
 import type { ClientHello } from "./client_hello.ts";
-import type { Binding, Handle } from "./deno_binding.ts";
+import type { Binding, Handle, HandleAddress } from "./deno_binding.ts";
 import { cipherBytes, giveBuffer, sharedBytes, takeBuffer } from "./deno_buffers.ts";
 import { beginTls, denoTlsInfo, type TlsHandle } from "./deno_tls.ts";
 import { descriptors } from "./descriptors.ts";
@@ -81,15 +81,22 @@ export class DenoSocket implements Securable, HandleTaker {
   /**
    * @param handle null: `connect` follows
    * @param onClosed called before the owner's `onClose`
+   * @param local its own address, if that is known; null: the system is asked
    */
-  constructor(binding: Binding, owner: SocketOwner, handle: Handle | null, onClosed: (() => void) | null = null) {
+  constructor(
+    binding: Binding,
+    owner: SocketOwner,
+    handle: Handle | null,
+    onClosed: (() => void) | null = null,
+    local: HandleAddress | null = null,
+  ) {
     this.onClosed = onClosed;
     this.binding = binding;
     this.owner = owner;
     this.handle = handle;
     this.accepted = handle !== null;
     descriptors.opened(this.accepted);
-    if (handle !== null) this.attach(handle);
+    if (handle !== null) this.attach(handle, local);
   }
 
   write(data: string | Uint8Array): boolean {
@@ -230,7 +237,7 @@ export class DenoSocket implements Securable, HandleTaker {
     const handle = (raw as unknown as { readonly _handle: Handle })._handle;
     this.handle = handle;
     this.connector = null;
-    this.attach(handle);
+    this.attach(handle, null);
     handle.setNoDelay(true);
     this.owner.onConnect?.();
     if (this.gone) return;
@@ -252,7 +259,7 @@ export class DenoSocket implements Securable, HandleTaker {
     this.closed();
   }
 
-  private attach(handle: Handle): void {
+  private attach(handle: Handle, local: HandleAddress | null): void {
     handle.ours = this;
     handle.onread = onRead;
     handle.useUserBuffer(sharedBytes);
@@ -261,7 +268,10 @@ export class DenoSocket implements Securable, HandleTaker {
       this.remoteAddress = plainAddress(address.address);
       this.remotePort = address.port;
     }
-    if (handle.getsockname(address) === 0) {
+    if (local !== null) {
+      this.localAddress = local.address;
+      this.localPort = local.port;
+    } else if (handle.getsockname(address) === 0) {
       this.localAddress = plainAddress(address.address);
       this.localPort = address.port;
     }

@@ -50,15 +50,20 @@ export class Descriptors {
   }
 }
 
-/** The limit of this process less what is open now, before there are sockets. Infinite where there is no /proc. */
-export function socketRoom(): number {
+/** How many files this process may have open; infinite where there is no /proc. (Both runtimes raise it as far as they may.) */
+export function openFileLimit(): number {
   try {
     const soft = /^Max open files +(\d+)/m.exec(readFileSync("/proc/self/limits", "latin1"))?.[1];
-    if (soft === undefined) return Number.POSITIVE_INFINITY; // unlimited
-    return Math.max(4, Number(soft) - readdirSync("/proc/self/fd").length - RESERVED);
+    return soft === undefined ? Number.POSITIVE_INFINITY : Number(soft); // "unlimited"
   } catch {
     return Number.POSITIVE_INFINITY;
   }
+}
+
+/** The limit of this process less what is open now, before there are sockets. */
+export function socketRoom(): number {
+  const limit = openFileLimit();
+  return Number.isFinite(limit) ? Math.max(4, limit - readdirSync("/proc/self/fd").length - RESERVED) : limit;
 }
 
 /** Those of this program. */

@@ -55,6 +55,9 @@ export class NodeSocket implements Socket {
   /** TLS takes the socket over: what comes in before is not ours. */
   private inHandshake = false;
   private reading = false;
+  private paused = false;
+  /** The peer's end came while it was paused, as it does where no byte stands before it. */
+  private endHeld = false;
   private readonly accepted: boolean;
   private counted = true;
   private error: SocketError | null = null;
@@ -128,14 +131,17 @@ export class NodeSocket implements Socket {
   }
 
   pause(): void {
+    this.paused = true;
     this.raw.pause();
     if (this.below !== null) stopBelow(this.below);
   }
 
   resume(): void {
+    this.paused = false;
     if (this.gone || this.inHandshake) return;
     if (this.below !== null) startBelow(this.below);
     this.raw.resume();
+    if (this.endHeld) queueMicrotask(() => this.deliverEnd());
   }
 
   end(): void {
@@ -273,8 +279,18 @@ export class NodeSocket implements Socket {
   }
 
   peerEnded(): void {
-    if (this.inHandshake) this.handshakeFailed(null);
-    else if (!this.gone) this.owner.onEnd();
+    if (this.inHandshake) {
+      this.handshakeFailed(null);
+      return;
+    }
+    this.endHeld = true;
+    this.deliverEnd();
+  }
+
+  private deliverEnd(): void {
+    if (!this.endHeld || this.paused || this.gone) return;
+    this.endHeld = false;
+    this.owner.onEnd();
   }
 
   failed(error: unknown): void {

@@ -5,7 +5,6 @@
 import type { Bytes } from "../core/bytes.ts";
 import type { Timeout } from "../core/clock.ts";
 import type { ErrorLog } from "../core/error_log.ts";
-import { ResponseHead } from "../http/response_head.ts";
 import type { Socket, SocketError, SocketOwner, TlsClientOptions, TlsInfo } from "../net/socket.ts";
 import type { ConnPool } from "./conn_pool.ts";
 
@@ -25,8 +24,6 @@ export class Backend implements SocketOwner, Timeout {
   served = 0;
   /** When it became idle; only kept where a ttl is set. */
   idleSince = 0;
-  /** The parser of its response heads. */
-  readonly head = new ResponseHead();
   // Timeout, the wheel's.
   deadline = 0;
   slot = 0;

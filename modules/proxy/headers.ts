@@ -120,8 +120,9 @@ function forwardedLines(r: RequestRec, host: string): string {
   const last = conn.forwarded;
   if (last !== null && last.host === host && last.ip === ip && last.server === server) return last.lines;
   const lines = `X-Forwarded-For: ${ip}\r\nX-Forwarded-Host: ${host}\r\nX-Forwarded-Server: ${server}\r\n`;
-  // A Host or an address of this request alone may be a piece of its head.
-  if (host === conn.host?.value && ip === conn.peerIp) conn.forwarded = { ip, host, server, lines: flat(lines) };
+  // A Host or an address of this request alone may be a piece of its head; a connection for one request needs no copy.
+  if (conn.keepalives > 1 && host === conn.host?.value && ip === conn.peerIp)
+    conn.forwarded = { ip, host, server, lines: flat(lines) };
   return lines;
 }
 

@@ -78,6 +78,7 @@ export function makeGeneration(input: GenerationInput): ProcessRec {
     missingLogFolder: input.missingLogFolder,
     pid: input.pid,
     takesTimes: false,
+    keepsRequests: false,
     startRank: input.startRank,
     drainLimitMs: conf.gracefulShutdownTimeoutMs,
     serverRoot: input.resolvePath("."),

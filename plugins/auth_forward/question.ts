@@ -20,6 +20,7 @@ import {
   type PoolWaiter,
   parseContentLength,
   parseResponseHead,
+  ResponseHead,
   type ResponseWatcher,
   type SocketError,
   type Status,
@@ -52,7 +53,9 @@ export class Question implements BackendUser, ResponseWatcher, Timeout {
   deadline = 0;
   slot = 0;
   private readonly pool: ConnPool;
-  private readonly head: string;
+  /** What is asked, to its empty line. */
+  private readonly asked: string;
+  private readonly head = new ResponseHead();
   private readonly resolve: (result: ServiceAnswer | ServiceFailure) => void;
   private settled = false;
   private waiter: PoolWaiter | null = null;
@@ -65,9 +68,9 @@ export class Question implements BackendUser, ResponseWatcher, Timeout {
   private decoder: ChunkDecoder | null = null;
   private keepAlive = true;
 
-  private constructor(pool: ConnPool, head: string, resolve: (result: ServiceAnswer | ServiceFailure) => void) {
+  private constructor(pool: ConnPool, asked: string, resolve: (result: ServiceAnswer | ServiceFailure) => void) {
     this.pool = pool;
-    this.head = head;
+    this.asked = asked;
     this.resolve = resolve;
   }
 
@@ -127,12 +130,12 @@ export class Question implements BackendUser, ResponseWatcher, Timeout {
 
   private send(backend: Backend): void {
     this.backend = backend;
-    backend.head.reset();
+    this.head.reset();
     backend.attach(this);
     if (backend.closed) {
       this.backend = null;
       this.connect();
-    } else backend.socket.write(this.head);
+    } else backend.socket.write(this.asked);
   }
 
   // The socket's events
@@ -175,7 +178,7 @@ export class Question implements BackendUser, ResponseWatcher, Timeout {
   // The answer
 
   private readHead(bytes: Bytes, start: number, end: number): void {
-    const { head } = this.backend!;
+    const { head } = this;
     let at = start;
     for (;;) {
       const taken = parseResponseHead(bytes, at, end, this.pool.worker.params.responseFieldSize, "IsError", head);
@@ -203,7 +206,7 @@ export class Question implements BackendUser, ResponseWatcher, Timeout {
   }
 
   private framing(): State {
-    const { status, headers, protocol } = this.backend!.head;
+    const { status, headers, protocol } = this.head;
     const coding = headers.getId(TRANSFER_ENCODING);
     const length = headers.getId(CONTENT_LENGTH);
     this.keepAlive = protocol !== HTTP_10 && !(coding !== undefined && length !== undefined);
@@ -258,7 +261,7 @@ export class Question implements BackendUser, ResponseWatcher, Timeout {
 
   private finish(): void {
     if (this.settled) return;
-    const { status, phrase, headers } = this.backend!.head;
+    const { status, phrase, headers } = this.head;
     const whole = this.state !== "untilClose";
     this.settle({ status, phrase, headers, body: this.body ?? joinBytes(null, EMPTY, 0, 0) }, whole && this.keepAlive);
   }

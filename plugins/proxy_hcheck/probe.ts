@@ -26,7 +26,7 @@ import {
   type ProxyWorker,
   parseContentLength,
   parseResponseHead,
-  type ResponseHead,
+  ResponseHead,
   type SocketError,
   type Timeout,
   TRANSFER_ENCODING,
@@ -92,7 +92,8 @@ class SocketProbe implements Probe, BackendUser, ChunkConsumer {
   private readonly resolve: (finding: Finding) => void;
   private over = false;
   private backend: Backend | null = null;
-  private head: ResponseHead | null = null;
+  private readonly head = new ResponseHead();
+  private headRead = false;
   /** Bytes of a head that is not complete. */
   private pending: Bytes | null = null;
   private body: Bytes | null = null;
@@ -134,7 +135,6 @@ class SocketProbe implements Probe, BackendUser, ChunkConsumer {
       this.finish(!backend.closed, backend.closed ? "closed at once" : "connected");
       return;
     }
-    backend.head.reset();
     backend.attach(this);
     backend.arm(answerMs);
     backend.socket.write(probeRequest(this.worker, this.check));
@@ -143,7 +143,7 @@ class SocketProbe implements Probe, BackendUser, ChunkConsumer {
 
   onData(bytes: Bytes, start: number, end: number): void {
     if (this.over) return;
-    if (this.head !== null) this.readBody(bytes, start, end);
+    if (this.headRead) this.readBody(bytes, start, end);
     else if (this.pending === null) this.readHead(bytes, start, end);
     else {
       const all = joinBytes(this.pending, bytes, start, end);
@@ -152,7 +152,7 @@ class SocketProbe implements Probe, BackendUser, ChunkConsumer {
   }
 
   private readHead(bytes: Bytes, start: number, end: number): void {
-    const { head } = this.backend!;
+    const { head } = this;
     const fieldSize = this.worker.params.responseFieldSize || 8192;
     for (let at = start; ; ) {
       const taken = parseResponseHead(bytes, at, end, fieldSize, "IsError", head);
@@ -179,8 +179,8 @@ class SocketProbe implements Probe, BackendUser, ChunkConsumer {
   }
 
   private final(bytes: Bytes, at: number, end: number): void {
-    const head = this.backend!.head;
-    this.head = head;
+    const { head } = this;
+    this.headRead = true;
     if (!this.check.params.method.startsWith("GET") || hasNoBody(head.status)) {
       this.judge();
       return;
@@ -223,7 +223,7 @@ class SocketProbe implements Probe, BackendUser, ChunkConsumer {
 
   onEnd(): void {
     if (this.over) return;
-    if (this.head === null) this.finish(false, "closed before the end of the head");
+    if (!this.headRead) this.finish(false, "closed before the end of the head");
     else if (this.left < 0 && this.chunks === null) this.judge();
     else this.finish(false, "closed in the body");
   }
@@ -240,8 +240,8 @@ class SocketProbe implements Probe, BackendUser, ChunkConsumer {
 
   /** The whole answer is there. */
   private judge(): void {
-    const { passed, reason } = this.verdict(this.head!);
-    this.finish(passed, `${reason}status ${this.head!.status}`);
+    const { passed, reason } = this.verdict(this.head);
+    this.finish(passed, `${reason}status ${this.head.status}`);
   }
 
   private verdict(head: ResponseHead): Finding {

@@ -22,8 +22,10 @@ import {
   overridesError,
   parseContentLength,
   parseResponseHead,
+  type ResponseHead,
   reasonPhrase,
   responseHeaders,
+  responseHeads,
   reverseMapHeaders,
   type SocketError,
   TRANSFER_ENCODING,
@@ -51,6 +53,8 @@ export class ResponseIn implements BackendUser, ChunkConsumer {
   private readonly exchange: Exchange;
   private readonly backend: Backend;
   private state: number = HEAD;
+  /** Of the answer that comes in; null: nothing of it is here. */
+  private head: ResponseHead | null = null;
   /** Bytes of a head that is not complete. */
   private pending: Bytes | null = null;
   private interims = 0;
@@ -68,7 +72,6 @@ export class ResponseIn implements BackendUser, ChunkConsumer {
   constructor(exchange: Exchange, backend: Backend) {
     this.exchange = exchange;
     this.backend = backend;
-    backend.head.reset();
   }
 
   onData(bytes: Bytes, start: number, end: number): void {
@@ -100,7 +103,7 @@ export class ResponseIn implements BackendUser, ChunkConsumer {
 
   onTimeout(): void {
     if (this.discarding) this.exchange.release(false);
-    else if (this.state === HEAD && this.backend.head.started) this.badHead("timeout in the head");
+    else if (this.state === HEAD && this.head?.started) this.badHead("timeout in the head");
     else this.exchange.onTimeout(this.state !== HEAD);
   }
 
@@ -111,7 +114,7 @@ export class ResponseIn implements BackendUser, ChunkConsumer {
     else if (this.state === UNTIL_CLOSE && error === null) this.done(false);
     else if (this.state !== HEAD)
       exchange.truncated(error === null ? "closed in the body" : describeSocketError(error));
-    else if (this.backend.head.started) this.badHead("closed in the head");
+    else if (this.head?.started) this.badHead("closed in the head");
     else exchange.noStatusLine(false);
   }
 
@@ -124,8 +127,16 @@ export class ResponseIn implements BackendUser, ChunkConsumer {
 
   /** @param source the socket's buffer; null: bytes of our own */
   private readHead(bytes: Bytes, start: number, end: number, source: Bytes | null): void {
+    const head = this.head ?? responseHeads.lend();
+    this.head = head;
+    if (!this.readHeads(bytes, start, end, source, head)) return;
+    this.head = null;
+    responseHeads.giveBack(head);
+  }
+
+  /** Interim answers, and the one behind them. True: `head` is needed no more. */
+  private readHeads(bytes: Bytes, start: number, end: number, source: Bytes | null, head: ResponseHead): boolean {
     const { exchange, backend } = this;
-    const { head } = backend;
     const { responseFieldSize } = exchange.worker.params;
     let at = start;
     for (;;) {
@@ -133,38 +144,38 @@ export class ResponseIn implements BackendUser, ChunkConsumer {
       if (taken === 0) {
         if (end - at > MAX_HEAD_BYTES) {
           this.badHead("head too large");
-          return;
+          return true;
         }
         this.pending = source === null && at === 0 ? bytes : joinBytes(null, bytes, at, end);
         backend.arm(exchange.waiting100 ? (exchange.worker.params.pingMs ?? exchange.timeoutMs) : exchange.timeoutMs);
-        return;
+        return false;
       }
       if (taken < 0) {
         this.state = ENDED;
         exchange.badAnswer(502, head.reason, "bad head");
-        return;
+        return true;
       }
       const headStart = at;
       at += taken;
       this.pending = null;
       if (head.status < 100 || head.status >= 200) {
         this.final(bytes, head.protocol === HTTP_09 ? headStart : at, end, at);
-        return;
+        return true;
       }
       if (head.status === 101) {
         this.upgraded(at < end ? backend.socket.keep(bytes, at, end) : null);
-        return;
+        return true;
       }
-      if (!this.interim()) return;
+      if (!this.interim()) return true;
       head.reset();
-      if (at === end) return;
+      if (at === end) return true;
     }
   }
 
   /** Passes a 1xx on; false: the exchange is over. */
   private interim(): boolean {
     const { exchange } = this;
-    const { head } = this.backend;
+    const head = this.head!;
     const { r } = exchange;
     const { status, headers } = head;
     const policy = r.getEnv("proxy-interim-response")?.toLowerCase();
@@ -198,7 +209,7 @@ export class ResponseIn implements BackendUser, ChunkConsumer {
   /** 101: the answer to our wish, or none that can be used. */
   private upgraded(early: Bytes | null): void {
     const { exchange } = this;
-    const { headers, phrase } = this.backend.head;
+    const { headers, phrase } = this.head!;
     const got = headers.getId(UPGRADE);
     const wanted = exchange.upgrade;
     this.state = ENDED;
@@ -207,7 +218,7 @@ export class ResponseIn implements BackendUser, ChunkConsumer {
       exchange.badAnswer(502, reason, "unexpected 101");
       return;
     }
-    if (this.backend.head.illegal) {
+    if (this.head!.illegal) {
       exchange.badAnswer(502, "", "illegal field");
       return;
     }
@@ -233,7 +244,7 @@ export class ResponseIn implements BackendUser, ChunkConsumer {
   private final(bytes: Bytes, from: number, end: number, afterHead: number): void {
     const { exchange } = this;
     const { r, conf } = exchange;
-    const { head } = this.backend;
+    const head = this.head!;
     const { headers, status } = head;
     exchange.worker.s.read += head.lineLength;
     exchange.attempt.status = status;
@@ -326,7 +337,7 @@ export class ResponseIn implements BackendUser, ChunkConsumer {
   /** Sets `state` and `keepAlive`; answers the length, -1: not known, -2: the Content-Length is none. */
   private bodyLength(): number {
     const { r } = this.exchange;
-    const { head } = this.backend;
+    const head = this.head!;
     const { headers, status } = head;
     const coding = headers.getId(TRANSFER_ENCODING);
     const lengthAt = headers.indexOfId(CONTENT_LENGTH);
@@ -390,7 +401,7 @@ export class ResponseIn implements BackendUser, ChunkConsumer {
   private override(bytes: Bytes, at: number, end: number): void {
     const { exchange } = this;
     const { r } = exchange;
-    const { head } = this.backend;
+    const head = this.head!;
     const { status } = head;
     if (head.phrase !== reasonPhrase(status)) r.statusLine = `${status} ${head.phrase}`;
     const challenges =

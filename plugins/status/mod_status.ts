@@ -78,6 +78,7 @@ function prepare(process: ProcessRec): void {
   const tally = attachTally(process);
   begun.set(process, { extended, tally });
   if (!extended || !usesHandler(process, "server-status")) return;
+  process.keepsRequests = true;
   process.hooks.registering("mod_status");
   process.hooks.hook(logTransaction, (r) => {
     tally.count(r);

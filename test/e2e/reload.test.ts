@@ -312,9 +312,11 @@ test("MaxRequestWorkers: who waits for Timeout, and who cannot wait, gets 503 wi
   assert.equal((await fetchOnce(sluice.port, "/")).status, 200);
 });
 
-test("--watch: a file that changes is read anew", SLOW, async () => {
+test("--watch: a file that changes is read anew, and once more when it was broken", SLOW, async () => {
   await using sluice = await startSluice(conf(), { args: ["--watch"] });
   await sluice.untilLog("AH00489");
+  sluice.writeConf(conf("Heder set X-Watched yes"));
+  await sluice.untilLog(/has changed[\s\S]*nothing was changed: .*Heder/);
   sluice.writeConf(conf("Header set X-Watched yes"));
   await sluice.untilLog(/has changed[\s\S]*added: Header[\s\S]*AH00489/);
   assert.equal((await fetchOnce(sluice.port, "/")).field("x-watched"), "yes");

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { type Backend, Gate, ok, startBackend } from "../support/backend.ts";
 import { connectClient, fetchOnce } from "../support/client.ts";
-import { type Sluice, startSluice } from "../support/sluice.ts";
+import { runSluice, type Sluice, startSluice } from "../support/sluice.ts";
 
 /** They wait for programs that start, die and are missed: more than Bun's five seconds. */
 const SLOW = { timeout: 60_000 };
@@ -152,6 +152,28 @@ test("a signal to end while children still start ends all of them", SLOW, async 
     await sluice.untilLog(/AH0049[12]/);
     sluice.writeFile("go", "");
     assert.equal(await sluice.stop(signal), exit);
+  }
+});
+
+/** The program is told to end while its first child reads its plug-ins. */
+const ENDING = `
+import { isMainThread } from "node:worker_threads";
+import { defineModule } from "sluice";
+if (!isMainThread) {
+  process.kill(process.pid, "SIGNAL");
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 300);
+}
+export default defineModule({ name: "mod_ending" });
+`;
+
+test("a signal to end while the first child starts is obeyed, and nothing is said of listeners", SLOW, async () => {
+  for (const signal of ["SIGWINCH", "SIGTERM"]) {
+    const sluice = await runSluice(conf("StartServers 2\nLoadModule ending_module DIR/ending.ts"), {
+      files: { "tell.ts": TELL, "ending.ts": ENDING.replace("SIGNAL", signal) },
+    });
+    assert.deepEqual([sluice.exit, sluice.stderr], [0, ""], signal);
+    assert.doesNotMatch(sluice.errorLog, /:error]/);
+    await sluice.stop();
   }
 });
 

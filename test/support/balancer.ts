@@ -57,6 +57,7 @@ export class BalancerFixture {
       missingLogFolder: () => null,
       pid: 1,
       takesTimes: false,
+      keepsRequests: false,
       sockets: {} as ProcessRec["sockets"], // an election opens none
       host: { ...nodeHost, files: this.fileHost() },
       isAccessible: () => false,

@@ -15,6 +15,8 @@ before(async () => {
   const [dead, deader] = [await freePort(), await freePort()];
   sluice = await startSluice(`
     Listen 127.0.0.1:PORT
+    # one pool: each child has its own
+    StartServers 1
     LogLevel info proxy:debug
     <Proxy "balancer://busy">
       BalancerMember "${one.url}"

@@ -33,6 +33,8 @@ before(async () => {
   const dead = (i: number): string => `http://127.0.0.1:${refuses[i]}`;
   sluice = await startSluice(`
     Listen 127.0.0.1:PORT
+    # one pool, in which max=1 is one place: each child has its own
+    StartServers 1
     LogLevel info
     ProxyPass "/b/" "${backend.url}/b/"
     # one place: a request that does not give it back stops all that follow

@@ -83,6 +83,7 @@ test("connections are slots of the scoreboard: one waits, one sends, one is kept
   );
   const page = await get("/status");
   assert.match(page.text, /<b>W<\/b><\/td>.*<td>GET \/app\/slow HTTP\/1\.1<\/td>/);
+  assert.match(page.text, /<b>K<\/b><\/td>.*<td>GET \/app\/x HTTP\/1\.1<\/td>/);
   gate.open();
   await slow.response();
   assert.equal(waiting.ended, false);

@@ -38,6 +38,8 @@ before(async () => {
     Listen 127.0.0.1:PORT
     Listen 127.0.0.1:PORT2
     Listen 127.0.0.1:PORT3
+    # one pool: each child keeps connections of its own
+    StartServers 1
     ServerName front.test
     <VirtualHost *:PORT>
       SSLProxyEngine on

@@ -1,6 +1,7 @@
 /** A client's connection on a virtual clock. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { openConnections } from "../../../modules/http/connection.ts";
 import { makeServer, settle } from "../../support/server.ts";
 
 const PASS = 'ProxyPass "/" "http://127.0.0.1:9/"';
@@ -63,4 +64,75 @@ test("a body that is complete has no deadline, however long the backend takes", 
   backend.feed("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
   await settle();
   assert.match(client.written, /^HTTP\/1\.1 200 OK\r\n.*ok$/s);
+});
+
+test("heads that come in pieces on several connections do not mix", async () => {
+  const server = makeServer(PASS);
+  const texts = ["a", "b", "c"].map((name) => `GET /${name} HTTP/1.1\r\nHost: ${name}\r\nX-${name}: ${name}\r\n\r\n`);
+  const clients = texts.map(() => server.connect());
+  for (let i = 0; i < texts[0]!.length; i++) for (const [n, client] of clients.entries()) client.feed(texts[n]![i]!);
+  const seen: string[] = [];
+  for (const _ of texts) {
+    const backend = await server.backend();
+    await settle();
+    seen.push(backend.written.replace(/^(?!GET|X-[abc]:).*\r\n/gm, ""));
+  }
+  assert.deepEqual(
+    seen.sort(),
+    ["a", "b", "c"].map((name) => `GET /${name} HTTP/1.1\r\nX-${name}: ${name}\r\n`),
+  );
+});
+
+for (const [conf, kept] of [
+  ["", null],
+  ["<Location /status>\nSetHandler server-status\n</Location>\n", "GET / HTTP/1.1"],
+] as const) {
+  test(`a connection that is idle keeps ${kept === null ? "no request" : "the last request for server-status"}`, async () => {
+    const server = makeServer(conf + PASS);
+    const client = server.connect();
+    client.feed("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    const backend = await server.backend();
+    await settle();
+    const [view] = openConnections().filter(({ conn }) => conn.process === server.process);
+    assert.equal(view?.r?.requestLine, "GET / HTTP/1.1");
+    backend.feed("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+    await settle();
+    const [idle] = openConnections().filter(({ conn }) => conn.process === server.process);
+    assert.deepEqual([idle?.phase, idle?.r?.requestLine ?? null], ["waiting", kept]);
+  });
+}
+
+const RESPONSE = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+
+for (const [what, fed, atOnce] of [
+  ["announced the end", "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", true],
+  ["speaks HTTP/1.0", "GET / HTTP/1.0\r\n\r\n", true],
+  ["announced it, and sends on", "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\nGET", false],
+  ["announced it, with a body", "POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 1\r\n\r\nx", false],
+  ["did not, but the server ends", "GET /closed HTTP/1.1\r\nHost: a\r\n\r\n", false],
+] as const) {
+  test(`a client that ${what}: the connection is ${atOnce ? "closed with the answer" : "read on for a while"}`, async () => {
+    const server = makeServer(`SetEnvIf Request_URI closed nokeepalive\n${PASS}`);
+    const client = server.connect();
+    client.feed(fed);
+    const backend = await server.backend();
+    backend.feed(RESPONSE);
+    await settle();
+    assert.match(client.written, /ok$/);
+    assert.deepEqual([client.closed, client.ended || client.closed], [atOnce, true]);
+    server.clock.advance(3000);
+    await settle();
+    assert.equal(client.closed, true);
+  });
+}
+
+test("what the client has not taken is not cut off by the close", async () => {
+  const server = makeServer(PASS);
+  const client = server.connect();
+  client.feed("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+  const backend = await server.backend();
+  client.queuedBytes = 10;
+  backend.feed(RESPONSE);
+  await settle();
+  assert.deepEqual([client.ended, client.closed], [true, false]);
 });

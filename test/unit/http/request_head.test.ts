@@ -3,7 +3,7 @@ import { Buffer } from "node:buffer";
 import { test } from "node:test";
 import type { Bytes } from "../../../modules/core/bytes.ts";
 import { HTTP_09, HTTP_10, HTTP_11 } from "../../../modules/http/head.ts";
-import { parseRequestHead, RequestHead, type RequestLimits } from "../../../modules/http/request_head.ts";
+import { parseRequestHead, RequestHead, type RequestLimits, requestHeads } from "../../../modules/http/request_head.ts";
 
 const REQUEST_LIMITS: Readonly<RequestLimits> = { requestLine: 8190, fieldSize: 8190, fields: 100 };
 
@@ -211,4 +211,18 @@ test("parseRequestHead() can be used again after reset(), and leaves the last ta
   assert.equal(parseRequestHead(bytes(text), 3, 3 + text.length, REQUEST_LIMITS, head), text.length);
   assert.notEqual(head.headers, first);
   assert.deepEqual(first.fields, ["Host", "a"]);
+});
+
+test("a head that is lent again knows nothing of the last, whose table stays as it was, if it was empty, too", () => {
+  for (const text of [`${GET}Host: a\r\n\r\n`, "GET /x?y HTTP/1.0\r\n\r\n", "GET /x\r\n", "bad\r\n\r\n"]) {
+    const head = requestHeads.lend();
+    parseRequestHead(bytes(text), 3, 3 + text.length, REQUEST_LIMITS, head);
+    const { headers } = head;
+    requestHeads.giveBack(head);
+    const again = requestHeads.lend();
+    assert.equal(again, head);
+    assert.notEqual(again.headers, headers);
+    assert.deepEqual(again, new RequestHead());
+    requestHeads.giveBack(again);
+  }
 });

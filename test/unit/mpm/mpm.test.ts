@@ -4,12 +4,13 @@ import { planOf } from "../../../modules/mpm/mpm.ts";
 import { VirtualClock } from "../../support/clock.ts";
 import { TestGeneration } from "../../support/generation.ts";
 
-const plan = (text: string, cores = 4, spreads = true) =>
-  planOf(new TestGeneration(`Listen 127.0.0.1:80\n${text}`, new VirtualClock()).process, cores, spreads);
+const plan = (text: string, cores = 4, spreads = true, files = 20_000) =>
+  planOf(new TestGeneration(`Listen 127.0.0.1:80\n${text}`, new VirtualClock()).process, cores, spreads, files);
 
 describe("planOf()", () => {
   for (const [text, children] of [
-    ["", 1],
+    ["", 4],
+    ["MaxRequestWorkers 24", 1],
     ["StartServers 1", 1],
     ["StartServers 3", 3],
     ["StartServers auto", 4],
@@ -24,10 +25,18 @@ describe("planOf()", () => {
     it(`${text.replace("\n", ", ") || "nothing"}: ${children}`, () => assert.equal(plan(text).children, children));
   }
 
+  it("divides the descriptors, but where a number is asked for", () => {
+    assert.equal(plan("", 64, true, 1024).children, 4);
+    assert.equal(plan("", 64, true, 100).children, 1);
+    assert.equal(plan("", 64, true, Number.POSITIVE_INFINITY).children, 16);
+    assert.equal(plan("StartServers 2", 64, true, 100).children, 2);
+  });
+
   it("says why it is one child", () => {
     assert.match(plan("StartServers 3\nListen unix:/s").why, /unix socket/);
     assert.match(plan("StartServers 3", 4, false).why, /does not spread/);
-    assert.equal(plan("Listen unix:/s", 4, false).why, "");
+    assert.match(plan("Listen unix:/s").why, /unix socket/);
+    assert.equal(plan("StartServers 1\nListen unix:/s", 4, false).why, "");
   });
 
   it("reads MaxRequestWorkers", () => {

@@ -474,6 +474,22 @@ for (const [name, kind] of kinds)
       client.socket.destroy();
     });
 
+    test("onEnd waits for resume, also where nothing came before it, and goes to the owner of then", async () => {
+      const [client, server] = await pair();
+      server.socket.pause();
+      client.socket.end();
+      await new Promise((resolve) => setTimeout(resolve, 30));
+      assert.deepEqual(server.events, []);
+      const second = new Peer();
+      second.socket = server.socket;
+      server.socket.owner = second;
+      server.socket.resume();
+      await second.event("end");
+      second.socket.end();
+      await closed(client, second);
+      assert.deepEqual(server.events, []);
+    });
+
     test("onEnd and onClose come to a socket that was paused when the peer ended", async () => {
       for (const side of [0, 1]) {
         const both = await pair();
