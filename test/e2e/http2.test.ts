@@ -10,7 +10,7 @@ import * as f from "../../plugins/http2/frame.ts";
 import { type Backend, Gate, head, ok, startBackend } from "../support/backend.ts";
 import { connectClient } from "../support/client.ts";
 import { frame, get, headers, setting, u32 } from "../support/http2.ts";
-import { currentRuntime, runSluice, SLOW, type Sluice, startSluice } from "../support/sluice.ts";
+import { currentRuntime, SLOW, type Sluice, startSluice } from "../support/sluice.ts";
 import { CERTS, connectTls } from "../support/tls.ts";
 
 let backend: Backend;
@@ -176,8 +176,8 @@ test("h2load: many connections, many streams, no failure", {
     ["-c100", "-m1"],
     ["-c1", "-m100"],
   ]) {
-    const { out } = await run("h2load", ["-n4000", ...args, `https://127.0.0.1:${sluice.ports[1]}/b/x`]);
-    assert.match(out, /requests: 4000 total, 4000 started, 4000 done, 4000 succeeded, 0 failed/);
+    const { out } = await run("h2load", ["-n2000", ...args, `https://127.0.0.1:${sluice.ports[1]}/b/x`]);
+    assert.match(out, /requests: 2000 total, 2000 started, 2000 done, 2000 succeeded, 0 failed/);
   }
 });
 
@@ -257,25 +257,3 @@ function memoryOf(pid: number): number {
   const { stdout } = spawnSync("ps", ["-o", "rss=", "-p", String(pid)]);
   return Number(stdout.toString()) / 1024;
 }
-
-test("-t: what is refused, and what is only checked", SLOW, async () => {
-  const answers: [string, RegExp | null][] = [
-    ["H2MaxSessionStreams 0", /value must be > 0/],
-    ["H2WindowSize 1023", /value must be >= 1024/],
-    ["H2Upgrade x", /value must be On or Off/],
-    ["H2Padding 3", /H2Padding 3 is not supported/],
-    ["H2Padding 9", /number of bits must be <= 8/],
-    ["H2StreamTimeout x", /Invalid timeout value/],
-    ["H2ProxyRequests On", /H2ProxyRequests On is not supported/],
-    ["<Location />\nH2Direct On\n</Location>", /H2Direct not allowed in <Location> context/],
-    ["H2Push maybe", /value must be On or Off/],
-    ["H2Push On\nH2PushPriority * After\nH2PushResource /x critical\nH2Upgrade Off\nH2MinWorkers 5\nH2Padding 0", null],
-    ["Protocols h2 h2c http/1.1 spdy/3", null],
-  ];
-  for (const [text, error] of answers) {
-    const other = await runSluice(`Listen 127.0.0.1:PORT\n${text}`, { args: ["-t"] });
-    const said = other.stderr + other.stdout;
-    if (error === null) assert.match(said, /Syntax OK/, text);
-    else assert.match(said, error, text);
-  }
-});

@@ -340,18 +340,18 @@ test("-t: a file that is not there", SLOW, async () => {
   assert.match(stderr, /Could not open configuration file .*none\.conf: No such file or directory/);
 });
 
-test("-v -V -l -L -M -h, unknown options, options without their value", SLOW, async () => {
+test("-v -V -l -L -M -h", SLOW, async () => {
   assert.match((await run("-v")).stdout, /^Server version: sluice\/\d+\.\d+\.\d+ /);
   assert.match((await run("-V")).stdout, new RegExp(`Runtime: +${currentRuntime}`, "i"));
   assert.match((await run("-l")).stdout, /^Compiled in modules:\n {2}mod_core\.c\n.* {2}mod_proxy_http\.c\n/s);
   assert.match((await run("-L")).stdout, /\nProxyPass \(mod_proxy\.c\)\n\t.+\n\tAllowed in /);
   assert.match((await run("-M", "-f", conf("1-basic.conf"))).stdout, /^Loaded Modules:\n.* proxy_module \(static\)\n/s);
   for (const args of [["-k", "dance"], ["-f"], ["serve"]]) assert.equal(parseCommandLine(args), null, args.join(" "));
-  for (const args of [["-h"], ["-Z"], ["-e", "loud", "-f", "x"]]) {
-    const { exit, stdout, stderr } = await run(...args);
-    assert.deepEqual([exit, stdout], [1, ""], args.join(" "));
-    assert.match(stderr, /^Usage: sluice /);
-  }
+  const { exit, stdout, stderr } = await run("-h");
+  assert.deepEqual([exit, stdout], [1, ""]);
+  assert.match(stderr, /^Usage: sluice .*\n[\s\S]*--watch .*\n$/);
+  assert.equal((await run("--help")).stderr, stderr);
+  assert.equal((await run("status", "--help")).stderr, stderr);
 });
 
 test("-S: names, addresses, where they stand", SLOW, async () => {
@@ -477,12 +477,10 @@ test("a wrong command line: the usage, and last what is wrong", SLOW, async () =
     [["-f", "x", "-e", "loud"], "-e takes a level of LogLevel, not loud"],
   ];
   for (const [words, reason] of wrong) {
-    const { exit, stderr } = await run(...words);
-    assert.equal(exit, 1);
+    const { exit, stdout, stderr } = await run(...words);
+    assert.deepEqual([exit, stdout], [1, ""], words.join(" "));
     assert.match(stderr, /^Usage: sluice /);
     assert.equal(stderr.trimEnd().split("\n").at(-1), `sluice: ${reason}`);
   }
-  assert.match((await run("--help")).stderr, /--watch .*\n$/);
-  assert.equal((await run("status", "--help")).stderr, (await run("--help")).stderr);
   assert.match((await run("--version")).stdout, /^Server version: sluice/);
 });

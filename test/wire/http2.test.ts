@@ -621,3 +621,23 @@ test("a WebSocket that is refused has the backend's answer; one that is cancelle
   await settle();
   assert.ok(backend.closed);
 });
+
+test("what is refused, and what is only checked", () => {
+  const answers: [string, RegExp | null][] = [
+    ["H2MaxSessionStreams 0", /value must be > 0/],
+    ["H2WindowSize 1023", /value must be >= 1024/],
+    ["H2Upgrade x", /value must be On or Off/],
+    ["H2Padding 3", /H2Padding 3 is not supported/],
+    ["H2Padding 9", /number of bits must be <= 8/],
+    ["H2StreamTimeout x", /Invalid timeout value/],
+    ["H2ProxyRequests On", /H2ProxyRequests On is not supported/],
+    ["<Location />\nH2Direct On\n</Location>", /H2Direct not allowed in <Location> context/],
+    ["H2Push maybe", /value must be On or Off/],
+    ["H2Push On\nH2PushPriority * After\nH2PushResource /x critical\nH2Upgrade Off\nH2MinWorkers 5\nH2Padding 0", null],
+    ["Protocols h2 h2c http/1.1 spdy/3", null],
+  ];
+  for (const [text, error] of answers) {
+    if (error === null) makeServer(text).end();
+    else assert.throws(() => makeServer(text), error, text);
+  }
+});
