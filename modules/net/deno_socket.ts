@@ -234,7 +234,10 @@ export class DenoSocket implements Securable, HandleTaker {
 
   connected(raw: net.Socket): void {
     if (this.gone) return;
-    const handle = (raw as unknown as { readonly _handle: Handle })._handle;
+    const below = raw as unknown as { _handle: Handle | null };
+    const handle = below._handle!;
+    // Else `raw` counts as an active resource of the process for good, and holds all of this: Deno 2.9.5.
+    below._handle = null;
     this.handle = handle;
     this.connector = null;
     this.attach(handle, null);
