@@ -234,7 +234,10 @@ export class DenoSocket implements Securable, HandleTaker {
 
   connected(raw: net.Socket): void {
     if (this.gone) return;
-    const handle = (raw as unknown as { readonly _handle: Handle })._handle;
+    const connected = raw as unknown as { _handle: Handle | null };
+    const handle = connected._handle!;
+    // Deno 2.9.5 keeps `raw` for good, as it never closes, and with it what hangs on the handle: 2 KB, and the last request.
+    connected._handle = null;
     this.handle = handle;
     this.connector = null;
     this.attach(handle, null);
