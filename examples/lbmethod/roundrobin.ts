@@ -5,7 +5,7 @@ export default defineModule({
   name: "mod_lbmethod_roundrobin",
   registerHooks(hooks) {
     hooks.provider(lbmethod, "roundrobin", () => {
-      let turn = 0; // one for each balancer
+      let turn = 0; // one for each balancer, in each child
       return { finder: (candidates) => candidates[turn++ % candidates.length]! };
     });
   },

@@ -3,6 +3,7 @@
  * who started it.
  */
 import { isMainThread, parentPort, workerData } from "node:worker_threads";
+import { ConfigError, formatConfigError } from "../config/directive.ts";
 import type { LogSink } from "../core/error_log.ts";
 import { getModuleConfig } from "../core/module.ts";
 import type { Shipped } from "../core/shipped.ts";
@@ -158,7 +159,9 @@ class ThreadChild {
       }
       send({ kind: "ready", failures: [] });
     } catch (error) {
-      send({ kind: "ready", failures: [String((error as Error).stack ?? error)] });
+      const { stack } = error as Error;
+      const text = error instanceof ConfigError ? formatConfigError(error, "sluice") : String(stack ?? error);
+      send({ kind: "ready", failures: [text] });
     }
     this.silent = keptFiles.asRead = false;
   }

@@ -77,7 +77,7 @@ export class Threads implements Children {
     if (taken.length > 0) return taken;
     const count = dropsPrivileges(process) ? planOf(process).children : 1;
     const threads = Array.from({ length: count }, () => this.startThread(null));
-    return this.readyToServe(threads);
+    return this.readyToServe(threads, threads);
   }
 
   begin(): void {
@@ -106,7 +106,9 @@ export class Threads implements Children {
     if (taken.length > 0) return taken;
     const asked = this.serving();
     for (const thread of asked) thread.send({ kind: "prepare", config: this.configOf(next, thread.memories) });
-    const failures = await this.readyToServe(asked);
+    // Where one child is to go on alone, as with a unix socket, the others cannot open what is its own.
+    const opening = planOf(next.process).why === "" ? asked : asked.slice(0, 1);
+    const failures = await this.readyToServe(asked, opening);
     if (this.ending !== null) return ["the server is ending"];
     if (failures.length > 0) {
       for (const thread of asked) {
@@ -157,16 +159,16 @@ export class Threads implements Children {
     return whole.every((all) => all);
   }
 
-  /** Waits until they have built what they were told to, and lets them open their listeners. Answers what went wrong. */
-  private async readyToServe(threads: readonly ChildThread[]): Promise<string[]> {
+  /** Waits until they have built what they were told to, and lets some open their listeners. Answers what went wrong. */
+  private async readyToServe(threads: readonly ChildThread[], opening: readonly ChildThread[]): Promise<string[]> {
     const failures = (await Promise.all(threads.map((thread) => thread.ready()))).flat();
-    return distinct(failures.length > 0 ? failures : await this.listeners.openIn(threads));
+    return distinct(failures.length > 0 ? failures : await this.listeners.openIn(opening));
   }
 
   /** More children, or fewer, where the configuration says so. Who is succeeded serves in addition until the other one does. */
   private adjust(): void {
     if (this.ending !== null) return;
-    const staying = this.serving().filter((thread) => !thread.succeeded);
+    const staying = this.staying();
     const { children } = planOf(this.loaded.process);
     for (let n = staying.length + this.joining; n < children; n++) void this.grow();
     for (const thread of staying.slice(Math.max(1, children - this.joining))) this.retire(thread);
@@ -177,7 +179,7 @@ export class Threads implements Children {
     const count = this.serving().length;
     if (this.joining > 0 || this.announced === count) return;
     this.announced = count;
-    this.log("notice", `${count} children serve`);
+    this.log("notice", count === 1 ? "1 child serves" : `${count} children serve`);
   }
 
   /** One that cannot start is not tried again before the next reload. */
@@ -241,7 +243,9 @@ export class Threads implements Children {
   private async prepare(thread: ChildThread): Promise<boolean> {
     let { generation } = this.loaded.process;
     for (;;) {
-      const failures = await this.readyToServe([thread]);
+      // A reload may want fewer: it serves whom it has then, and `adjust` ends it.
+      const tooMany = this.staying().length + this.joining > planOf(this.loaded.process).children;
+      const failures = await this.readyToServe([thread], tooMany ? [] : [thread]);
       while (this.exchanging !== null) await this.exchanging;
       if (failures.length > 0 || this.ending === "stop") {
         if (this.ending === null) for (const failure of failures) this.log("error", `a child cannot start: ${failure}`);
@@ -406,6 +410,11 @@ export class Threads implements Children {
 
   private serving(): ChildThread[] {
     return [...this.threads].filter((thread) => thread.serving && !thread.retiring);
+  }
+
+  /** Without those in whose place another one is about to come. */
+  private staying(): ChildThread[] {
+    return this.serving().filter((thread) => !thread.succeeded);
   }
 
   private configOf({ process, tree, loads }: Loaded, known: Set<string>): ChildConfig {

@@ -1,5 +1,6 @@
 /** Several children: one truth for elections; replaced when they die, hang, or have served their time. */
 import assert from "node:assert/strict";
+import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { type Backend, Gate, ok, startBackend } from "../support/backend.ts";
 import { connectClient, fetchOnce } from "../support/client.ts";
@@ -253,6 +254,60 @@ test("all children reload, or none; a plug-in that changed is read again", SLOW,
   const { text } = await fetchOnce(sluice.port, "/prometheus", "Host: localhost");
   assert.match(text, /sluice_config_reload_failures_total 1\n[\s\S]*sluice_config_stale 0\n/);
 });
+
+/** Counts requests in a variable of its own, and in memory that the children share. */
+const COUNT = `
+import { checkConfig, defineModule, insertFilter } from "sluice";
+let own = 0;
+let shared;
+export default defineModule({
+  name: "mod_count",
+  registerHooks({ hook }) {
+    hook(checkConfig, ({ siblings, generation }) => {
+      const places = siblings.memory("count", 8);
+      shared = new Int32Array(places.buffer, places.take(["requests"], generation)[0].at, 1);
+    });
+    hook(insertFilter, (r) => {
+      r.headersOut.set("X-Own", String(++own));
+      r.headersOut.set("X-Shared", String(Atomics.add(shared, 0, 1) + 1));
+    });
+  },
+});
+`;
+
+test("a variable of a plug-in is there once for each child, memory of its siblings once for all", SLOW, async () => {
+  await using sluice = await startSluice(conf("StartServers 2\nLoadModule count_module DIR/count.ts"), {
+    files: { "tell.ts": TELL, "count.ts": COUNT },
+  });
+  await sluice.untilLog("children serve");
+  const counted = new Map<string, number>();
+  for (let i = 1; i <= 30; i++) {
+    const response = await fetchOnce(sluice.port, "/");
+    const child = response.field("x-child")!;
+    counted.set(child, (counted.get(child) ?? 0) + 1);
+    assert.deepEqual([response.field("x-own"), response.field("x-shared")], [String(counted.get(child)), String(i)]);
+  }
+  assert.equal(counted.size, 2);
+});
+
+test(
+  "a reload adds a unix socket, which is one child's: the others end; they come again without it",
+  SLOW,
+  async () => {
+    await using sluice = await start("StartServers 3");
+    await sluice.untilLog("3 children serve");
+    sluice.writeConf(conf("StartServers 3\nListen unix:DIR/socket"));
+    sluice.signal("SIGUSR1");
+    await sluice.untilLog(/1 child serves[\s\S]*one child serves, not 3: there is a Listen on a unix socket/);
+    for (let i = 0; i < 6; i++) {
+      for (const to of [sluice.port, join(sluice.dir, "socket")]) assert.equal((await fetchOnce(to, "/")).status, 200);
+    }
+    sluice.writeConf(conf("StartServers 3"));
+    sluice.signal("SIGUSR1");
+    await sluice.untilLog(/1 child serves[\s\S]*3 children serve/);
+    assert.ok((await ask(sluice, 30)).children.size > 1);
+  },
+);
 
 test("a port that another server has is refused, although children share theirs", SLOW, async () => {
   await using first = await start("StartServers 2");

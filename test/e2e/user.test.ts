@@ -53,7 +53,7 @@ test("User: a child more, or another one, needs no right to bind what root had b
   // The configuration is read again, by nobody.
   const shell = 'for conf; do :; done; chmod 711 "$(dirname "$conf")"; touch "$(dirname "$conf")/error.log"; exec "$@"';
   await using sluice = await startSluice(conf(1), { shell, ready: where });
-  await sluice.untilLog("1 children serve");
+  await sluice.untilLog("1 child serves");
   sluice.writeConf(conf(3));
   sluice.signal("SIGUSR1");
   await sluice.untilLog("3 children serve");
