@@ -52,7 +52,7 @@ export interface SluiceOptions {
   readonly inherit?: readonly number[];
   /** A shell script that runs the program, "$@". @default the program alone */
   readonly shell?: string;
-  /** What to run. @default mod.ts */
+  /** What to run; it is told nothing of children. @default mod.ts */
   readonly program?: string;
 }
 
@@ -215,7 +215,8 @@ async function launch(conf: string, options: SluiceOptions): Promise<Sluice> {
   const binary = runtime === currentRuntime ? process.execPath : join(root, "node_modules/.bin", runtime);
   const program = options.program ?? join(root, "mod.ts");
   const command = runtime === "deno" ? ["run", "-A", program] : [program];
-  const words = [binary, ...command, "-C", `StartServers ${children}`, "-f", confFile, ...args];
+  const given = options.program === undefined ? ["-C", `StartServers ${children}`] : [];
+  const words = [binary, ...command, ...given, "-f", confFile, ...args];
   const { shell = 'exec "$@"', inherit = [], descriptors } = options;
   const limit = descriptors === undefined ? "" : `ulimit -n ${descriptors}; `;
   if (limit !== "" || options.shell !== undefined) words.unshift("sh", "-c", limit + shell, "sh");
