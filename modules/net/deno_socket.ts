@@ -234,10 +234,10 @@ export class DenoSocket implements Securable, HandleTaker {
 
   connected(raw: net.Socket): void {
     if (this.gone) return;
-    const connected = raw as unknown as { _handle: Handle | null };
-    const handle = connected._handle!;
-    // Deno 2.9.5 keeps `raw` for good, as it never closes, and with it what hangs on the handle: 2 KB, and the last request.
-    connected._handle = null;
+    const below = raw as unknown as { _handle: Handle | null };
+    const handle = below._handle!;
+    // Else `raw` counts as an active resource of the process for good, and holds all of this: Deno 2.9.5.
+    below._handle = null;
     this.handle = handle;
     this.connector = null;
     this.attach(handle, null);

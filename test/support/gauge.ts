@@ -9,6 +9,7 @@
 import { readdirSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import {
+  childInit,
   connectionCount,
   DECLINED,
   DONE,
@@ -16,6 +17,7 @@ import {
   getProxyServerState,
   handler,
   latin1Bytes,
+  type ProcessRec,
   type ProxyWorker,
   type RequestRec,
   type Status,
@@ -23,6 +25,9 @@ import {
 } from "../../modules/mod.ts";
 import { fetchOnce } from "./client.ts";
 
+const TOPIC = "gauge";
+
+/** Of all children. */
 export interface Gauge {
   /** Of clients, the one that asks included. */
   readonly connections: number;
@@ -71,29 +76,49 @@ export default defineModule({
   name: "gauge_module",
   config: z.object({}),
   registerHooks(hooks) {
+    hooks.hook(childInit, (process, _main) => process.siblings.answer(TOPIC, (gc) => measure(process, gc === true)));
     hooks.hook(handler, answer);
   },
 });
 
-function answer(r: RequestRec): Status {
+function answer(r: RequestRec): Status | Promise<Status> {
   if (r.handler !== "gauge") return DECLINED;
-  const bytes = latin1Bytes(JSON.stringify(measure(r)));
+  const gc = r.args === "gc";
+  const own = measure(r.server.process, gc);
+  return r.server.process.siblings.ask(TOPIC, gc).then((others) => send(r, whole(own, others as readonly Gauge[])));
+}
+
+/** Counters of members, memory and descriptors are the program's anyway. */
+function whole(own: Gauge, others: readonly Gauge[]): Gauge {
+  const sum = (key: keyof Gauge): number => others.reduce((n, other) => n + other[key], own[key]);
+  return {
+    ...own,
+    connections: sum("connections"),
+    inUse: sum("inUse"),
+    idle: sum("idle"),
+    waiting: sum("waiting"),
+    heapMb: sum("heapMb"),
+  };
+}
+
+function send(r: RequestRec, gauge: Gauge): Status {
+  const bytes = latin1Bytes(JSON.stringify(gauge));
   r.out.begin(bytes.length);
   r.out.write(bytes, 0, bytes.length);
   r.out.end();
   return DONE;
 }
 
-function measure(r: RequestRec): Gauge {
+function measure(generation: ProcessRec, gc: boolean): Gauge {
   const workers = new Set<ProxyWorker>();
-  for (const server of r.server.process.servers) {
+  for (const server of generation.servers) {
     const state = getProxyServerState(server);
     if (state === undefined) continue;
     for (const worker of [...state.workers, state.reverse]) workers.add(worker);
     for (const balancer of state.balancers.values()) for (const member of balancer.members) workers.add(member);
   }
   const sum = (of: (worker: ProxyWorker) => number): number => [...workers].reduce((n, worker) => n + of(worker), 0);
-  if (r.args === "gc") collect();
+  if (gc) collect();
   const memory = process.memoryUsage();
   return {
     connections: connectionCount(),
@@ -101,7 +126,7 @@ function measure(r: RequestRec): Gauge {
     inUse: sum((worker) => worker.pool?.inUse ?? 0),
     idle: sum((worker) => worker.pool?.idleCount ?? 0),
     waiting: sum((worker) => worker.pool?.waiting ?? 0),
-    generation: r.server.process.generation,
+    generation: generation.generation,
     rssMb: Math.round(memory.rss / 1e5) / 10,
     heapMb: Math.round(memory.heapUsed / 1e5) / 10,
     fds: openDescriptors(),

@@ -4,6 +4,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import net from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import process from "node:process";
 import { after, before, describe, test } from "node:test";
 import type { Bytes } from "../../../modules/core/bytes.ts";
 import { nodeSockets, plainSockets } from "../../../modules/net/node.ts";
@@ -472,6 +473,13 @@ for (const [name, kind] of kinds)
       await client.event("end");
       assert.equal(client.text, "hello");
       client.socket.destroy();
+    });
+
+    test("a connection that has closed is no resource of the process any more", async () => {
+      const resources = () => process.getActiveResourcesInfo().filter((name) => name === "TCPSocketWrap").length;
+      const before = resources();
+      for (let i = 0; i < 5; i++) await destroyed(...(await pair()));
+      assert.ok(resources() <= before, `${before} before, ${resources()} after`);
     });
 
     test("onEnd waits for resume, also where nothing came before it, and goes to the owner of then", async () => {
