@@ -305,7 +305,7 @@ const conf = (drained: boolean): string => `
   ProxyPass "/" "balancer://soak/"
 `;
 console.log(`${runtime}, ${seconds} s, seed ${seed}${websockets ? ", with WebSockets" : ""}`);
-const sluice = await startSluice(conf(false), { runtime, env: { DENO_V8_FLAGS: "--expose-gc" } });
+const sluice = await startSluice(conf(false), { runtime, children: "auto", env: { DENO_V8_FLAGS: "--expose-gc" } });
 const soak = new Soak(sluice, conf, members[2]);
 await soak.run(WARM_UP_S, 0);
 const warm = await rest();

@@ -132,7 +132,7 @@ for (const [children, rounds] of [
       let least = 1;
       for (let round = 0; round < rounds; round++) {
         const sluice = await startSluice(conf("On", 1).replace("nonce=abc", `nonce=kill${children}`), {
-          args: ["-C", `StartServers ${children}`],
+          children,
         });
         if (children > 1) await sluice.untilLog("children serve");
         const { id, settings } = (await state(sluice)).members[0]!;

@@ -41,7 +41,7 @@ async function elections(conf: string, syntax: "httpd" | "yaml", targets: readon
     .replaceAll(":3001", `:${a.port}`)
     .replaceAll(":3002", `:${b.port}`)
     .replace("127.0.0.1:8080", "127.0.0.1:PORT");
-  await using sluice = await startSluice(text, { syntax });
+  await using sluice = await startSluice(text, { syntax, children: "auto" });
   const served: string[] = [];
   for (const [target, ...fields] of targets) {
     const response = await fetchOnce(sluice.port, target!, ...fields);

@@ -40,7 +40,7 @@ function local(name: string, map: Readonly<Record<string, string>>): string {
 }
 
 function serve(name: string, map: Readonly<Record<string, string>>): Promise<Sluice> {
-  return startSluice(local(name, map), { files: { "grafana.htpasswd": PASSWORDS } });
+  return startSluice(local(name, map), { files: { "grafana.htpasswd": PASSWORDS }, children: "auto" });
 }
 
 /** One request on a connection of its own. */
@@ -201,6 +201,7 @@ describe("recipes", () => {
       local("keycloak", { "192.0.2.21:8443": `127.0.0.1:${one.port}`, "192.0.2.22:8443": `127.0.0.1:${two.port}` })
         .replace("127.0.0.1:PORT2", "127.0.0.1:PORT")
         .replace("*:PORT2>", "*:PORT>"),
+      { children: "auto" },
     );
     const ask = async (target: string, ...fields: string[]): Promise<ResponseMessage> => {
       await using client = new Client((await connectTls(sluice.port, "login.example.com")).socket);

@@ -163,7 +163,8 @@ test(
     const load = startLoad(sluice, 16);
     for (let i = 0; i < 3; i++) {
       for (const children of [1, 4]) {
-        const told = () => sluice.errorLog.split(`${children} children serve`).length;
+        const told = () =>
+          sluice.errorLog.split(`${children} ${children === 1 ? "child serves" : "children serve"}`).length;
         const before = told();
         sluice.writeConf(conf(`StartServers ${children}`));
         sluice.signal("SIGUSR1");

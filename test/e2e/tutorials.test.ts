@@ -17,7 +17,7 @@ function start(name: string, map: readonly (readonly [from: string, to: string])
     assert.ok(text.includes(from), `${name}: no ${from}`);
     text = text.replaceAll(from, to);
   }
-  return startSluice(`${listen ? "Listen 127.0.0.1:PORT\n" : ""}${text}`);
+  return startSluice(`${listen ? "Listen 127.0.0.1:PORT\n" : ""}${text}`, { children: "auto" });
 }
 
 const named = (name: string, ...fields: string[]) =>

@@ -66,7 +66,7 @@ export async function fuzz(options: FuzzOptions): Promise<FuzzResult> {
     </Proxy>
     ProxyPass "/" "balancer://good/" nocanon
   `,
-    { runtime: options.runtime ?? currentRuntime },
+    { runtime: options.runtime ?? currentRuntime, children: "auto" },
   );
   return await new Fuzzer(options, sluice, good, bad).run();
 }

@@ -33,6 +33,12 @@ export interface SluiceOptions {
   readonly runtime?: Runtime;
   /** @default httpd */
   readonly syntax?: "httpd" | "yaml";
+  /**
+   * StartServers, where the configuration has none; "auto" is what it is by itself, one for each core. Each costs as much as
+   * a program to start, and there are some hundred programs in a run of all tests.
+   * @default 1, on every machine
+   */
+  readonly children?: number | "auto";
   /** More of the command line, after `-f conf`. */
   readonly args?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
@@ -46,7 +52,7 @@ export interface SluiceOptions {
   readonly inherit?: readonly number[];
   /** A shell script that runs the program, "$@". @default the program alone */
   readonly shell?: string;
-  /** What to run. @default mod.ts */
+  /** What to run; it is told nothing of children. @default mod.ts */
   readonly program?: string;
 }
 
@@ -200,7 +206,7 @@ export async function runSluice(conf: string, options: SluiceOptions = {}): Prom
 }
 
 async function launch(conf: string, options: SluiceOptions): Promise<Sluice> {
-  const { runtime = currentRuntime, syntax = "httpd", args = [], files = {} } = options;
+  const { runtime = currentRuntime, syntax = "httpd", children = 1, args = [], files = {} } = options;
   const dir = mkdtempSync(join(tmpdir(), "sluice-test-"));
   const ports = await freePorts([conf, ...Object.values(files)].join("\n"));
   const confFile = join(dir, syntax === "yaml" ? "conf.yaml" : "httpd.conf");
@@ -209,7 +215,8 @@ async function launch(conf: string, options: SluiceOptions): Promise<Sluice> {
   const binary = runtime === currentRuntime ? process.execPath : join(root, "node_modules/.bin", runtime);
   const program = options.program ?? join(root, "mod.ts");
   const command = runtime === "deno" ? ["run", "-A", program] : [program];
-  const words = [binary, ...command, "-f", confFile, ...args];
+  const given = options.program === undefined ? ["-C", `StartServers ${children}`] : [];
+  const words = [binary, ...command, ...given, "-f", confFile, ...args];
   const { shell = 'exec "$@"', inherit = [], descriptors } = options;
   const limit = descriptors === undefined ? "" : `ulimit -n ${descriptors}; `;
   if (limit !== "" || options.shell !== undefined) words.unshift("sh", "-c", limit + shell, "sh");

@@ -15,7 +15,7 @@ let sluice: Sluice;
 before(async () => {
   backend = await startBackend();
   other = await startBackend();
-  sluice = await startSluice(hostileConf(backend, other));
+  sluice = await startSluice(hostileConf(backend, other), { children: "auto" });
 });
 
 after(async () => {
