@@ -97,7 +97,7 @@ function whole(own: Gauge, others: readonly Gauge[]): Gauge {
     inUse: sum("inUse"),
     idle: sum("idle"),
     waiting: sum("waiting"),
-    heapMb: sum("heapMb"),
+    heapMb: Math.round(10 * sum("heapMb")) / 10,
   };
 }
 
