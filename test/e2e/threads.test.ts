@@ -443,10 +443,14 @@ test("a heartbeat that one child hears counts in all", SLOW, async () => {
   await using client = await connectClient(sluice.port);
   assert.equal((await client.request("POST", "/beat", [], "v=1&ready=4&busy=0")).status, 200);
   const children = new Set<string>();
-  for (let i = 0; i < 20; i++) {
+  const deadline = performance.now() + 5000;
+  for (let served = 0; served < 20; ) {
     const response = await fetchOnce(sluice.port, "/");
+    // The others are told of it, soon.
+    if (response.status === 503 && performance.now() < deadline) continue;
     assert.equal(response.status, 200);
     children.add(response.field("x-child")!);
+    served++;
   }
   assert.ok(children.size > 1, `served by ${[...children]}`);
 });
