@@ -5,7 +5,8 @@
 
 import { KNOWN_METHODS } from "../core/method.ts";
 import { getModuleConfig } from "../core/module.ts";
-import { RequestRec } from "../core/records.ts";
+import { PendingStatus } from "../core/pending.ts";
+import { type BodyConsumer, RequestRec } from "../core/records.ts";
 import { DECLINED, DONE, OK, type Status } from "../core/status.ts";
 import { checkAccess } from "./access.ts";
 import * as hooks from "./hooks.ts";
@@ -178,10 +179,47 @@ function serve(r: RequestRec): Status | Promise<Status> {
   return answer === DECLINED ? unhandled(r) : answer;
 }
 
-/** What no handler takes: sluice serves no files, so there is nothing here. */
-function unhandled(r: RequestRec): Status {
+/**
+ * What no handler takes. The body is read first, so that a bad or large one is told, unless the client waits to be asked for it.
+ * Source: httpd server/core.c, default_handler
+ */
+function unhandled(r: RequestRec): Status | Promise<Status> {
   const { limitRequestBody } = getModuleConfig(r.perDirConfig, core);
   if (limitRequestBody > 0 && r.body.length > limitRequestBody) return 413;
+  if (r.body.length === 0 || r.body.taken || r.expecting100) return nothingHere(r);
+  const reading = new ReadAway(r);
+  r.body.read(reading);
+  return reading.answer ?? reading;
+}
+
+class ReadAway extends PendingStatus implements BodyConsumer {
+  answer: Status | null = null;
+  private readonly r: RequestRec;
+
+  constructor(r: RequestRec) {
+    super();
+    this.r = r;
+  }
+
+  onBody(): void {}
+
+  onBodyEnd(): void {
+    this.end(nothingHere(this.r));
+  }
+
+  onBodyError(status: Status): void {
+    this.end(status);
+  }
+
+  /** Not within the calls of the client's side: they may have the next request in hand. */
+  private end(answer: Status): void {
+    this.answer = answer;
+    queueMicrotask(() => this.settle(answer));
+  }
+}
+
+/** sluice serves no files, so there is nothing here. */
+function nothingHere(r: RequestRec): Status {
   switch (r.method) {
     case "GET":
     case "HEAD":
@@ -189,6 +227,7 @@ function unhandled(r: RequestRec): Status {
       return 404;
     case "OPTIONS":
       r.headersOut.set("Allow", allowed(r));
+      if (r.uri === "/") r.headersOut.set("Content-Type", "httpd/unix-directory");
       r.out.begin(0);
       r.out.end();
       return DONE;
