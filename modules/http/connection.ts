@@ -259,7 +259,8 @@ export class HttpConnection implements ServedConnection, SocketOwner, Timeout, B
         this.linger();
         break;
       case "head":
-        this.refuse(408);
+        if (this.conn.keepalives > 0 && !this.head!.started) this.linger();
+        else this.refuse(408);
         break;
       case "busy":
         if (this.body?.wanted) this.body.fail(408, "the client sends its body too slowly");
@@ -325,6 +326,7 @@ export class HttpConnection implements ServedConnection, SocketOwner, Timeout, B
     this.conn.keepalives++;
     const head = this.head!;
     const read = readRequest(this.conn, head, bad);
+    const { started } = head;
     this.head = null;
     requestHeads.giveBack(head);
     const { r, body } = read;
@@ -342,6 +344,8 @@ export class HttpConnection implements ServedConnection, SocketOwner, Timeout, B
       r.body = this.body;
     }
     this.bodyStartMs = 0;
+    // Who has not even said what is wanted is not answered, as in httpd: it may be a connection opened ahead. The log tells of it.
+    if (bad === 408 && !started) out.abort();
     if (body.closes || refused !== 0) this.conn.closing = true;
     this.conn.process.wheel.disarm(this);
     const driving = this.driving;
