@@ -146,8 +146,8 @@ function die(r: RequestRec, answer: Status): undefined | Promise<void> {
   }
   // Decided by the error, not by the status that an ErrorDocument may have of its own.
   if (dropsConnection(answer)) r.conn.closing = true;
-  const document = documentOf(r, known);
   setStatus(r, status);
+  const document = documentOf(r, known);
   switch (document?.kind) {
     case "path":
       return fetchDocument(r, document.value);

@@ -109,7 +109,7 @@ export class Exchange extends PendingStatus implements BodyOwner, ResponseWatche
     }
     const coding = r.headersIn.getId(TRANSFER_ENCODING);
     if (coding !== undefined && !isChunked(coding)) {
-      r.log.info(MODULE, "AH01093", `${coding} Transfer-Encoding is not supported`, this.r);
+      r.log.error(MODULE, "AH01093", `${coding} Transfer-Encoding is not supported`, this.r);
       return this.failed(500, "send-head", "client", "never", "unknown transfer coding");
     }
     r.out.watcher = this;
@@ -162,7 +162,7 @@ export class Exchange extends PendingStatus implements BodyOwner, ResponseWatche
   onPrefetched(): void {
     if (this.result !== null) return;
     if (this.body!.overflown && this.framingOf() === "length" && this.r.body.length < 0) {
-      this.r.log.error(MODULE, "AH01095", `prefetch request body failed to ${this.worker.hostPort}: too large`);
+      this.r.log.error("proxy", "AH01095", `prefetch request body failed to ${this.worker.hostPort}: too large`);
       this.finish(this.failed(413, "send-body", "client", "never", "body too large to spool"));
     } else this.ready();
   }
@@ -300,7 +300,7 @@ export class Exchange extends PendingStatus implements BodyOwner, ResponseWatche
     const text = sending ? "pass request body failed" : "prefetch request body failed";
     const log = this.r.log;
     log.error(
-      MODULE,
+      sending ? MODULE : "proxy",
       sending ? "AH01097" : "AH01095",
       `${text} to ${this.worker.hostPort} from ${this.r.conn.peerIp}: ${why}`,
     );
@@ -327,7 +327,7 @@ export class Exchange extends PendingStatus implements BodyOwner, ResponseWatche
       this.giveUp(504, "send-body", "backend", "never", "write timeout", true);
     } else if (responseStarted) this.truncated("read timeout");
     else if (this.waiting100) {
-      r.log.error(MODULE, "AH01103", "read timeout", this.r);
+      r.log.debug(MODULE, "AH01103", "read timeout", this.r);
       this.attempt.failure = failure("read-head", "backend", "yes", "timeout on 100-continue", true);
       this.drop(proxyError(r, 503, "Timeout on 100-Continue"));
     } else this.noStatusLine(true);
@@ -355,9 +355,9 @@ export class Exchange extends PendingStatus implements BodyOwner, ResponseWatche
     }
     const where = `remote server ${worker.hostPort}`;
     log.error(MODULE, "AH01102", `error reading status line from ${where}`, this.r);
-    if (timedOut) log.error(MODULE, "AH01103", "read timeout", this.r);
+    if (timedOut) log.debug(MODULE, "AH01103", "read timeout", this.r);
     else if (r.conn.keepalives > 1) {
-      log.error(
+      log.debug(
         MODULE,
         "AH01104",
         `Closing connection to client because reading from backend server ${worker.hostPort} failed. Number of keepalives ${r.conn.keepalives - 1}`,
@@ -375,7 +375,7 @@ export class Exchange extends PendingStatus implements BodyOwner, ResponseWatche
       this.drop(DONE);
       return;
     } else {
-      log.error(
+      log.debug(
         MODULE,
         "AH01105",
         `NOT Closing connection to client although reading from backend server ${worker.hostPort} failed.`,
@@ -396,6 +396,7 @@ export class Exchange extends PendingStatus implements BodyOwner, ResponseWatche
   /** The body is wrong from its first byte on, so that the client can still get a page. */
   badBody(cause: string): void {
     const { r } = this;
+    r.log.error(MODULE, "AH01110", `error reading response: ${cause}`, r);
     this.badAnswer(502, "", cause);
     (r.errHeadersOut ??= new HeaderTable()).set("Expires", httpDate(r.requestTimeUs));
   }

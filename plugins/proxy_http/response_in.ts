@@ -119,7 +119,15 @@ export class ResponseIn implements BackendUser, ChunkConsumer {
   }
 
   private badHead(cause: string): void {
+    const { r } = this.exchange;
     this.state = ENDED;
+    r.log.warn(MODULE, "AH10404", `Error reading headers from backend: ${cause}`, r);
+    this.badFields(cause);
+  }
+
+  private badFields(cause: string): void {
+    const { r } = this.exchange;
+    r.log.warn(MODULE, "AH01106", `bad HTTP/1.1 header returned by ${r.uri} (${r.method})`, r);
     this.exchange.badAnswer(502, "", cause);
   }
 
@@ -152,7 +160,8 @@ export class ResponseIn implements BackendUser, ChunkConsumer {
       }
       if (taken < 0) {
         this.state = ENDED;
-        exchange.badAnswer(502, head.reason, "bad head");
+        if (head.reason === "") this.badFields("bad head");
+        else exchange.badAnswer(502, head.reason, "bad head");
         return true;
       }
       const headStart = at;
