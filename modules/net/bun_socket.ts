@@ -286,7 +286,7 @@ export class BunSocket implements Securable, HandleTaker {
     kept = false;
     taker = null;
     this.owner.onData(bytes, 0, bytes.length);
-    if (!kept) giveBack(bytes.buffer as ArrayBuffer, taker);
+    if (!kept && bytes.length === bytes.buffer.byteLength) giveBack(bytes.buffer as ArrayBuffer, taker);
     kept = true; // in case that this was within another call
   }
 
