@@ -4,10 +4,7 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { type Backend, Gate, ok, startBackend } from "../support/backend.ts";
 import { connectClient, fetchOnce } from "../support/client.ts";
-import { runSluice, type Sluice, startSluice } from "../support/sluice.ts";
-
-/** They wait for programs that start, die and are missed: more than Bun's five seconds. */
-const SLOW = { timeout: 60_000 };
+import { runSluice, SLOW, type Sluice, startSluice } from "../support/sluice.ts";
 
 let a: Backend;
 let b: Backend;
