@@ -316,6 +316,36 @@ test("MaxRequestWorkers: who waits for Timeout, and who cannot wait, gets 503 wi
   assert.equal((await fetchOnce(sluice.port, "/")).status, 200);
 });
 
+for (const children of [1, 2]) {
+  test(
+    `what of the listeners takes a restart is refused, and nothing is changed: ${children} children`,
+    SLOW,
+    async () => {
+      const text = (front: string, listen = "127.0.0.1:PORT") =>
+        conf(`StartServers ${children}\nListen PORT2\nFront ${front} ${listen}`).replace(
+          /^\nListen .*/,
+          `\nListen ${listen}`,
+        );
+      const fronts = children === 1 ? ["net", "fetch"] : ["net"];
+      for (const front of fronts) {
+        await using sluice = await startSluice(text(front));
+        await sluice.untilLog(children === 1 ? "AH00489" : "children serve");
+        const other = front === "net" ? "fetch" : "net";
+        sluice.writeConf(text(other));
+        sluice.signal("SIGUSR1");
+        await sluice.untilLog(`from Front ${front} to Front ${other} takes a restart`);
+        sluice.writeConf(`${text(front)}\nListen 127.0.0.1:PORT2`.replace("Listen PORT2", ""));
+        sluice.signal("SIGUSR1");
+        await sluice.untilLog(/Listen 127.0.0.1:\d+: in place of Listen \[::\]:\d+ it takes a restart/);
+        for (const port of sluice.ports) assert.equal((await fetchOnce(port, "/")).status, 200);
+        assert.doesNotMatch(sluice.errorLog, /AH00072/);
+        sluice.writeConf(text(front));
+        await reload(sluice);
+      }
+    },
+  );
+}
+
 test("--watch: a file that changes is read anew, and once more when it was broken", SLOW, async () => {
   await using sluice = await startSluice(conf(), { args: ["--watch"] });
   await sluice.untilLog("AH00489");
