@@ -79,6 +79,10 @@ const schema = z.object({
   gracefulShutdownTimeoutMs: z.number().default(0),
   /** LimitRequestBody, bytes; 0: no limit. Of proxied requests the backend is the judge, as in httpd 2.4. */
   limitRequestBody: z.number().default(1_073_741_824),
+  /** MaxRanges, MaxRangeOverlaps, MaxRangeReversals: beyond them an answer stays whole. Source: httpd modules/http/byterange_filter.c */
+  maxRanges: z.number().default(200),
+  maxRangeOverlaps: z.number().default(20),
+  maxRangeReversals: z.number().default(20),
   /** LimitInternalRecursion: how many redirects inside of the server a request may go through. */
   limitRedirects: z.number().default(10),
   /** AddDefaultCharset; "": none is added. */
@@ -88,6 +92,14 @@ const schema = z.object({
 });
 
 export type CoreConfig = z.output<typeof schema>;
+
+const RANGE_LIMITS = [
+  { name: "MaxRanges", key: "maxRanges", what: "Ranges in a request" },
+  { name: "MaxRangeOverlaps", key: "maxRangeOverlaps", what: "overlaps in Ranges in a request" },
+  { name: "MaxRangeReversals", key: "maxRangeReversals", what: "reversals in Ranges in a request" },
+] as const;
+const DEFAULT_LIMIT = -1;
+const RANGE_WORDS: Readonly<Record<string, number>> = { none: 0, default: DEFAULT_LIMIT, unlimited: Infinity };
 
 const core = defineModule({
   name: "mod_core",
@@ -126,6 +138,14 @@ const core = defineModule({
     take12("ErrorLogFormat", "server", addErrorLogFormat, "Format string for the ErrorLog"),
     take2("ErrorDocument", "any", addErrorDocument, "Change responses for HTTP errors"),
     take1("LimitRequestBody", "any", setLimitRequestBody, "Limit (in bytes) on maximum size of request message body"),
+    ...RANGE_LIMITS.map(({ name, key, what }) =>
+      take1(
+        name,
+        "any",
+        (cmd, arg) => setRangeLimit(cmd, arg, key),
+        `Maximum number of ${what} before returning the entire resource, or 0 for unlimited`,
+      ),
+    ),
     take12(
       "LimitInternalRecursion",
       "server",
@@ -306,6 +326,19 @@ function setErrorLog(cmd: CommandContext, arg: string): void {
 function setLimitRequestBody(cmd: CommandContext, arg: string): string | undefined {
   if (!/^\d+$/.test(arg)) return "LimitRequestBody requires a non-negative integer.";
   cmd.set("limitRequestBody", Number(arg));
+  return undefined;
+}
+
+/** none, default, unlimited, or a number. */
+function setRangeLimit(
+  cmd: CommandContext,
+  arg: string,
+  key: (typeof RANGE_LIMITS)[number]["key"],
+): string | undefined {
+  const limit = RANGE_WORDS[arg.toLowerCase()] ?? Number(/^\d{1,9}/.exec(arg)?.[0] ?? 0);
+  if (limit === 0 && arg.toLowerCase() !== "none")
+    return `${cmd.directive.name} requires 'none', 'default', 'unlimited' or a positive integer`;
+  cmd.set(key, limit === DEFAULT_LIMIT ? schema.shape[key].parse(undefined) : limit);
   return undefined;
 }
 

@@ -18,6 +18,7 @@ import {
   type FailureStage,
   getProxyConfig,
   HeaderTable,
+  httpDate,
   isChunked,
   OK,
   PendingStatus,
@@ -143,8 +144,11 @@ export class Exchange extends PendingStatus implements BodyOwner, ResponseWatche
     const { body, r } = this;
     if (body === null) this.ready();
     else if (this.expect) {
-      // Reading would send 100 Continue to a client that waits for it.
-      if (!r.expecting100) body.prefetchNow();
+      // What the client sent without waiting. To ask for more is for the backend's 100 Continue.
+      const { expecting100 } = r;
+      r.expecting100 = false;
+      body.prefetchNow();
+      r.expecting100 = expecting100;
       if (this.result === null) this.ready();
     } else if (r.getEnv("proxy-prefetch-nonblocking") !== undefined) {
       body.prefetchNow();
@@ -387,6 +391,13 @@ export class Exchange extends PendingStatus implements BodyOwner, ResponseWatche
   badAnswer(status: Status, reason: string, cause: string): void {
     this.attempt.failure = failure("read-head", "backend", "never", cause);
     this.drop(reason === "" ? status : proxyError(this.r, status, reason));
+  }
+
+  /** The body is wrong from its first byte on, so that the client can still get a page. */
+  badBody(cause: string): void {
+    const { r } = this;
+    this.badAnswer(502, "", cause);
+    (r.errHeadersOut ??= new HeaderTable()).set("Expires", httpDate(r.requestTimeUs));
   }
 
   /** The answer broke off after its head was passed on. */

@@ -266,7 +266,7 @@ export class ResponseIn implements BackendUser, ChunkConsumer {
     const length = this.bodyLength();
     if (length === -2) {
       this.state = ENDED;
-      exchange.badAnswer(502, "", "bad Content-Length");
+      exchange.badBody("bad Content-Length");
       return;
     }
     this.left = length;
@@ -393,7 +393,7 @@ export class ResponseIn implements BackendUser, ChunkConsumer {
     this.exchange.r.headersOut = new HeaderTable();
     this.exchange.r.status = 200;
     this.exchange.r.statusLine = null;
-    this.exchange.badAnswer(502, "", decoder.error);
+    this.exchange.badBody(decoder.error);
     return "bad";
   }
 
