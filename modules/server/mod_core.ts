@@ -5,7 +5,7 @@
 
 import { ConfigError, splitWords } from "../config/directive.ts";
 import { parseInterval } from "../config/units.ts";
-import type { CommandContext } from "../core/command.ts";
+import { ArgumentError, type CommandContext } from "../core/command.ts";
 import { LEVELS, levelRank } from "../core/error_log.ts";
 import { registerMethod } from "../core/method.ts";
 import { defineModule, getModuleConfig } from "../core/module.ts";
@@ -255,16 +255,18 @@ function setServerPath(cmd: CommandContext, path: string): void {
 }
 
 function addListen(cmd: CommandContext, arg: string, protocol?: string): string | undefined {
-  const unix = arg.toLowerCase().startsWith("unix:") ? arg.slice(5) : "";
+  const path = /^unix:(.+)/i.exec(arg)?.[1];
   const { file, line } = cmd.directive;
   const before = (cmd.raw.listen as ListenSpec[] | undefined) ?? [];
-  if (unix !== "") {
+  if (path !== undefined) {
+    const unix = cmd.resolvePath(path);
     if (before.some((l) => l.unix === unix)) return "Cannot define multiple Listeners on the same IP:port";
-    cmd.push("listen", { address: "", port: 0, unix: cmd.resolvePath(unix), protocol: protocol ?? "http", file, line });
+    cmd.push("listen", { address: "", port: 0, unix, protocol: protocol ?? "http", file, line });
     return undefined;
   }
   const match = /^(?:(\[[0-9a-fA-F:.]+\]|[^[\]:\s]*):)?(\d*)$/.exec(arg);
-  if (match === null || match[2] === "") return "Port must be specified";
+  if (match === null || match[2] === "") throw listenError("Port must be specified", arg, arg);
+  if (match[1]?.includes("/")) throw listenError("Listen setup failed", arg, match[1]);
   const port = Number(match[2]);
   if (port < 1 || port > 65535) return "Invalid address or port";
   const host = match[1] ?? "";
@@ -276,6 +278,12 @@ function addListen(cmd: CommandContext, arg: string, protocol?: string): string 
   }
   cmd.push("listen", { address, port, unix: "", protocol: protocol ?? (port === 443 ? "https" : "http"), file, line });
   return undefined;
+}
+
+/** @param path what may be one of a unix socket */
+function listenError(message: string, arg: string, path: string): ArgumentError {
+  const hint = /\/|\.sock$/.test(path) ? `A unix socket is Listen unix:${path}` : undefined;
+  return new ArgumentError(message, { text: arg, column: 1 }, hint);
 }
 
 function addFront(cmd: CommandContext, word: string, listen = ""): string | undefined {
