@@ -176,11 +176,11 @@ const core = defineModule({
     raw(
       "Error",
       "any",
-      (_cmd, text) => text.replace(/^(["'])(.*)\1$/, "$2"),
+      (_cmd, text) => text.replace(/^(["'])(.*)\1$/, "$2") || "The Error directive was used with no message.",
       "Generate a configuration error: its text",
     ),
     iterate("Define", "any", () => undefined, "Define a variable (executed while reading)"),
-    iterate("NameVirtualHost", "global", nameVirtualHost, "without effect since httpd 2.4", {
+    take1("NameVirtualHost", "server", nameVirtualHost, "without effect since httpd 2.4", {
       noEffect: "has none in httpd 2.4 either",
     }),
     ...sectionCommands,
@@ -214,12 +214,13 @@ export function serverToken(conf: CoreConfig): string {
 }
 
 function setServerName(cmd: CommandContext, arg: string): string | undefined {
-  const match = /^(?:([a-z][a-z0-9+.-]*):\/\/)?(\[[0-9a-f:.]+\]|[^:/\s]+)(?::(\d*))?$/i.exec(arg);
-  if (match === null) return `Invalid ServerName "${arg}" use ServerAlias to set multiple server names.`;
-  const port = match[3] ? Number(match[3]) : 0;
-  if (port > 65535) return `The port number "${arg}" is outside the appropriate range (i.e., 1..65535).`;
-  cmd.server.scheme = (match[1] ?? "").toLowerCase();
-  cmd.server.hostname = match[2]!;
+  if (/[*?]|\[[^\]]*\]/.test(arg)) return `Invalid ServerName "${arg}" use ServerAlias to set multiple server names.`;
+  const [, scheme = "", name = "", digits] = /^(?:(.*?):\/\/)?([^:]*)(?::(.*))?$/s.exec(arg)!;
+  const port = digits === undefined ? 0 : Number.parseInt(digits, 10) || 0;
+  if (digits !== undefined && (port <= 0 || port > 65535))
+    return `The port number "${arg}" is outside the appropriate range (i.e., 1..65535).`;
+  cmd.server.scheme = scheme.toLowerCase();
+  cmd.server.hostname = name;
   cmd.server.port = port;
   return undefined;
 }
@@ -329,7 +330,8 @@ function addLogLevel(cmd: CommandContext, word: string): string | undefined {
     cmd.push("logLevels", { base: rank, modules: {} });
     return undefined;
   }
-  const name = module.replace(/^mod_/, "").replace(/(\.c|_module)$/, "");
+  const found = /^(?:mod_)?(\w+)\.c$|^(\w+?)(?:_module)?$/.exec(module);
+  const name = found?.[1] ?? found?.[2] ?? "";
   if (!cmd.hasModule(`mod_${name}`)) return `Cannot find module ${module}`;
   cmd.push("logLevels", { base: null, modules: { [name]: rank } });
   return undefined;
