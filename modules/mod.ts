@@ -128,6 +128,7 @@ export {
   serverToken,
 } from "./server/mod_core.ts";
 export * from "./server/remote_host.ts";
+export { fastRedirect } from "./server/request.ts";
 export * from "./server/server_name.ts";
 export * from "./server/timeouts.ts";
 export { authorityOf, canonicalizePath, defaultPort, escapeUri, hasControlOrSpace, parseUrl } from "./server/uri.ts";

@@ -5,10 +5,17 @@
 import type { RequestRec } from "../core/records.ts";
 import { DECLINED, OK, type Status } from "../core/status.ts";
 import * as hooks from "./hooks.ts";
+import { sectionsEqual } from "./walk.ts";
 
 type Answer = Status | Promise<Status>;
 
 export function checkAccess(r: RequestRec): Answer {
+  // Who was refused may have the page that says so, from within the same section.
+  if (r.prev !== null && sectionsEqual(r.perDirConfig, r.prev.perDirConfig)) {
+    r.user = r.prev.user;
+    r.authType = r.prev.authType;
+    return OK;
+  }
   const chains = r.server.process.hooks;
   if (hooks.satisfyAny.run(chains, r) === OK) return then(hooks.accessChecker.run(chains, r), eitherWay, r);
   return then(hooks.accessChecker.run(chains, r), bothWays, r);

@@ -12,7 +12,7 @@ import * as hooks from "./hooks.ts";
 import core from "./mod_core.ts";
 import { findRemoteName } from "./remote_host.ts";
 import { decodePath, hiddenPath, normalizeDecoded, normalizePath, splitTarget } from "./uri.ts";
-import { sectionWalk } from "./walk.ts";
+import { sectionsEqual, sectionWalk } from "./walk.ts";
 
 type Phase = (r: RequestRec) => Status | Promise<Status>;
 
@@ -62,6 +62,30 @@ export function isAccessible(r: RequestRec, uri: string): boolean {
     if (answer !== OK && answer !== DECLINED) return answer < 400 && answer !== DONE;
   }
   return true;
+}
+
+/** What a path has to pass that is served in another one's place. */
+const REDIRECT = LOOKUP.filter((phase) => phase !== headerParser);
+
+/**
+ * Serves `r` as `target`, a path with its query, if that is proxied: path, query, sections and handler become its own. Otherwise
+ * nothing changes, and the answer is that of what nobody serves, or the status that `target` has.
+ * Source: httpd ap_sub_req_lookup_uri, ap_internal_fast_redirect
+ */
+export async function fastRedirect(target: string, r: RequestRec): Promise<Status> {
+  const { uri, encodedUri, args, filename, handler, perDirConfig, log } = r;
+  r.encodedUri = target;
+  r.args = null;
+  r.filename = "";
+  let status: Status = OK;
+  for (const phase of REDIRECT) {
+    if (phase === checkAccess && sectionsEqual(r.perDirConfig, perDirConfig)) continue;
+    status = await phase(r);
+    if (status !== OK && status !== DECLINED) break;
+  }
+  if ((status === OK || status === DECLINED) && r.handler === "proxy-server") return serve(r);
+  Object.assign(r, { uri, encodedUri, args, filename, handler, perDirConfig, log });
+  return status === OK || status === DECLINED || status === 404 ? unhandled(r) : status;
 }
 
 function from(phase: number, r: RequestRec): Status | Promise<Status> {

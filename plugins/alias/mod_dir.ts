@@ -7,9 +7,9 @@ import {
   type CommandContext,
   DECLINED,
   defineModule,
+  fastRedirect,
   getModuleConfig,
   handler,
-  internalRedirect,
   type RequestRec,
   type Status,
   z,
@@ -41,9 +41,9 @@ function setFallback(cmd: CommandContext, path: string): void {
 
 function withoutEffect(): void {}
 
-/** What nobody serves is asked for at the fallback, once. */
+/** What nobody serves is served as the fallback. */
 function fallBack(r: RequestRec): Status | Promise<Status> {
   const { fallback } = getModuleConfig(r.perDirConfig, dir);
   if (fallback === "" || r.handler !== "" || r.uri === fallback) return DECLINED;
-  return internalRedirect(r.args === null ? fallback : `${fallback}?${r.args}`, r);
+  return fastRedirect(r.args === null ? fallback : `${fallback}?${r.args}`, r);
 }
