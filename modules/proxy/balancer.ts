@@ -94,6 +94,8 @@ export class ProxyBalancer {
   /** In the order of definition. Shared with the balancers of virtual hosts that inherit this one. */
   readonly members: ProxyWorker[];
   params: BalancerParams = defaultBalancerParams();
+  /** What the last ProxyPass that leads to it maps; "/" where only sections name it. */
+  path = "/";
   lbmethod: LbMethod | null = null;
   sticky: StickyProvider | null = null;
   nonce = "";

@@ -145,6 +145,7 @@ function canonicalOrigin(text: string): Origin | Status {
   if (known !== undefined) return known;
   let origin: Origin;
   if (/^balancer:\/\//i.test(text)) {
+    if (text.length === "balancer://".length) return 400; // an interpolated name may be empty
     origin = originOf(text.toLowerCase());
   } else {
     const url = parseUrl(text.replace(/^unix:[^|]*\|/i, ""));

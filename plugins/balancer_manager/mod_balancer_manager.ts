@@ -163,6 +163,7 @@ function post(r: RequestRec, params: Params): Status {
 
 function show(r: RequestRec, params: Params, notices: readonly string[] = []): Status {
   if (params.has("xml")) return send(r, "text/xml", managerXml(balancersOfServer(r.server)));
+  r.log.debug("proxy_balancer", "AH01204", "genning page");
   const { persist } = getModuleConfig(r.server.config, manager);
   return send(r, "text/html; charset=ISO-8859-1", managerPage(r, select(r, params), persist, notices));
 }

@@ -323,7 +323,7 @@ export class Exchange extends PendingStatus implements BodyOwner, ResponseWatche
       this.giveUp(504, "send-body", "backend", "never", "write timeout", true);
     } else if (responseStarted) this.truncated("read timeout");
     else if (this.waiting100) {
-      r.log.error(MODULE, "AH01103", "read timeout", this.r);
+      this.logNoStatusLine();
       this.attempt.failure = failure("read-head", "backend", "yes", "timeout on 100-continue", true);
       this.drop(proxyError(r, 503, "Timeout on 100-Continue"));
     } else this.noStatusLine(true);
@@ -349,8 +349,7 @@ export class Exchange extends PendingStatus implements BodyOwner, ResponseWatche
       this.giveUp(502, "send-body", "backend", "never", "closed while the body was sent");
       return;
     }
-    const where = `remote server ${worker.hostPort}`;
-    log.error(MODULE, "AH01102", `error reading status line from ${where}`, this.r);
+    this.logNoStatusLine();
     if (timedOut) log.error(MODULE, "AH01103", "read timeout", this.r);
     else if (r.conn.keepalives > 1) {
       log.error(
@@ -381,6 +380,11 @@ export class Exchange extends PendingStatus implements BodyOwner, ResponseWatche
     const cause = timedOut ? "read timeout" : "closed before the status line";
     this.attempt.failure = failure("read-head", "backend", "never", cause, timedOut);
     this.drop(proxyError(r, 502, "Error reading from remote server"));
+  }
+
+  private logNoStatusLine(): void {
+    const where = `remote server ${this.worker.hostPort}`;
+    this.r.log.error(MODULE, "AH01102", `error reading status line from ${where}`, this.r);
   }
 
   /** The answer cannot be used. @param reason for the page; "": the plain page */

@@ -158,6 +158,7 @@ export class ResponseIn implements BackendUser, ChunkConsumer {
       const headStart = at;
       at += taken;
       this.pending = null;
+      this.exchange.worker.s.read += head.lineLength;
       if (head.status < 100 || head.status >= 200) {
         this.final(bytes, head.protocol === HTTP_09 ? headStart : at, end, at);
         return true;
@@ -246,7 +247,6 @@ export class ResponseIn implements BackendUser, ChunkConsumer {
     const { r, conf } = exchange;
     const head = this.head!;
     const { headers, status } = head;
-    exchange.worker.s.read += head.lineLength;
     exchange.attempt.status = status;
     r.noteSource = exchange.attempt;
     if (exchange.attempt.electedAtMs >= 0) exchange.attempt.answered(r.conn.process.clock.now());

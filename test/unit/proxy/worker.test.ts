@@ -43,7 +43,7 @@ describe("parseWorkerUrl()", () => {
   it("refuses what is not absolute or has no port", () => {
     assert.equal(parseWorkerUrl("h:80/x:"), "URL must be absolute!: h:80/x:");
     assert.equal(parseWorkerUrl("/x"), "URL must be absolute!: /x");
-    assert.equal(parseWorkerUrl("unix:/s|x"), "URL must be absolute!: x");
+    assert.equal(parseWorkerUrl("unix:/s|x"), 'uses an invalid "unix:" URL');
     assert.equal(parseWorkerUrl("http://h:x/"), "Unable to parse URL: http://h:x/");
     assert.equal(parseWorkerUrl("http://h:70000/"), "Unable to parse URL: http://h:70000/");
   });
