@@ -171,10 +171,18 @@ export class Exchange extends PendingStatus implements BodyOwner, ResponseWatche
 
   private ready(): void {
     if (this.verbose) logTarget(this.r, this.worker, this.url);
-    const first = this.r.conn.keepalives <= 1 && this.r.getEnv("proxy-initial-not-pooled") !== undefined;
-    const idle = first || this.retried ? null : this.pool.take(this.attempt.tls);
-    if (idle !== null) this.send(idle);
-    else this.connect();
+    const idle = this.retried ? null : this.pool.take(this.attempt.tls);
+    if (idle === null) this.connect();
+    else if (this.wantsFresh()) {
+      // In its place: else there might be more than `max`.
+      idle.close();
+      this.connect();
+    } else this.send(idle);
+  }
+
+  private wantsFresh(): boolean {
+    if (!this.keepAlive) return true;
+    return this.r.conn.keepalives <= 1 && this.r.getEnv("proxy-initial-not-pooled") !== undefined;
   }
 
   private connect(): void {
