@@ -222,7 +222,9 @@ test("trace: the rules that a path is held against, and the way of its connectio
     await fetchOnce(sluice.port, target);
     // The answer may be there before the last line.
     while (!sluice.errorLog.includes(last, from)) await new Promise((resolve) => setImmediate(resolve));
-    return [...sluice.errorLog.slice(from).matchAll(/(AH\d+): ([^\n]*)/g)].map(([, ah, text]) => [ah, text]);
+    const first = sluice.errorLog.indexOf(`match URI path '${target}'`, from);
+    const begin = sluice.errorLog.lastIndexOf("\n", first); // what stands before is of another request
+    return [...sluice.errorLog.slice(begin + 1).matchAll(/(AH\d+): ([^\n]*)/g)].map(([, ah, text]) => [ah, text]);
   };
   assert.deepEqual(await told("/traced/not/a", "AH03463"), [
     ["AH03461", "attempting to match URI path '/traced/not/a' against prefix '/traced/not' for proxying"],
