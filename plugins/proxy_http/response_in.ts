@@ -119,16 +119,17 @@ export class ResponseIn implements BackendUser, ChunkConsumer {
   }
 
   private badHead(cause: string): void {
-    const { r } = this.exchange;
     this.state = ENDED;
-    r.log.warn(MODULE, "AH10404", `Error reading headers from backend: ${cause}`, r);
-    this.badFields(cause);
-  }
-
-  private badFields(cause: string): void {
     const { r } = this.exchange;
-    r.log.warn(MODULE, "AH01106", `bad HTTP/1.1 header returned by ${r.uri} (${r.method})`, r);
-    this.exchange.badAnswer(502, "", cause);
+    const version = this.head?.protocol === HTTP_10 ? "1.0" : "1.1";
+    if (cause !== "") r.log.warn(MODULE, "AH10404", `Error reading headers from backend: ${cause}`, r);
+    r.log.warn(
+      MODULE,
+      "AH01106",
+      `bad HTTP/${version} header returned by ${r.uri} (${r.method})${cause === "" ? "" : `: ${cause}`}`,
+      r,
+    );
+    this.exchange.badAnswer(502, "", cause || "bad head");
   }
 
   // ---- the head
@@ -159,14 +160,17 @@ export class ResponseIn implements BackendUser, ChunkConsumer {
         return false;
       }
       if (taken < 0) {
-        this.state = ENDED;
-        if (head.reason === "") this.badFields("bad head");
-        else exchange.badAnswer(502, head.reason, "bad head");
+        if (head.reason === "") this.badHead("");
+        else {
+          this.state = ENDED;
+          exchange.badAnswer(502, head.reason, "bad head");
+        }
         return true;
       }
       const headStart = at;
       at += taken;
       this.pending = null;
+      this.exchange.worker.s.read += head.lineLength;
       if (head.status < 100 || head.status >= 200) {
         this.final(bytes, head.protocol === HTTP_09 ? headStart : at, end, at);
         return true;
@@ -255,7 +259,6 @@ export class ResponseIn implements BackendUser, ChunkConsumer {
     const { r, conf } = exchange;
     const head = this.head!;
     const { headers, status } = head;
-    exchange.worker.s.read += head.lineLength;
     exchange.attempt.status = status;
     r.noteSource = exchange.attempt;
     if (exchange.attempt.electedAtMs >= 0) exchange.attempt.answered(r.conn.process.clock.now());
