@@ -9,11 +9,11 @@ import { MOST_CHILDREN } from "../core/siblings.ts";
 import { socketRoom } from "../net/descriptors.ts";
 import { childDied } from "../server/hooks.ts";
 import type { Loaded } from "../server/load.ts";
-import core, { type ListenSpec } from "../server/mod_core.ts";
+import core, { frontOf, type ListenSpec } from "../server/mod_core.ts";
 import { ChildThread } from "./child_thread.ts";
 import type { HeldListeners } from "./held.ts";
 import { keptFiles } from "./kept_files.ts";
-import { newListeners } from "./listen_changes.ts";
+import { listensOnUnix, newListeners } from "./listen_changes.ts";
 import { ListenerPool } from "./listener_pool.ts";
 import { closeListeners } from "./listeners.ts";
 import { closeLogs, reopenLogs } from "./logs.ts";
@@ -79,8 +79,9 @@ export class Threads implements Children {
   }
 
   async open(): Promise<readonly string[]> {
-    const taken = this.listeners.opensThem ? await probePorts(this.listen) : [];
-    return taken.length > 0 ? taken : distinct(await this.listeners.openIn([...this.threads]));
+    const { process } = this.loaded;
+    const taken = this.listeners.opensThem ? await probePorts(newListeners(null, process)) : [];
+    return taken.length > 0 ? taken : this.openIn([...this.threads], process);
   }
 
   begin(): void {
@@ -111,19 +112,17 @@ export class Threads implements Children {
     for (const thread of asked) thread.send({ kind: "prepare", config: this.configOf(next, thread.memories) });
     // Where one child is to go on alone, as with a unix socket, the others cannot open what is its own.
     const opening = planOf(next.process).why === "" ? asked : asked.slice(0, 1);
-    const failures = await this.readyToServe(asked, opening);
+    const failures = await this.readyToServe(asked, opening, next.process);
     if (this.ending !== null) return ["the server is ending"];
     if (failures.length > 0) {
-      for (const thread of asked) {
-        thread.send({ kind: "abandon" });
-        thread.held?.retain(this.listen);
-      }
+      for (const thread of asked) thread.send({ kind: "abandon" });
+      this.listeners.retain(keptOpen(previous.process));
       return failures;
     }
     this.loaded = next;
     this.failed = { ...this.failed, reason: null };
     this.generations.set(next.process.generation, next.process);
-    this.listeners.retain(this.listen);
+    this.listeners.retain(keptOpen(next.process));
     for (const thread of asked) this.commit(thread);
     await Promise.all(asked.map((thread) => thread.committed()));
     this.switchboard.startAfresh();
@@ -150,7 +149,6 @@ export class Threads implements Children {
     const threads = [...this.threads];
     this.listeners.close();
     for (const thread of threads) {
-      thread.held?.close();
       if (thread.serving) thread.send({ kind: how });
       // Clients may wait already in one that listens: it serves them, and ends then, as `prepare` says.
       else if (how === "stop" || !thread.listens) thread.end();
@@ -163,9 +161,20 @@ export class Threads implements Children {
   }
 
   /** Waits until they have built what they were told to, and lets some open their listeners. Answers what went wrong. */
-  private async readyToServe(threads: readonly ChildThread[], opening: readonly ChildThread[]): Promise<string[]> {
+  private async readyToServe(
+    threads: readonly ChildThread[],
+    opening: readonly ChildThread[],
+    process: ProcessRec,
+  ): Promise<readonly string[]> {
     const failures = await this.ready(threads);
-    return failures.length > 0 ? failures : distinct(await this.listeners.openIn(opening));
+    return failures.length > 0 ? failures : this.openIn(opening, process);
+  }
+
+  private async openIn(threads: readonly ChildThread[], process: ProcessRec): Promise<readonly string[]> {
+    const failures = await this.listeners.openIn(threads, keptOpen(process));
+    // Whoever was opening them when the end came has them since.
+    if (this.ending !== null) this.listeners.close();
+    return distinct(failures);
   }
 
   private async ready(threads: readonly ChildThread[]): Promise<string[]> {
@@ -200,7 +209,7 @@ export class Threads implements Children {
     const seat = this.freeSeat();
     Atomics.store(this.beats, seat, 0);
     const held = this.listeners.choose(heirloom, this.serving());
-    const listeners = this.listeners.lend(held, this.listen);
+    const listeners = this.listeners.lend(held);
     const { file, serverRoot, defines, before, after, startRank, startLog, text } = this.options;
     const options = {
       file,
@@ -224,6 +233,7 @@ export class Threads implements Children {
         listeners,
         socketRoom: this.room,
         nearRoom: this.nearRoom,
+        keepsPaths: this.listeners.keepsPaths,
         keptFiles: keptFiles.all(),
         logOrder: this.switchboard.logOrder,
       },
@@ -252,7 +262,7 @@ export class Threads implements Children {
     for (;;) {
       // A reload may want fewer: it serves whom it has then, and `adjust` ends it.
       const tooMany = this.staying().length + this.joining > planOf(this.loaded.process).children;
-      const failures = await this.readyToServe([thread], tooMany ? [] : [thread]);
+      const failures = await this.readyToServe([thread], tooMany ? [] : [thread], this.loaded.process);
       while (this.exchanging !== null) await this.exchanging;
       if (failures.length > 0 || this.ending === "stop") {
         if (this.ending === null) for (const failure of failures) this.log("error", `a child cannot start: ${failure}`);
@@ -280,14 +290,12 @@ export class Threads implements Children {
   private discard(thread: ChildThread): void {
     this.threads.delete(thread);
     thread.end();
-    if (this.ending !== null) thread.held?.close();
-    else this.listeners.bequeath(thread, this.serving());
+    if (this.ending === null) this.listeners.bequeath(thread, this.serving());
     this.endedIn(thread);
   }
 
   private commit(thread: ChildThread): void {
     thread.serving = true;
-    thread.held?.retain(this.listen);
     thread.generations.add(this.loaded.process.generation);
     this.leader ??= thread;
     thread.send({ kind: "commit", first: this.leader === thread });
@@ -323,6 +331,7 @@ export class Threads implements Children {
         this.releaseUnused();
         break;
       case "full":
+        if (this.isEndless) break;
         this.log(
           "info",
           `child ${thread.seat} has accepted MaxConnectionsPerChild connections, another takes its place`,
@@ -411,10 +420,6 @@ export class Threads implements Children {
     }
   }
 
-  private get listen(): readonly ListenSpec[] {
-    return getModuleConfig(this.loaded.process.servers[0]!.config, core).listen;
-  }
-
   private serving(): ChildThread[] {
     return [...this.threads].filter((thread) => thread.serving && !thread.retiring);
   }
@@ -422,6 +427,11 @@ export class Threads implements Children {
   /** Without those in whose place another one is about to come. */
   private staying(): ChildThread[] {
     return this.serving().filter((thread) => !thread.succeeded);
+  }
+
+  /** Nobody could go on with the listeners of a child. */
+  private get isEndless(): boolean {
+    return !this.listeners.keepsPaths && listensOnUnix(this.loaded.process);
   }
 
   private configOf({ process, tree, loads }: Loaded, known: Set<string>): ChildConfig {
@@ -437,6 +447,12 @@ export class Threads implements Children {
   private log(level: "notice" | "info" | "warn" | "error" | "crit", text: string): void {
     this.loaded.process.log[level]("mpm_event", "", text);
   }
+}
+
+/** The listeners that outlive a child: those of `Front net`. */
+function keptOpen(process: ProcessRec): readonly ListenSpec[] {
+  const conf = getModuleConfig(process.servers[0]!.config, core);
+  return conf.listen.filter((spec) => frontOf(conf, spec) === "net");
 }
 
 function distinct(failures: readonly string[]): string[] {
