@@ -31,15 +31,18 @@ export class Roster {
     return this.serving().filter((thread) => !thread.succeeded);
   }
 
-  /** A seat for one more. */
-  freeSeat(): number {
+  /** Children that retire keep theirs until their last connection has ended. */
+  get freeSeats(): number {
+    return MOST_CHILDREN - this.threads.size;
+  }
+
+  /** A seat for one more; there must be one. */
+  takeSeat(): number {
     const taken = new Set(this.all().map(({ seat }) => seat));
-    for (let seat = 0; seat < MOST_CHILDREN; seat++) {
-      if (taken.has(seat)) continue;
-      Atomics.store(this.beats, seat, 0);
-      return seat;
-    }
-    throw new Error(`there are ${MOST_CHILDREN} children already`);
+    let seat = 0;
+    while (taken.has(seat)) seat++;
+    Atomics.store(this.beats, seat, 0);
+    return seat;
   }
 
   add(thread: ChildThread): void {

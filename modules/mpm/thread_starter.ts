@@ -53,7 +53,7 @@ export class ThreadStarter {
   }
 
   /**
-   * One more thread, on the roster.
+   * One more thread, on the roster, which must have a seat for it.
    * @param heirloom the listeners of the child in whose place it is; null: nobody was
    * @param left it is over; "" if it was told to
    */
@@ -70,7 +70,7 @@ export class ThreadStarter {
       this.program,
       {
         ...this.common,
-        sluiceChild: this.roster.freeSeat(),
+        sluiceChild: this.roster.takeSeat(),
         config: this.configOf(loaded, known),
         listeners,
         keptFiles: keptFiles.all(),

@@ -186,7 +186,7 @@ export class Threads implements Children {
   /** One that cannot start is not tried again before the next reload. */
   private async grow(): Promise<void> {
     if (await this.join(null)) this.adjust();
-    else if (this.ending === null) this.announce();
+    else if (this.ending === null) this.checkLeft();
   }
 
   private startThread(heirloom: HeldListeners | null): ChildThread {
@@ -200,6 +200,7 @@ export class Threads implements Children {
 
   /** A child more. @param heirloom the listeners of the one that died or retires; null: nobody was in its place */
   private async join(heirloom: HeldListeners | null): Promise<boolean> {
+    if (this.roster.freeSeats === 0) return false;
     this.joining++;
     const joined = await this.prepare(this.startThread(heirloom));
     this.joining--;
@@ -265,12 +266,8 @@ export class Threads implements Children {
         this.generations.endedIn(thread, message.generation);
         break;
       case "full":
-        if (this.isEndless) break;
-        this.log(
-          "info",
-          `child ${thread.seat} has accepted MaxConnectionsPerChild connections, another takes its place`,
-        );
-        void this.succeed(thread);
+        thread.full = !this.isEndless;
+        this.succeedFull();
         break;
       case "tell":
       case "ask":
@@ -281,6 +278,21 @@ export class Threads implements Children {
           message,
           this.roster.all().filter((other) => other.serving && other !== thread),
         );
+    }
+  }
+
+  /** A seat for each that is to replace one that died is left free. Who finds none serves on until another one has ended. */
+  private succeedFull(): void {
+    for (const thread of this.roster.staying()) {
+      if (!thread.full) continue;
+      const said = `child ${thread.seat} has accepted MaxConnectionsPerChild connections`;
+      if (this.roster.freeSeats <= this.joining) {
+        this.log("warn", `${said} and goes on: too many others still serve the last of theirs`);
+        return;
+      }
+      thread.full = false;
+      this.log("info", `${said}, another takes its place`);
+      void this.succeed(thread);
     }
   }
 
@@ -303,6 +315,7 @@ export class Threads implements Children {
     if (reason === "" || !thread.serving) {
       this.generations.left(thread);
       if (thread.retiring) this.log("info", `child ${thread.seat} has ended, its connections are closed`);
+      if (this.ending === null) this.succeedFull();
       return;
     }
     this.log("error", `child ${thread.seat} ${reason}${this.ending !== null ? "" : ", another takes its place"}`);
@@ -321,12 +334,15 @@ export class Threads implements Children {
       this.adjust();
       return;
     }
-    if (this.ending !== null) return;
-    const left = this.roster.serving().length;
-    if (left === 0) {
-      this.log("crit", "no child is left, and none can be started: ending");
-      this.onFailed(1);
-    } else this.log("error", `${left} children go on`);
+    if (this.ending === null) this.checkLeft();
+  }
+
+  /** One could not be started. */
+  private checkLeft(): void {
+    this.announce();
+    if (this.roster.serving().length > 0 || this.joining > 0) return;
+    this.log("crit", "no child is left, and none can be started: ending");
+    this.onFailed(1);
   }
 
   /** Nobody could go on with the listeners of a child. */
