@@ -388,6 +388,21 @@ test(
   },
 );
 
+test("a child with a Front fetch that dies is replaced, and so are its listeners", SLOW, async () => {
+  const more = "StartServers 2\n# later PORT2";
+  await using sluice = await start(more);
+  await sluice.untilLog("2 children serve");
+  sluice.writeConf(conf(`${more}\nListen 127.0.0.1:PORT2\nFront fetch 127.0.0.1:PORT2`));
+  sluice.signal("SIGUSR1");
+  await sluice.untilLog(/AH00493[\s\S]*1 child serves/);
+  for (const port of sluice.ports) assert.equal((await fetchOnce(port, "/")).status, 200);
+  await using client = await connectClient(sluice.port);
+  assert.equal((await client.request("GET", "/", ["X-Do: die"])).status, 200);
+  sluice.writeFile("now", "");
+  await sluice.untilLog(/another takes its place[\s\S]*child \d serves now/);
+  for (const port of sluice.ports) assert.equal((await fetchOnce(port, "/")).status, 200);
+});
+
 test("a port that another server has is refused, although children share theirs", SLOW, async () => {
   await using first = await start("StartServers 2");
   await first.untilLog("children serve");
