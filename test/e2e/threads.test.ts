@@ -334,6 +334,40 @@ test("all children reload, or none; a plug-in that changed is read again", SLOW,
   assert.match(text, /sluice_config_reload_failures_total 1\n[\s\S]*sluice_config_stale 0\n/);
 });
 
+test(
+  "what the manager changes holds in all children at the next request, and an added member is counted once",
+  SLOW,
+  async () => {
+    const shown = 'ProxyPass "/bm" "!"\n<Location "/bm">\nSetHandler balancer-manager\nRequire local\n</Location>';
+    await using sluice = await start(`StartServers 3\n${shown}`, "ProxySet growth=1 nonce=n stickysession=S");
+    await sluice.untilLog("children serve");
+    const change = async (settings: Record<string, string>) => {
+      await using client = await connectClient(sluice.port);
+      const body = new URLSearchParams({ b: "app", nonce: "n", ...settings }).toString();
+      const fields = ["Host: localhost", "Referer: http://localhost/bm"];
+      assert.equal((await client.request("POST", "/bm", fields, body)).status, 200);
+    };
+    const served = async (count: number, ...fields: string[]) => {
+      let texts = "";
+      for (let i = 0; i < count; i++) texts += (await fetchOnce(sluice.port, "/", ...fields)).text;
+      return texts;
+    };
+    for (let i = 0; i < 10; i++) {
+      await change({ w: b.url, w_wr: `r${i}` });
+      assert.equal(await served(5, `Cookie: S=1.r${i}`), "bbbbb");
+    }
+    await change({ b_nwrkr: `${b.url.replace("127.0.0.1", "localhost")}/added`, b_wyes: "1" });
+    await change({ w: b.url, w_status_D: "1" });
+    await change({ w: a.url, w_status_D: "1" });
+    await change({ w: `${b.url.replace("127.0.0.1", "localhost")}/added`, w_status_D: "0" });
+    assert.equal(await served(9), "b".repeat(9));
+    for (let i = 0; i < 6; i++) {
+      const page = await fetchOnce(sluice.port, "/bm", "Host: localhost", "Referer: http://localhost/bm");
+      assert.match(page.text, /\/added<\/a><\/td>.*<td>Init Ok <\/td><td>9<\/td>/);
+    }
+  },
+);
+
 /** Counts requests in a variable of its own, and in memory that the children share. */
 const COUNT = `
 import { checkConfig, defineModule, insertFilter } from "sluice";

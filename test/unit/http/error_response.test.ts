@@ -68,10 +68,10 @@ describe("ErrorDocument", () => {
 });
 
 describe("a page of the server", () => {
-  it("has no body for HEAD, with the length that it would have", () => {
+  it("has neither a body nor its length for HEAD", () => {
     const { head, body } = ask("", "/x", "HEAD");
     assert.equal(body, "");
-    assert.match(head, new RegExp(`^Content-Length: ${ask("").body.length}$`, "m"));
+    assert.doesNotMatch(head, /^Content-Length:/m);
     assert.equal(ask('ErrorDocument 404 "text"', "/x", "HEAD").body, "");
   });
 
@@ -117,7 +117,7 @@ describe("limits", () => {
     assert.equal(ask("HttpProtocolOptions RegisteredMethods\nProxyPass / http://127.0.0.1:9/", "/", "FOO").status, 501);
     const old = makeServer("HttpProtocolOptions Require1.0").connect();
     old.feed("GET /\r\n");
-    assert.match(old.written, /<title>400 Bad Request/);
+    assert.match(old.written, /^HTTP\/1\.1 400 Bad Request\r\n/);
     assert.throws(() => makeServer("HttpProtocolOptions Unsafe"), /Unsafe is not supported/);
     assert.throws(() => makeServer("HttpProtocolOptions Allow0.9 Require1.0"), /are mutually exclusive/);
     makeServer("Protocols h2 http/1.1");
