@@ -14,6 +14,7 @@ import core from "../server/mod_core.ts";
 import { readAway } from "../server/read_away.ts";
 import { processRequestInternal } from "../server/request.ts";
 import { serverOrigin } from "../server/server_name.ts";
+import { splitTarget } from "../server/uri.ts";
 import { NO_BODY, ZERO_BODY } from "./body_in.ts";
 import { sendErrorResponse, setStatus } from "./error_response.ts";
 import { dropsConnection } from "./header_out.ts";
@@ -36,6 +37,11 @@ export function processRequest(r: RequestRec, end: RequestEnd): boolean {
 
 /** Answers a request that never got to its phases, such as one that cannot be read. True: it has ended. */
 export function refuseRequest(r: RequestRec, status: Status, end: RequestEnd): boolean {
+  if (r.uri === "" && r.unparsedUri !== "") {
+    const { path, query } = splitTarget(r.unparsedUri.replace(/^[a-z][a-z0-9+.-]*:\/\/[^/?#]*/i, ""));
+    r.uri = path || "/";
+    r.args = query;
+  }
   return finish(r, status, end);
 }
 
@@ -146,8 +152,8 @@ function die(r: RequestRec, answer: Status): undefined | Promise<void> {
   }
   // Decided by the error, not by the status that an ErrorDocument may have of its own.
   if (dropsConnection(answer)) r.conn.closing = true;
-  const document = documentOf(r, known);
   setStatus(r, status);
+  const document = documentOf(r, known);
   switch (document?.kind) {
     case "path":
       return fetchDocument(r, document.value);

@@ -463,7 +463,14 @@ function badLine(
 ): number {
   const stop = lineStop(b, p, end);
   if (stop - p > limits.requestLine + 1) return tooLong(b, p, end, limits.requestLine, into);
-  into.requestLine = b.latin1Slice(p, stop);
+  // As far as it can be understood, for the log: three words, one blank between two.
+  const [method = "", target = "", protocol = ""] = b
+    .latin1Slice(p, stop)
+    .trimStart()
+    .split(/[\t\n\v\f\r ]+/);
+  into.requestLine = [method, target, protocol].filter((word) => word !== "").join(" ");
+  into.method = method;
+  into.target = target || "/";
   into.protocol = HTTP_10;
   return refuse(into, 400, ah, reason);
 }

@@ -160,6 +160,7 @@ function normalizeUri(r: RequestRec): Status {
   const normal = normalizePath(r.encodedUri, conf.mergeSlashes);
   if (normal === null) {
     r.uri = pathAtRoot(r.encodedUri, conf.mergeSlashes);
+    r.log.error("core", "AH10244", `invalid URI path (${r.unparsedUri})`, r);
     return 400;
   }
   r.encodedUri = normal;
@@ -269,7 +270,9 @@ function nothingHere(r: RequestRec): Status {
       return DONE;
     default:
       r.headersOut.set("Allow", allowed(r));
-      return KNOWN_METHODS.has(r.method) ? 405 : 501;
+      if (KNOWN_METHODS.has(r.method)) return 405;
+      r.log.error("core", "AH00135", `Invalid method in request ${r.requestLine}`, r);
+      return 501;
   }
 }
 

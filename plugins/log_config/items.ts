@@ -58,7 +58,7 @@ export const SPECIFIERS: Readonly<Record<string, Specifier>> = {
   k: final(() => (r) => String(Math.max(0, r.conn.keepalives - (r.conn.closing ? 2 : 1)))),
   l: final(() => nothing),
   L: final((arg) => (r) => (arg === "c" ? r.conn.logId : r.logId) || null),
-  m: final(() => (r) => escaped(r.uri === "" ? requestLineWord(r, 1) : r.method)),
+  m: final(() => (r) => escaped(r.uri === "" ? undefined : r.method)),
   n: final((arg) => (r) => escaped(r.getNote(arg))),
   o: final(headerOut),
   O: final(() => (r) => String(r.wireOut)),
@@ -72,7 +72,7 @@ export const SPECIFIERS: Readonly<Record<string, Specifier>> = {
   t: final(timeItem),
   T: original(duration),
   u: final(() => (r) => (r.user === "" ? '""' : escaped(r.user ?? undefined))),
-  U: original(() => (r) => escaped(r.uri === "" ? requestLineWord(r, 2) : r.uri)),
+  U: original(() => (r) => escaped(r.uri || undefined)),
   v: final(() => (r) => escaped(r.server.hostname)),
   V: final(() => (r) => escaped(serverName(r))),
   x: final((arg) => (r) => escaped(ofTls(r, arg))),
@@ -209,12 +209,6 @@ function requestLine(r: RequestRec): string | null {
   if (line === "") return null;
   if (r.requestLineIsOf(PLAIN_LINE)) return line;
   return escapeLogItem(line.replace(/(:\/\/[^/@: ]*):[^@/ ]*@/, "$1:XXXXXXXX@"));
-}
-
-/** Of a request that was refused by its head: method or path as they came, if the line has its form and is whole. */
-function requestLineWord(r: RequestRec, group: 1 | 2): string | undefined {
-  if (r.status === 414) return undefined;
-  return /^(\S+) (?:[a-z]+:\/\/[^/ ]*)?(\S+)(?: HTTP\/\d\.\d)?$/i.exec(r.requestLine)?.[group];
 }
 
 function protocol(r: RequestRec): string {

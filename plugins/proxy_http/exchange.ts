@@ -114,7 +114,7 @@ export class Exchange extends PendingStatus implements BodyOwner, ResponseWatche
     }
     const coding = r.headersIn.getId(TRANSFER_ENCODING);
     if (coding !== undefined && !isChunked(coding)) {
-      r.log.info(MODULE, "AH01093", `${coding} Transfer-Encoding is not supported`, this.r);
+      r.log.error(MODULE, "AH01093", `${coding} Transfer-Encoding is not supported`, this.r);
       return this.failed(500, "send-head", "client", "never", "unknown transfer coding");
     }
     r.out.watcher = this;
@@ -168,7 +168,7 @@ export class Exchange extends PendingStatus implements BodyOwner, ResponseWatche
   onPrefetched(): void {
     if (this.result !== null) return;
     if (this.body!.overflown && this.framingOf() === "length" && this.r.body.length < 0) {
-      this.r.log.error(MODULE, "AH01095", `prefetch request body failed to ${this.worker.hostPort}: too large`);
+      this.r.log.error("proxy", "AH01095", `prefetch request body failed to ${this.worker.hostPort}: too large`);
       this.finish(this.failed(413, "send-body", "client", "never", "body too large to spool"));
     } else this.ready();
   }
@@ -316,7 +316,7 @@ export class Exchange extends PendingStatus implements BodyOwner, ResponseWatche
     const text = sending ? "pass request body failed" : "prefetch request body failed";
     const log = this.r.log;
     log.error(
-      MODULE,
+      sending ? MODULE : "proxy",
       sending ? "AH01097" : "AH01095",
       `${text} to ${this.worker.hostPort} from ${this.r.conn.peerIp}: ${why}`,
     );
@@ -344,6 +344,7 @@ export class Exchange extends PendingStatus implements BodyOwner, ResponseWatche
     } else if (responseStarted) this.truncated("read timeout");
     else if (this.waiting100) {
       this.logNoStatusLine();
+      r.log.debug(MODULE, "AH01103", "read timeout", this.r);
       this.attempt.failure = failure("read-head", "backend", "yes", "timeout on 100-continue", true);
       this.drop(proxyError(r, 503, "Timeout on 100-Continue"));
     } else this.noStatusLine(true);
@@ -390,12 +391,14 @@ export class Exchange extends PendingStatus implements BodyOwner, ResponseWatche
       this.drop(DONE);
       return;
     }
-    log.debug(
-      MODULE,
-      "AH01105",
-      `NOT Closing connection to client although reading from backend server ${worker.hostPort} failed.`,
-      this.r,
-    );
+    if (r.conn.keepalives <= 1) {
+      log.debug(
+        MODULE,
+        "AH01105",
+        `NOT Closing connection to client although reading from backend server ${worker.hostPort} failed.`,
+        this.r,
+      );
+    }
     const cause = timedOut ? "read timeout" : "closed before the status line";
     this.attempt.failure = failure("read-head", "backend", "never", cause, timedOut);
     this.drop(proxyError(r, 502, "Error reading from remote server"));

@@ -6,7 +6,7 @@ import { makeServer, settle, type TestServer } from "../../support/server.ts";
 const DOWN = 'ProxyPass "/" "http://127.0.0.1:9/"';
 const GET = 'GET /x HTTP/1.1\r\nHost: www.example\r\nReferer: http://r/"\\\r\nX-A: a"b\\c\r\n\r\n';
 
-/** One request whose backend closes at once: AH01102, AH01105, AH00898. */
+/** One request whose backend closes at once: AH01102, AH00898, and at debug AH01105. */
 async function failing(conf: string, request = GET): Promise<TestServer> {
   const server = makeServer(`${conf}\n${DOWN}`);
   server.connect().feed(request);
@@ -25,6 +25,25 @@ describe("the error log", () => {
       errors.find((line) => line.includes("AH01102"))!,
       /^\[\w{3} Nov 20 \d\d:00:00\.000000 2026\] \[proxy_http:error\] \[pid 1:tid 1\] \[client 192\.0\.2\.1:4321\] AH01102: error reading status line from remote server 127\.0\.0\.1:9, referer: http:\/\/r\/"\\\\\n$/,
     );
+  });
+
+  it("has httpd's numbers, levels and modules for what a client or a backend did wrong", async () => {
+    const told = async (request: string, answer?: string) => {
+      const server = makeServer(DOWN.replace('"/"', '"/b/"'));
+      server.connect().feed(request);
+      if (answer !== undefined) (await server.backend()).feed(answer);
+      await settle();
+      return server.errors.map((line) => /\[(\w+:\w+)\].*(AH\d+)/.exec(line)?.slice(1).join(" "));
+    };
+    const get = (target: string, method = "GET") => `${method} ${target} HTTP/1.1\r\nHost: a\r\n\r\n`;
+    assert.deepEqual(await told(get("/../x")), ["core:error AH10244"]);
+    assert.deepEqual(await told(get("/x", "FOO")), ["core:error AH00135"]);
+    assert.deepEqual(await told(get("/b/x"), "HTTP/1.1 200 OK\r\nno colon\r\n\r\n"), ["proxy_http:warn AH01106"]);
+    assert.deepEqual(await told(get("/b/x"), "HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n"), [
+      "proxy_http:error AH01110",
+    ]);
+    const chunks = get("/b/x", "POST").replace("\r\n\r\n", "\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n");
+    assert.deepEqual(await told(chunks), ["proxy:error AH01095"]);
   });
 
   it("has no line of a client's own making", async () => {
@@ -96,7 +115,7 @@ describe("ErrorLogFormat", () => {
     assert.equal(request[2], conn);
     assert.deepEqual(
       found.slice(2).map((line) => line.trimEnd().split(" ").at(-1)),
-      [request[1], request[1], request[1]],
+      [request[1], request[1]],
     );
   });
 
