@@ -24,7 +24,7 @@ import { HTTP_09, HTTP_10, HTTP_11 } from "./head.ts";
 import { dropsConnection, ownConnection, type ResponseProtocol } from "./header_out.ts";
 import { type HttpConfig, type HttpSettings, settingsOf, timeLeft } from "./http_config.ts";
 import { Inbox } from "./inbox.ts";
-import { processRequest, type RequestEnd, refuseRequest } from "./process_request.ts";
+import { logRequest, processRequest, type RequestEnd, refuseRequest } from "./process_request.ts";
 import { readRequest } from "./read_request.ts";
 import { parseRequestHead, type RequestHead, requestHeads } from "./request_head.ts";
 
@@ -260,7 +260,8 @@ export class HttpConnection implements ServedConnection, SocketOwner, Timeout, B
         this.linger();
         break;
       case "head":
-        this.refuse(408);
+        if (this.head!.started) this.refuse(408);
+        else this.giveUp();
         break;
       case "busy":
         if (this.body?.wanted) this.body.fail(408, "the client sends its body too slowly");
@@ -269,6 +270,19 @@ export class HttpConnection implements ServedConnection, SocketOwner, Timeout, B
       default:
         this.socket.destroy();
     }
+  }
+
+  /** A request line that does not end in time is logged, if it is the connection's first, and gets no answer. */
+  private giveUp(): void {
+    const head = this.head!;
+    const { r } = readRequest(this.conn, head, 408);
+    this.head = null;
+    requestHeads.giveBack(head);
+    r.status = 408;
+    r.body = NO_BODY;
+    r.out = new BodyOut(this, r);
+    if (this.conn.keepalives === 0) logRequest(r);
+    this.linger();
   }
 
   // Heads

@@ -54,7 +54,7 @@ function finish(r: RequestRec, status: Status, end: RequestEnd): boolean {
     logLater(r, dying, end);
     return false;
   }
-  log(r);
+  logRequest(r);
   return true;
 }
 
@@ -103,7 +103,7 @@ function settle(r: RequestRec, status: Status, end: RequestEnd): void {
 
 function logLater(r: RequestRec, dying: Promise<void>, end: RequestEnd): void {
   dying
-    .then(() => log(r))
+    .then(() => logRequest(r))
     .then(
       () => end.requestEnded(),
       (error: unknown) => end.requestCrashed(error),
@@ -115,7 +115,8 @@ function crashed(r: RequestRec, error: unknown): Status {
   return 500;
 }
 
-function log(r: RequestRec): void {
+/** Runs log_transaction, for a request that got no answer, too. */
+export function logRequest(r: RequestRec): void {
   const { hooks } = r.server.process;
   if (!logTransaction.isEmpty(hooks)) void logTransaction.run(hooks, r);
 }

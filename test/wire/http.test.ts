@@ -676,10 +676,12 @@ test("fields up to the limits pass, to the backend and back", async () => {
   assert.equal(backend.requests[at]!.target.length, 7001);
 });
 
-test("RequestReadTimeout: a head that does not end is 408, a body too, silence is no answer at all", async () => {
+test("RequestReadTimeout: fields that do not end are 408, a body too, a line and silence are no answer at all", async () => {
   await using slow = await connectClient(sluice.ports[1]!);
   await using body = await connectClient(sluice.ports[1]!);
   await using silent = await connectClient(sluice.ports[1]!);
+  await using line = await connectClient(sluice.ports[1]!);
+  void line.send("GET /b/ HT");
   void slow.send("GET /b/ HTTP/1.1\r\nHost: a\r\nX-");
   void body.send(`${lines("POST /b/ HTTP/1.1", "Host: a", "Content-Length: 5")}ab`);
   const answers = await Promise.all([slow.response(), body.response()]);
@@ -690,8 +692,9 @@ test("RequestReadTimeout: a head that does not end is 408, a body too, silence i
       [408, "close"],
     ],
   );
-  await Promise.all([slow.untilEnded(), body.untilEnded(), silent.untilEnded()]);
+  await Promise.all([slow.untilEnded(), body.untilEnded(), silent.untilEnded(), line.untilEnded()]);
   assert.equal(silent.received, "");
+  assert.equal(line.received, "");
 });
 
 test("a chunked body gets a length if all of it was read ahead, and only then, however its bytes came", async () => {
