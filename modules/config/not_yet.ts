@@ -12,7 +12,6 @@ const NOT_YET: Readonly<Record<string, string>> = {
   mod_filter:
     "AddOutputFilterByType FilterDeclare FilterProvider FilterChain FilterProtocol FilterTrace SetOutputFilter SetInputFilter",
   mod_deflate: "Deflate*",
-  mod_dir: "DirectoryIndexRedirect",
   "mod_proxy as a forward proxy": "ProxyRemote ProxyRemoteMatch ProxyBlock NoProxy ProxyDomain ProxySourceAddress",
 };
 

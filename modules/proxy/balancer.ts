@@ -94,6 +94,8 @@ export class ProxyBalancer {
   /** In the order of definition. Shared with the balancers of virtual hosts that inherit this one. */
   readonly members: ProxyWorker[];
   params: BalancerParams = defaultBalancerParams();
+  /** What the last ProxyPass that leads to it maps; "/" where only sections name it. */
+  path = "/";
   lbmethod: LbMethod | null = null;
   sticky: StickyProvider | null = null;
   nonce = "";
@@ -151,15 +153,21 @@ export class ProxyBalancer {
   /**
    * Adds a member while the server runs. A string is an error: no slot is left.
    * @param member with all its parameters set
+   * @param first no other child has added it before: its state, which they share, begins here
    */
-  add(member: ProxyWorker): string | null {
+  add(member: ProxyWorker, first = true): string | null {
     const slot = this.spareSlots.pop();
     if (slot === undefined) return `${this.name}: no room for another member, growth=${this.params.growth}`;
-    member.moveTo(slot);
+    if (first) {
+      member.s.backSinceMs = NOT_YET;
+      member.moveTo(slot);
+    } else {
+      member.initialize();
+      member.s = slot;
+    }
     member.meter = this.spareMeters.pop() ?? null;
     member.shares = this.spareShares.pop() ?? null;
     member.child = this.child;
-    member.s.backSinceMs = NOT_YET;
     member.added = true;
     this.members.push(member);
     this.adopt(member);
@@ -167,13 +175,13 @@ export class ProxyBalancer {
     return null;
   }
 
-  /** Takes out a member that `add` brought. Requests that it serves go on. */
-  remove(member: ProxyWorker): void {
+  /** Takes out a member that `add` brought. Requests that it serves go on. @param first no other child has done it before */
+  remove(member: ProxyWorker, first = true): void {
     this.members.splice(this.members.indexOf(member), 1);
     const { s: slot, lead } = member;
     // What requests at hand still count must not go to whoever gets the slot next.
     member.moveTo(workerStruct.slotAt(new ArrayBuffer(workerStruct.sizeBytes), 0));
-    workerStruct.clear(slot);
+    if (first) workerStruct.clear(slot);
     this.spareSlots.push(slot);
     if (member.meter !== null) this.spareMeters.push(member.meter);
     member.meter = null;

@@ -24,8 +24,12 @@ export interface Definition {
   readonly isMatch: boolean;
   /** Of a member. */
   readonly balancer: string;
+  /** Of ProxyPass: what it maps; null: another directive says it. */
+  readonly path: string | null;
   readonly worker: WorkerSettings;
   readonly whole: BalancerSettings;
+  /** As they were written. */
+  readonly params: readonly (readonly [key: string, value: string])[];
   readonly directive: DirectiveSource;
 }
 
@@ -41,6 +45,7 @@ interface Draft {
   readonly members: ProxyWorker[];
   settings: BalancerSettings;
   at: DirectiveSource;
+  path: string | null;
   /** Where its lbmethod was set. */
   methodAt: DirectiveSource | null;
 }
@@ -120,14 +125,15 @@ function balancerDraft(balancers: Map<string, Draft>, url: string, { directive }
   }
   let found = balancers.get(name);
   if (found === undefined) {
-    found = { members: [], settings: {}, at: directive, methodAt: null };
+    found = { members: [], settings: {}, at: directive, path: null, methodAt: null };
     balancers.set(name, found);
   }
   found.at = directive;
   return found;
 }
 
-function addSettings(draft: Draft, { whole, directive }: Definition): void {
+function addSettings(draft: Draft, { whole, path, directive }: Definition): void {
+  draft.path = path ?? draft.path;
   draft.settings = { ...draft.settings, ...whole };
   if (whole.lbmethod !== undefined) draft.methodAt = directive;
 }
@@ -154,13 +160,13 @@ function addWorker(
     return;
   }
   if (shared !== undefined) {
-    warnShared(process, shared, url.name, definition);
+    warnShared(process, shared, url.name, definition, "AH01145", "AH01146");
     return;
   }
   const worker = new ProxyWorker(url, definition.isMatch ? "match" : "plain");
   applyWorkerSettings(worker, definition.worker);
   if (worker.isRegex && hasGroupInAuthority(worker.name) && !worker.params.disableReuse) {
-    process.log.warn("proxy", "AH03428", `enablereuse/disablereuse ignored for worker ${worker.name}`);
+    remark(process, "warn", "AH03428", `enablereuse/disablereuse ignored for worker ${worker.name}`);
     worker.params.disableReuse = true;
   }
   worker.initialize();
@@ -178,7 +184,7 @@ function addMember(
   const url = parsed(process, definition);
   const shared = matchWorker(members, url.name);
   if (shared !== undefined) {
-    warnShared(process, shared, url.name, definition);
+    warnShared(process, shared, url.name, definition, "AH01149", "AH01150");
     return;
   }
   const worker = new ProxyWorker(url, "member");
@@ -187,10 +193,18 @@ function addMember(
   built.set(worker, origin);
 }
 
-function warnShared(process: ProcessRec, shared: ProxyWorker, name: string, { worker }: Definition): void {
-  process.log.info("proxy", "AH01145", `Sharing worker '${shared.name}' instead of creating new worker '${name}'`);
-  for (const key of Object.keys(worker)) {
-    process.log.warn("proxy", "AH01146", `Ignoring parameter '${key}' for worker '${name}' because of worker sharing`);
+function warnShared(
+  process: ProcessRec,
+  { name }: ProxyWorker,
+  wanted: string,
+  { params }: Definition,
+  shares: string,
+  ignores: string,
+): void {
+  remark(process, "info", shares, `Sharing worker '${name}' instead of creating new worker '${wanted}'`);
+  for (const [key, value] of params) {
+    const text = `Ignoring parameter '${key}=${value}' for worker '${name}' because of worker sharing`;
+    remark(process, "warn", ignores, text);
   }
 }
 
@@ -231,19 +245,17 @@ function record(
   const known = base === undefined ? records.get(from) : undefined;
   if (known !== undefined) return known;
   const balancer = new ProxyBalancer(name, (base ?? from).members);
+  balancer.path = from.path ?? base?.path ?? "/";
   for (const { name: lost } of base === undefined ? [] : from.members) {
-    process.log.warn(
-      "proxy",
-      "",
-      `${lost} is no member of ${name}: the virtual host has inherited the balancer as it is`,
-    );
+    const text = `${lost} is no member of ${name}: the virtual host has inherited the balancer as it is`;
+    remark(process, "warn", "", text);
   }
   const { lbmethod, ...inherited } = base?.settings ?? {};
   applyBalancerSettings(balancer, inherited);
   applyBalancerSettings(balancer, from.settings);
   if (lbmethod !== undefined && lbmethod !== "byrequests" && from.settings.lbmethod === undefined) {
     const text = `${name} elects by requests here: a virtual host that mentions it does not inherit lbmethod=${lbmethod}`;
-    process.log.warn("proxy", "", text);
+    remark(process, "warn", "", text);
   }
   if (base?.settings.failOnStatus !== undefined && from.settings.failOnStatus !== undefined) {
     balancer.params.failOnStatus = [...base.settings.failOnStatus, ...from.settings.failOnStatus];
@@ -258,6 +270,13 @@ function record(
   }
   if (base === undefined) records.set(from, balancer);
   return balancer;
+}
+
+/** What is odd about a line. */
+function remark({ log, siblings, generation }: ProcessRec, level: "info" | "warn", ah: string, text: string): void {
+  // The first configuration of several children has been read before, as if for one, and was told then.
+  if (siblings.index < 0 && generation === 0) return;
+  log[level]("proxy", ah, text);
 }
 
 /** child_exit: closes the connections to backends that are idle. */

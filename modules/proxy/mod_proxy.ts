@@ -5,6 +5,7 @@
  */
 import { splitWords } from "../config/directive.ts";
 import { compileRegex } from "../config/regex.ts";
+import { atoi } from "../config/units.ts";
 import type { CommandContext } from "../core/command.ts";
 import { defineModule } from "../core/module.ts";
 import { compileGlob } from "../server/glob.ts";
@@ -20,7 +21,7 @@ import { type BalancerSettings, parseBalancerParam, parseWorkerParam, type Worke
 import type { ProxyPassRule } from "./pass.ts";
 import { forgetChild } from "./slots.ts";
 import { preTranslate, translate, walkProxySections } from "./translate.ts";
-import { parseWorkerUrl } from "./worker_url.ts";
+import { INVALID_UNIX, parseWorkerUrl } from "./worker_url.ts";
 
 const proxy = defineModule({
   name: "mod_proxy",
@@ -144,16 +145,12 @@ function addPass(cmd: CommandContext, given: Words, isMatch: boolean): string | 
   const inSection = scope.kind !== "server";
   const misplaced = outOfPlace(cmd, isMatch ? "ProxyPassMatch" : "ProxyPass");
   if (misplaced !== null) return misplaced;
-  if (scope.kind === "proxy") {
-    cmd.remark({ noEffect: "in <Proxy>, which a request is in only once it was passed" });
-    return undefined;
-  }
   let regexWanted = isMatch;
   let fake: string | undefined;
   if (inSection) {
     fake = scope.arg;
     // The section's text is a literal prefix for ProxyPass, unless wildcards make it a pattern.
-    regexWanted = isMatch || /[*?[]/.test(scope.arg);
+    regexWanted = isMatch || (scope.kind !== "proxy" && /[*?[]/.test(scope.arg));
   } else {
     if (words[0] === "~") {
       if (isMatch) return "ProxyPassMatch invalid syntax ('~' usage).";
@@ -175,11 +172,12 @@ function addPass(cmd: CommandContext, given: Words, isMatch: boolean): string | 
     }
   }
   const unix = splitUnixUrl(url);
+  if (unix !== null && "error" in unix) return `ProxyPass|ProxyPassMatch ${INVALID_UNIX}`;
   const rule: ProxyPassRule = {
     fake,
     regex,
     // The socket is the worker's: a request finds the worker by the URL behind it.
-    url: unix !== null && "url" in unix ? unix.url : url,
+    url: unix?.url ?? url,
     decline: url === "!",
     nocanon: false,
     interpolate: false,
@@ -188,7 +186,7 @@ function addPass(cmd: CommandContext, given: Words, isMatch: boolean): string | 
     file: cmd.directive.file,
     line: cmd.directive.line,
   };
-  const settings: [key: string, value: string][] = [];
+  const params: [key: string, value: string][] = [];
   for (const word of words) {
     const eq = word.indexOf("=");
     const key = (eq < 0 ? word : word.slice(0, eq)).toLowerCase();
@@ -196,7 +194,7 @@ function addPass(cmd: CommandContext, given: Words, isMatch: boolean): string | 
       if (key === "nocanon") rule.nocanon = true;
       else if (key === "interpolate") rule.interpolate = true;
       else if (key === "noquery") rule.noquery = true;
-      else if (inSection && word === words[0])
+      else if (inSection && url.startsWith("/"))
         return "ProxyPass|ProxyPassMatch can not have a path when defined in a location.";
       else return "Invalid ProxyPass|ProxyPassMatch parameter. Parameter must be in the form 'key=value'.";
     } else if (key === "mapping") {
@@ -204,11 +202,21 @@ function addPass(cmd: CommandContext, given: Words, isMatch: boolean): string | 
       if (value !== "encoded" && value !== "servlet") return "unknown mapping";
       rule.mapping = value;
     } else {
-      settings.push([key, word.slice(eq + 1)]);
+      params.push([word.slice(0, eq), word.slice(eq + 1)]);
     }
   }
+  if (scope.kind === "proxy") {
+    cmd.remark({ noEffect: "in <Proxy>, which a request is in only once it was passed" });
+    return undefined;
+  }
   if (!rule.decline) {
-    const error = define(cmd, isBalancer(url) ? "balancer" : "worker", url, settings, regexWanted);
+    const error = define(cmd, {
+      kind: isBalancer(url) ? "balancer" : "worker",
+      url,
+      params,
+      isMatch: regexWanted,
+      path: fake,
+    });
     if (error !== null) return `ProxyPass ${error}`;
   }
   if (inSection) cmd.set("sectionPass", rule);
@@ -226,21 +234,18 @@ function outOfPlace(cmd: CommandContext, name: string): string | null {
 /** Notes a worker or balancer and what a line sets of it. Answers an error in httpd's words. */
 function define(
   cmd: CommandContext,
-  kind: "worker" | "balancer" | "member" | "set",
-  url: string,
-  settings: readonly (readonly [key: string, value: string])[],
-  isMatch: boolean,
-  balancer = "",
+  what: Pick<Definition, "kind" | "url" | "params"> & Partial<Definition>,
   /** What is added to the error of a parameter. */
   told: (key: string, value: string) => string = () => "",
 ): string | null {
+  const { kind, url, params, isMatch = false, balancer = "", path = null } = what;
   const worker: WorkerSettings = {};
   const whole: BalancerSettings = {};
-  if (kind === "worker" || kind === "member" || (kind === "set" && !isBalancer(url))) {
-    const parsed = parseWorkerUrl(url, "", isMatch);
-    if (typeof parsed === "string") return parsed;
+  const error = urlError(kind, url, isMatch);
+  if (error !== null) return error;
+  if (!isWhole(kind, url)) {
     const health = cmd.hasModule("mod_proxy_hcheck") ? healthContext(cmd.server) : null;
-    for (const [key, value] of settings) {
+    for (const [key, value] of params) {
       const error = parseWorkerParam(worker, key, value, health);
       if (error !== null) return error + told(key, value);
       if (key.toLowerCase() === "receivebuffersize") {
@@ -249,16 +254,32 @@ function define(
       if (WITHOUT_UNIT.has(key.toLowerCase())) remarkUnit(cmd, key, value);
     }
   } else {
-    if (/^balancer:\/\/(\/|$)/i.test(url)) return "Bad syntax for a balancer name (balancer://)";
-    for (const [key, value] of settings) {
+    for (const [key, value] of params) {
       const error = parseBalancerParam(whole, key, value);
       if (error !== null) return error + told(key, value);
       if (key.toLowerCase() === "timeout") remarkUnit(cmd, key, value);
     }
   }
-  const definition: Definition = { kind, url, isMatch, balancer, worker, whole, directive: cmd.directive };
-  definitionsOf(cmd.server, proxy).push(definition);
+  const { directive } = cmd;
+  definitionsOf(cmd.server, proxy).push({ kind, url, isMatch, balancer, path, worker, whole, params, directive });
   return null;
+}
+
+/** Why nothing can be defined for a URL, null if it can. */
+function urlError(kind: Definition["kind"], url: string, isMatch: boolean): string | null {
+  if (isWhole(kind, url)) return balancerNameError(url);
+  const parsed = parseWorkerUrl(url, "", isMatch);
+  return typeof parsed === "string" ? parsed : null;
+}
+
+/** What is defined is a balancer, and no worker. */
+function isWhole(kind: Definition["kind"], url: string): boolean {
+  return kind === "balancer" || (kind === "set" && isBalancer(url));
+}
+
+function balancerNameError(url: string): string | null {
+  if (!/^balancer:\/\//i.test(url)) return `Bad syntax for a balancer name (${url})`;
+  return /^balancer:\/\/(\/|$)/i.test(url) ? "Bad syntax for a balancer name (balancer://)" : null;
 }
 
 /** Times of workers whose unit httpd drops. */
@@ -307,7 +328,7 @@ function isInterpolate(word: string | undefined): boolean {
 
 function balancerMember(cmd: CommandContext, words: Words): string | undefined {
   const plain = words.filter((word) => !word.includes("="));
-  const settings = pairs(words);
+  if (cmd.scope.kind !== "proxy" && plain.length > 2) return notKeyValue("BalancerMember");
   let balancer: string | undefined;
   let url: string | undefined;
   if (cmd.scope.kind === "proxy") {
@@ -319,10 +340,12 @@ function balancerMember(cmd: CommandContext, words: Words): string | undefined {
   }
   if (balancer === undefined) return "BalancerMember must define balancer name when outside <Proxy > section";
   if (url === undefined) return "BalancerMember must define remote proxy server";
-  if (!isBalancer(balancer)) return `BalancerMember Bad syntax for a balancer name (${balancer})`;
-  if (/^balancer:\/\/(\/|$)/i.test(balancer)) return "BalancerMember Bad syntax for a balancer name (balancer://)";
-  const error = define(cmd, "member", url, settings, false, balancer);
+  const error = balancerNameError(balancer) ?? define(cmd, { kind: "member", url, params: pairs(words), balancer });
   return error === null ? undefined : `BalancerMember ${error}`;
+}
+
+function notKeyValue(directive: string): string {
+  return `Invalid ${directive} parameter. Parameter must be in the form 'key=value'`;
 }
 
 function pairs(words: Words): (readonly [string, string])[] {
@@ -334,11 +357,10 @@ function pairs(words: Words): (readonly [string, string])[] {
 function proxySet(cmd: CommandContext, words: Words): string | undefined {
   const url = cmd.scope.kind === "proxy" ? cmd.scope.arg : words[0];
   const rest = cmd.scope.kind === "proxy" ? words : words.slice(1);
-  if (url === undefined) return "ProxySet needs a balancer or worker name";
-  return setParams(cmd, url, rest, cmd.scope.kind === "proxy" ? "in section" : "outside", "ProxySet:");
+  return setParams(cmd, url ?? "", rest, cmd.scope.kind === "proxy" ? "in section" : "outside");
 }
 
-/** @param by the directive, as its errors begin */
+/** @param by the directive, as the errors of its parameters begin */
 function setParams(
   cmd: CommandContext,
   url: string,
@@ -346,21 +368,25 @@ function setParams(
   place: "in section" | "outside",
   by: "ProxySet:" | "<Proxy" = "ProxySet:",
 ): string | undefined {
-  const settings: (readonly [string, string])[] = [];
+  const params: (readonly [string, string])[] = [];
   for (const word of words) {
     if (!word.includes("=")) {
-      return `Invalid ${by.replace(/\W/, "")} parameter. Parameter must be in the form 'key=value'`;
+      return notKeyValue(by.replace(/\W/, ""));
     }
-    settings.push([word.slice(0, word.indexOf("=")), word.slice(word.indexOf("=") + 1)]);
+    params.push([word.slice(0, word.indexOf("=")), word.slice(word.indexOf("=") + 1)]);
   }
   const kind = place === "outside" ? "set" : isBalancer(url) ? "balancer" : "worker";
-  const error = define(cmd, kind, url, settings, false, "", (key, value) => ` ${key}=${value}; ${url}`);
+  const unfit = urlError(kind, url, false);
+  if (unfit !== null) {
+    if (place === "outside") return `ProxySet can not find '${url}' ${isBalancer(url) ? "Balancer" : "Worker"}.`;
+    return `${by.replace(":", "")} ${unfit}`;
+  }
+  const error = define(cmd, { kind, url, params }, (key, value) => ` ${key}=${value}; ${url}`);
   return error === null ? undefined : `${by} ${error}`;
 }
 
 function proxySection(cmd: CommandContext, args: string): string | undefined {
   const words = splitWords(args, 1).map((word) => word.text);
-  if (words[0] === "~") return openProxy(cmd, "Proxy", words[1], words.slice(2), true);
   return openProxy(cmd, "Proxy", words[0], words.slice(1), false);
 }
 
@@ -388,8 +414,9 @@ function openProxy(
     pattern = compileGlob(arg, false);
   }
   if (more.length > 0) {
-    if (pattern !== null)
-      return `<${section}> arguments are not supported for ${isRegex ? "non url" : "wildchar url"}.`;
+    if (isRegex) return `Multiple <${section}> arguments not (yet) supported.`;
+    if (pattern !== null) return `<${section}> arguments are not supported for wildchar url.`;
+    if (!arg.includes(":")) return `<${section}> arguments are not supported for non url.`;
     const error = setParams(cmd, arg, more, "in section", "<Proxy");
     if (error !== undefined) return error;
   }
@@ -409,12 +436,11 @@ function setVia(cmd: CommandContext, arg: string): string | undefined {
 }
 
 function setTimeoutMs(cmd: CommandContext, arg: string): string | undefined {
+  if (atoi(arg) < 1) return "Proxy Timeout must be at least 1 second.";
   const match = /^(\d+)(ms|s|min|h)?$/i.exec(arg);
   const factor = { ms: 1, s: 1000, min: 60_000, h: 3_600_000 }[(match?.[2] ?? "s").toLowerCase()]!;
   if (match === null) return `Cannot parse ProxyTimeout "${arg}": unit must be ms, s, min or h`;
-  const ms = Number(match[1]) * factor;
-  if (ms < 1) return "Proxy Timeout must be at least 1 second.";
-  cmd.set("timeoutMs", ms);
+  cmd.set("timeoutMs", Number(match[1]) * factor);
   return undefined;
 }
 

@@ -8,10 +8,23 @@ import { authorityOf, canonicalizePath, hasControlOrSpace, parseUrl, splitUnixUr
 import { keepsEncodedSlashes, sectionWalk } from "../server/walk.ts";
 import { getProxyConfig } from "./config.ts";
 import { checkTrans } from "./hooks.ts";
-import { findPass, Mapping, type PassMatch, type PassRequest, splitUrl } from "./pass.ts";
+import {
+  findPass,
+  Mapping,
+  matchPass,
+  PASS_DECLINED,
+  type PassMatch,
+  type PassRequest,
+  type PassResult,
+  type ProxyPassRule,
+  splitUrl,
+} from "./pass.ts";
 import { proxyError } from "./proxy_error.ts";
 import { SOCKET_PATH } from "./server_state.ts";
 import { type Origin, originOf, ProxyUrl } from "./url.ts";
+
+const TRACE1 = 8;
+const TRACE2 = 9;
 
 export function preTranslate(r: RequestRec): Status {
   return match(r, true);
@@ -19,6 +32,34 @@ export function preTranslate(r: RequestRec): Status {
 
 export function translate(r: RequestRec): Status {
   return match(r, false);
+}
+
+/** Which rules were looked at, and what came of it. */
+function traceMatch(
+  r: RequestRec,
+  section: ProxyPassRule | null,
+  rules: readonly ProxyPassRule[],
+  early: boolean,
+  found: PassResult,
+): void {
+  const { path } = asked;
+  if (path.charCodeAt(0) !== 0x2f) return;
+  for (const rule of section === null ? rules : [section, ...rules]) {
+    if ((rule.mapping !== "none") !== early) continue;
+    const kind = rule.regex === null ? "prefix" : "pattern";
+    const text = `attempting to match URI path '${path}' against ${kind} '${rule.fake}' for proxying`;
+    r.log.log(TRACE2, "proxy", "AH03461", text, r);
+    if (found === PASS_DECLINED && matchPass(rule, asked) === PASS_DECLINED) {
+      const ah = rule.regex === null ? "AH03463" : "AH03462";
+      r.log.log(TRACE1, "proxy", ah, `proxying is explicitly disabled for URI path '${path}'; declining`, r);
+      return;
+    }
+    if (found !== null && found !== PASS_DECLINED && found.rule === rule) {
+      const text = `URI path '${path}' matches proxy handler 'proxy:${found.origin}${found.path}'`;
+      r.log.log(TRACE1, "proxy", "AH03464", text, r);
+      return;
+    }
+  }
 }
 
 /** One object: it is read before the next call. */
@@ -42,7 +83,8 @@ function match(r: RequestRec, early: boolean): Status {
   asked.env = conf.interpolateEnv ? envOf(r) : null;
   asked.r = r;
   const found = findPass(section, rules, early, asked);
-  if (found === null || found === "declined") return DECLINED;
+  if (r.log.enabled("proxy", TRACE1)) traceMatch(r, section, rules, early, found);
+  if (found === null || found === PASS_DECLINED) return DECLINED;
   if (found.unsafeNocanon) {
     r.log.warn("proxy", "AH01136", `Unescaped URL path matched ProxyPass; ignoring unsafe nocanon: ${found.rule.fake}`);
   }
@@ -145,6 +187,7 @@ function canonicalOrigin(text: string): Origin | Status {
   if (known !== undefined) return known;
   let origin: Origin;
   if (/^balancer:\/\//i.test(text)) {
+    if (text.length === "balancer://".length) return 400; // an interpolated name may be empty
     origin = originOf(text.toLowerCase());
   } else {
     const url = parseUrl(text.replace(/^unix:[^|]*\|/i, ""));

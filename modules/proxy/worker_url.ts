@@ -4,6 +4,9 @@
  */
 import { authorityOf, defaultPort, parseUrl, splitUnixUrl } from "../server/uri.ts";
 
+/** What is wrong with unix:PATH|URL without a scheme behind the bar. */
+export const INVALID_UNIX = 'uses an invalid "unix:" URL';
+
 /** A worker's URL taken apart; `name` is the normalised form that identifies it. */
 export interface WorkerUrl {
   readonly name: string;
@@ -26,7 +29,7 @@ export interface WorkerUrl {
  */
 export function parseWorkerUrl(text: string, runtimeDir = "", pattern = false): WorkerUrl | string {
   const unix = splitUnixUrl(text);
-  if (unix !== null && "error" in unix) return `URL must be absolute!: ${text.slice(text.indexOf("|") + 1)}`;
+  if (unix !== null && "error" in unix) return INVALID_UNIX;
   const url = unix?.url ?? text;
   const parsed = parseUrl(url, pattern);
   if ("error" in parsed) return `${parsed.relative ? "URL must be absolute!" : "Unable to parse URL"}: ${url}`;

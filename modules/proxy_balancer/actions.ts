@@ -126,7 +126,7 @@ export function undo(server: ServerRec, actor: Actor): Outcome {
 /** @param first no other child has done it before */
 function act(server: ServerRec, balancer: ProxyBalancer, action: Action, first: boolean): Done | Refusal {
   if (action.kind === "set-balancer") return setBalancer(server, balancer, action.settings, first);
-  if (action.kind === "add-member") return addMember(server, balancer, action.url, action.settings ?? {});
+  if (action.kind === "add-member") return addMember(server, balancer, action.url, action.settings ?? {}, first);
   if (action.kind === "reset" && action.member === undefined) return reset(first ? balancer.members : []);
   const member = balancer.members.find(({ displayName }) => displayName === action.member);
   if (member === undefined) return no(404, `${balancer.name} has no member ${action.member}`);
@@ -134,7 +134,7 @@ function act(server: ServerRec, balancer: ProxyBalancer, action: Action, first: 
     case "set-member":
       return setMember(server, balancer, member, action.settings, first);
     case "remove-member":
-      return removeMember(balancer, member);
+      return removeMember(balancer, member, first);
     case "recover":
       return recover(member);
     case "check":
@@ -177,7 +177,13 @@ function setBalancer(
 }
 
 /** Disabled, unless the settings say otherwise: who adds a member enables it when it is ready. */
-function addMember(server: ServerRec, balancer: ProxyBalancer, text: string, settings: MemberChange): Done | Refusal {
+function addMember(
+  server: ServerRec,
+  balancer: ProxyBalancer,
+  text: string,
+  settings: MemberChange,
+  first: boolean,
+): Done | Refusal {
   const url = parseWorkerUrl(text, server.process.runtimeDir);
   if (typeof url === "string") return no(400, url);
   const known = matchWorker(balancer.members, url.name);
@@ -189,10 +195,10 @@ function addMember(server: ServerRec, balancer: ProxyBalancer, text: string, set
   const refused = memberRefusal(member, settings, server);
   if (refused !== null) return no(400, refused);
   member.setStatus(DISABLED);
-  const error = balancer.add(member);
+  const error = balancer.add(member, first);
   if (error !== null) return no(409, error);
-  changeMember(balancer, member, settings, server);
-  if (balancer.resetPending) balancer.lbmethod?.reset?.();
+  changeMember(balancer, member, settings, server, first);
+  if (first && balancer.resetPending) balancer.lbmethod?.reset?.();
   balancer.resetPending = false;
   const { displayName } = member;
   return {
@@ -201,10 +207,10 @@ function addMember(server: ServerRec, balancer: ProxyBalancer, text: string, set
   };
 }
 
-function removeMember(balancer: ProxyBalancer, member: ProxyWorker): Done | Refusal {
+function removeMember(balancer: ProxyBalancer, member: ProxyWorker, first: boolean): Done | Refusal {
   if (!member.added) return no(409, `${member.displayName} is in the configuration: disable or stop it`);
   const settings = memberSettings(member);
-  balancer.remove(member);
+  balancer.remove(member, first);
   return {
     changes: [{ name: "member", before: member.displayName, after: null }],
     inverse: { kind: "add-member", balancer: balancer.name, url: member.displayName, settings },

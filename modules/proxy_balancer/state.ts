@@ -4,7 +4,6 @@
  */
 import type { ServerRec } from "../core/records.ts";
 import type { ProxyBalancer } from "../proxy/balancer.ts";
-import { getProxyConfig } from "../proxy/config.ts";
 import { poolFigures } from "../proxy/elsewhere.ts";
 import type { CheckResult } from "../proxy/health_check.ts";
 import type { MeterReading } from "../proxy/meter.ts";
@@ -109,7 +108,7 @@ export function balancerState(server: ServerRec, balancer: ProxyBalancer): Balan
   const shares = expectedShares(members.map((member) => ({ ...memberSettings(member), usable: member.isUsable })));
   return {
     name: balancer.name,
-    path: balancerPath(server, balancer.name),
+    path: shownPath(balancer.path),
     settings: balancerSettings(balancer),
     changed: balancerOverrides(balancer),
     maxMembers: members.length + balancer.spareSlots.length,
@@ -164,10 +163,7 @@ function trafficOf({ classes, failures, total }: MeterReading): Traffic {
 }
 
 /** Of a rule whose path is a URL: "host -> path", as httpd shows it. */
-function balancerPath(server: ServerRec, name: string): string {
-  const rules = getProxyConfig(server.config).passes;
-  const rule = rules.findLast(({ decline, url }) => !decline && `${url}/`.toLowerCase().startsWith(`${name}/`));
-  if (rule === undefined) return "/";
-  const absolute = /^[a-z][a-z0-9+.-]*:\/\/([^/]*)(.*)$/i.exec(rule.fake);
-  return absolute === null ? rule.fake : `${absolute[1]} -> ${absolute[2]}`;
+function shownPath(path: string): string {
+  const absolute = /^[a-z][a-z0-9+.-]*:\/\/([^/]*)(.*)$/i.exec(path);
+  return absolute === null ? path : `${absolute[1]} -> ${absolute[2]}`;
 }

@@ -11,9 +11,10 @@ type Answer = Status | Promise<Status>;
 
 export function checkAccess(r: RequestRec): Answer {
   // Who was refused may have the page that says so, from within the same section.
-  if (r.prev !== null && sectionsEqual(r.perDirConfig, r.prev.perDirConfig)) {
-    r.user = r.prev.user;
-    r.authType = r.prev.authType;
+  const from = r.main ?? r.prev;
+  if (from !== null && sectionsEqual(r.perDirConfig, from.perDirConfig)) {
+    r.user = from.user;
+    r.authType = from.authType;
     return OK;
   }
   const chains = r.server.process.hooks;

@@ -64,11 +64,13 @@ export function change(r: RequestRec, params: Params, { balancer, member }: Sele
   };
   const act = (action: Action) => note(perform(r.server, actor, action));
   if (member !== null) {
+    r.log.debug("proxy_balancer", "AH01192", "settings worker params");
     const settings = memberChange(r, params, member);
     if (Object.keys(settings).length > 0)
       act({ kind: "set-member", balancer: balancer.name, member: member.displayName, settings });
   }
   own(act, params, balancer, member);
+  r.log.debug("proxy_balancer", "AH01193", "settings balancer params");
   if (params.get("sluice") === "undo") note(undo(r.server, actor));
   if (params.get("sluice") === "forget") forgetOverrides(r.server, actor, balancer).forEach(note);
   const settings = balancerChange(r, params, balancer);

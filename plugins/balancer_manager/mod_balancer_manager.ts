@@ -129,13 +129,13 @@ function manage(r: RequestRec): Status | Promise<Status> {
   if (r.handler !== "balancer-manager") return DECLINED;
   if (r.method !== "GET" && r.method !== "HEAD" && r.method !== "POST") return DECLINED;
   if (!mayChangeServer(r)) return 403;
+  if (r.method === "POST")
+    return bodyParams(r).then((params) => (typeof params === "number" ? params : post(r, params)));
   const looked = lookElsewhere(r.server.process);
   return looked === null ? serve(r) : looked.then(() => serve(r));
 }
 
 function serve(r: RequestRec): Status | Promise<Status> {
-  if (r.method === "POST")
-    return bodyParams(r).then((params) => (typeof params === "number" ? params : post(r, params)));
   const own = ownQuery(r);
   return own ?? show(r, queryParams(r));
 }
@@ -156,13 +156,17 @@ function ownQuery(r: RequestRec): Status | Promise<Status> | null {
   }
 }
 
-function post(r: RequestRec, params: Params): Status {
+/** Children hear things in order: when they answer, they have made the change, so that the next request finds it made. */
+async function post(r: RequestRec, params: Params): Promise<Status> {
   const answer = change(r, params, select(r, params));
-  return typeof answer === "number" ? answer : show(r, params, answer);
+  if (typeof answer === "number") return answer;
+  await lookElsewhere(r.server.process);
+  return show(r, params, answer);
 }
 
 function show(r: RequestRec, params: Params, notices: readonly string[] = []): Status {
   if (params.has("xml")) return send(r, "text/xml", managerXml(balancersOfServer(r.server)));
+  r.log.debug("proxy_balancer", "AH01204", "genning page");
   const { persist } = getModuleConfig(r.server.config, manager);
   return send(r, "text/html; charset=ISO-8859-1", managerPage(r, select(r, params), persist, notices));
 }

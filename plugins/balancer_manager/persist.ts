@@ -110,20 +110,21 @@ export function restore(server: ServerRec): void {
 }
 
 function restoreBalancer(server: ServerRec, balancer: ProxyBalancer, saved: SavedBalancer): void {
+  // What children share is put back by the first.
+  const first = server.process.siblings.index <= 0;
   const refused = balancerRefusal(balancer, saved.settings, server.process.providers);
-  if (refused === null) changeBalancer(balancer, saved.settings, server);
+  if (refused === null) changeBalancer(balancer, saved.settings, server, first);
   else server.log.warn(LOG, "", `${balancer.name}: its saved settings are not used: ${refused}`);
   if (balancer.params.nonce === undefined && saved.nonce !== "") balancer.nonce = saved.nonce;
-  for (const member of saved.members) if (member.added) addAgain(server, balancer, member);
+  for (const member of saved.members) if (member.added) addAgain(server, balancer, member, first);
   // The settings of all first: a load factor sets every lbstatus.
   const known = new Map(balancer.members.map((member) => [member.displayName, member]));
   for (const { url, settings } of saved.members) {
     const member = known.get(url);
-    if (member !== undefined) changeMember(balancer, member, settings, server);
+    if (member !== undefined) changeMember(balancer, member, settings, server, first);
   }
   balancer.resetPending = false;
-  // What children share is put back by the first.
-  if (server.process.siblings.index > 0) return;
+  if (!first) return;
   for (const { url, inError, settings: _, added: __, ...counters } of saved.members) {
     const member = known.get(url);
     if (member === undefined) continue;
@@ -132,10 +133,10 @@ function restoreBalancer(server: ServerRec, balancer: ProxyBalancer, saved: Save
   }
 }
 
-function addAgain(server: ServerRec, balancer: ProxyBalancer, { url }: SavedMember): void {
+function addAgain(server: ServerRec, balancer: ProxyBalancer, { url }: SavedMember, first: boolean): void {
   if (balancer.members.some(({ displayName }) => displayName === url)) return;
   const parsed = parseWorkerUrl(url, server.process.runtimeDir);
-  const error = typeof parsed === "string" ? parsed : balancer.add(new ProxyWorker(parsed, "member"));
+  const error = typeof parsed === "string" ? parsed : balancer.add(new ProxyWorker(parsed, "member"), first);
   if (error !== null) server.log.warn(LOG, "", `${balancer.name}: ${url}, added before the restart, is gone: ${error}`);
 }
 

@@ -17,6 +17,7 @@ import {
   findBalancer,
   forgetOverrides,
   isCrossSite,
+  lookElsewhere,
   memberId,
   memberSettings,
   type Outcome,
@@ -58,6 +59,8 @@ export const routes = new Hono<Env>()
   .use(async (c, next) => {
     if (c.req.method !== "GET") refuseForeign(c);
     await next();
+    // When the other children answer, they have made the change, too.
+    if (c.req.method !== "GET") await lookElsewhere(server(c).process);
     await addETag(c);
   })
   .get("/openapi.json", (c) => c.json(openApi()))

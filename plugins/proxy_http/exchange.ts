@@ -18,6 +18,7 @@ import {
   type FailureStage,
   getProxyConfig,
   HeaderTable,
+  httpDate,
   isChunked,
   OK,
   PendingStatus,
@@ -38,10 +39,12 @@ import {
   Tunnel,
   upgradeOf,
 } from "../../modules/mod.ts";
+import { logAcquired, logConnected, logReleased, logTarget } from "./connection_log.ts";
 import { type BodyFraming, type BodyOwner, PREFETCH_BYTES, RequestBodyOut } from "./request_out.ts";
 import { ResponseIn } from "./response_in.ts";
 
 const MODULE = "proxy_http";
+const DEBUG = 7;
 /** Seconds, where descriptors have run out. */
 const RETRY_AFTER = "5";
 
@@ -76,6 +79,8 @@ export class Exchange extends PendingStatus implements BodyOwner, ResponseWatche
   private connectAtMs = 0;
   private retried = false;
   private drainWanted = false;
+  /** The log wants to know what becomes of the connection. */
+  private readonly verbose: boolean;
   /** Told when the last byte of the request was given to the socket. */
   onRequestSent: (() => void) | null = null;
 
@@ -87,6 +92,7 @@ export class Exchange extends PendingStatus implements BodyOwner, ResponseWatche
     this.attempt = attempt;
     this.conf = getProxyConfig(r.perDirConfig);
     this.pool = worker.pool ??= new ConnPool(worker, r.conn.process.sockets, r.conn.process);
+    this.verbose = r.log.enabled("proxy", DEBUG);
     this.timeoutMs = worker.params.timeoutMs ?? this.conf.timeoutMs ?? serverTimeoutMs(r);
     this.http10 = r.getEnv("force-proxy-request-1.0") !== undefined;
     this.clientExpects = r.expecting100;
@@ -141,10 +147,14 @@ export class Exchange extends PendingStatus implements BodyOwner, ResponseWatche
   private placed(): void {
     this.reserved = true;
     const { body, r } = this;
+    if (this.verbose) logAcquired(this.r, this.worker, this.url);
     if (body === null) this.ready();
     else if (this.expect) {
-      // Reading would send 100 Continue to a client that waits for it.
-      if (!r.expecting100) body.prefetchNow();
+      // What the client sent without waiting. To ask for more is for the backend's 100 Continue.
+      const { expecting100 } = r;
+      r.expecting100 = false;
+      body.prefetchNow();
+      r.expecting100 = expecting100;
       if (this.result === null) this.ready();
     } else if (r.getEnv("proxy-prefetch-nonblocking") !== undefined) {
       body.prefetchNow();
@@ -164,10 +174,19 @@ export class Exchange extends PendingStatus implements BodyOwner, ResponseWatche
   }
 
   private ready(): void {
-    const first = this.r.conn.keepalives <= 1 && this.r.getEnv("proxy-initial-not-pooled") !== undefined;
-    const idle = first || this.retried ? null : this.pool.take(this.attempt.tls);
-    if (idle !== null) this.send(idle);
-    else this.connect();
+    if (this.verbose) logTarget(this.r, this.worker, this.url);
+    const idle = this.retried ? null : this.pool.take(this.attempt.tls);
+    if (idle === null) this.connect();
+    else if (this.wantsFresh()) {
+      // In its place: else there might be more than `max`.
+      idle.close();
+      this.connect();
+    } else this.send(idle);
+  }
+
+  private wantsFresh(): boolean {
+    if (!this.keepAlive) return true;
+    return this.r.conn.keepalives <= 1 && this.r.getEnv("proxy-initial-not-pooled") !== undefined;
   }
 
   private connect(): void {
@@ -189,6 +208,7 @@ export class Exchange extends PendingStatus implements BodyOwner, ResponseWatche
     const { worker, r } = this;
     if ("pool" in result) {
       worker.connected();
+      if (this.verbose) logConnected(r, worker, this.url, result.address);
       worker.meter?.connected(r.conn.process.clock.now() - this.connectAtMs);
       const times = this.attempt.times?.at(-1);
       if (times !== undefined) times.connectedUs = r.conn.process.clock.wallUs();
@@ -323,7 +343,7 @@ export class Exchange extends PendingStatus implements BodyOwner, ResponseWatche
       this.giveUp(504, "send-body", "backend", "never", "write timeout", true);
     } else if (responseStarted) this.truncated("read timeout");
     else if (this.waiting100) {
-      r.log.error(MODULE, "AH01103", "read timeout", this.r);
+      this.logNoStatusLine();
       this.attempt.failure = failure("read-head", "backend", "yes", "timeout on 100-continue", true);
       this.drop(proxyError(r, 503, "Timeout on 100-Continue"));
     } else this.noStatusLine(true);
@@ -349,11 +369,10 @@ export class Exchange extends PendingStatus implements BodyOwner, ResponseWatche
       this.giveUp(502, "send-body", "backend", "never", "closed while the body was sent");
       return;
     }
-    const where = `remote server ${worker.hostPort}`;
-    log.error(MODULE, "AH01102", `error reading status line from ${where}`, this.r);
-    if (timedOut) log.error(MODULE, "AH01103", "read timeout", this.r);
-    else if (r.conn.keepalives > 1) {
-      log.error(
+    this.logNoStatusLine();
+    if (timedOut) log.debug(MODULE, "AH01103", "read timeout", this.r);
+    if (!timedOut && r.conn.keepalives > 1) {
+      log.debug(
         MODULE,
         "AH01104",
         `Closing connection to client because reading from backend server ${worker.hostPort} failed. Number of keepalives ${r.conn.keepalives - 1}`,
@@ -370,17 +389,21 @@ export class Exchange extends PendingStatus implements BodyOwner, ResponseWatche
       r.out.abort();
       this.drop(DONE);
       return;
-    } else {
-      log.error(
-        MODULE,
-        "AH01105",
-        `NOT Closing connection to client although reading from backend server ${worker.hostPort} failed.`,
-        this.r,
-      );
     }
+    log.debug(
+      MODULE,
+      "AH01105",
+      `NOT Closing connection to client although reading from backend server ${worker.hostPort} failed.`,
+      this.r,
+    );
     const cause = timedOut ? "read timeout" : "closed before the status line";
     this.attempt.failure = failure("read-head", "backend", "never", cause, timedOut);
     this.drop(proxyError(r, 502, "Error reading from remote server"));
+  }
+
+  private logNoStatusLine(): void {
+    const where = `remote server ${this.worker.hostPort}`;
+    this.r.log.error(MODULE, "AH01102", `error reading status line from ${where}`, this.r);
   }
 
   /** The answer cannot be used. @param reason for the page; "": the plain page */
@@ -389,9 +412,21 @@ export class Exchange extends PendingStatus implements BodyOwner, ResponseWatche
     this.drop(reason === "" ? status : proxyError(this.r, status, reason));
   }
 
+  /** The head can be used, and the body is wrong from its first byte on: the client can still get a page. */
+  badBody(cause: string): void {
+    const { r } = this;
+    this.logBody(cause);
+    this.badAnswer(502, "", cause);
+    (r.errHeadersOut ??= new HeaderTable()).set("Expires", httpDate(r.requestTimeUs));
+  }
+
+  private logBody(cause: string): void {
+    this.r.log.error(MODULE, "AH01110", `error reading response: ${cause}`, this.r);
+  }
+
   /** The answer broke off after its head was passed on. */
   truncated(cause: string): void {
-    this.r.log.error(MODULE, "AH01110", `error reading response: ${cause}`, this.r);
+    this.logBody(cause);
     this.attempt.failure = failure("read-body", "backend", "never", cause, cause === "read timeout");
     this.r.out.abort();
     this.drop(DONE);
@@ -440,6 +475,7 @@ export class Exchange extends PendingStatus implements BodyOwner, ResponseWatche
     if (backend === null) return;
     this.backend = null;
     this.reserved = false;
+    if (this.verbose) logReleased(this.r, this.worker, this.url);
     this.body?.stop();
     this.countBody();
     if (reusable && this.requestSent && this.keepAlive) {
@@ -498,6 +534,7 @@ export class Exchange extends PendingStatus implements BodyOwner, ResponseWatche
     this.body?.stop();
     if (this.reserved && this.backend === null) {
       this.reserved = false;
+      if (this.verbose) logReleased(this.r, this.worker, this.url);
       this.pool.free();
     }
     if (status > OK) this.r.headersOut = new HeaderTable();

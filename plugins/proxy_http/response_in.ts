@@ -120,7 +120,15 @@ export class ResponseIn implements BackendUser, ChunkConsumer {
 
   private badHead(cause: string): void {
     this.state = ENDED;
-    this.exchange.badAnswer(502, "", cause);
+    const { r } = this.exchange;
+    const version = this.head?.protocol === HTTP_10 ? "1.0" : "1.1";
+    r.log.warn(
+      MODULE,
+      "AH01106",
+      `bad HTTP/${version} header returned by ${r.uri} (${r.method})${cause === "" ? "" : `: ${cause}`}`,
+      r,
+    );
+    this.exchange.badAnswer(502, "", cause || "bad head");
   }
 
   // ---- the head
@@ -151,13 +159,17 @@ export class ResponseIn implements BackendUser, ChunkConsumer {
         return false;
       }
       if (taken < 0) {
-        this.state = ENDED;
-        exchange.badAnswer(502, head.reason, "bad head");
+        if (head.reason === "") this.badHead("");
+        else {
+          this.state = ENDED;
+          exchange.badAnswer(502, head.reason, "bad head");
+        }
         return true;
       }
       const headStart = at;
       at += taken;
       this.pending = null;
+      this.exchange.worker.s.read += head.lineLength;
       if (head.status < 100 || head.status >= 200) {
         this.final(bytes, head.protocol === HTTP_09 ? headStart : at, end, at);
         return true;
@@ -246,7 +258,6 @@ export class ResponseIn implements BackendUser, ChunkConsumer {
     const { r, conf } = exchange;
     const head = this.head!;
     const { headers, status } = head;
-    exchange.worker.s.read += head.lineLength;
     exchange.attempt.status = status;
     r.noteSource = exchange.attempt;
     if (exchange.attempt.electedAtMs >= 0) exchange.attempt.answered(r.conn.process.clock.now());
@@ -266,7 +277,7 @@ export class ResponseIn implements BackendUser, ChunkConsumer {
     const length = this.bodyLength();
     if (length === -2) {
       this.state = ENDED;
-      exchange.badAnswer(502, "", "bad Content-Length");
+      exchange.badBody("bad Content-Length");
       return;
     }
     this.left = length;
@@ -393,7 +404,7 @@ export class ResponseIn implements BackendUser, ChunkConsumer {
     this.exchange.r.headersOut = new HeaderTable();
     this.exchange.r.status = 200;
     this.exchange.r.statusLine = null;
-    this.exchange.badAnswer(502, "", decoder.error);
+    this.exchange.badBody(decoder.error);
     return "bad";
   }
 

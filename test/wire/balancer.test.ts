@@ -18,6 +18,11 @@ before(async () => {
     # one pool: each child has its own
     StartServers 1
     LogLevel info proxy:debug
+    <Location "/traced">
+      LogLevel proxy:trace2
+    </Location>
+    ProxyPass "/traced/not" "!"
+    ProxyPassMatch "^/traced/(.*)\\.txt$" "${one.url}/$1"
     <Proxy "balancer://busy">
       BalancerMember "${one.url}"
       BalancerMember "${two.url}"
@@ -208,4 +213,23 @@ test("ProxyErrorOverride: an error of a backend, 500 and 503 too, is not one of 
   const before = [one.requests.length, two.requests.length];
   for (let i = 0; i < 4; i++) assert.equal((await fetchOnce(sluice.port, "/pages/x")).status, 200);
   assert.deepEqual([one.requests.length - before[0]!, two.requests.length - before[1]!], [2, 2]);
+});
+
+test("trace: the rules that a path is held against, and the way of its connection, by httpd's numbers", async () => {
+  one.routes = { "*": ok("served") };
+  const told = async (target: string, last: string) => {
+    const from = sluice.errorLog.length;
+    await fetchOnce(sluice.port, target);
+    // The answer may be there before the last line.
+    while (!sluice.errorLog.includes(last, from)) await new Promise((resolve) => setImmediate(resolve));
+    const first = sluice.errorLog.indexOf(`match URI path '${target}'`, from);
+    const begin = sluice.errorLog.lastIndexOf("\n", first); // what stands before is of another request
+    return [...sluice.errorLog.slice(begin + 1).matchAll(/(AH\d+): ([^\n]*)/g)].map(([, ah, text]) => [ah, text]);
+  };
+  assert.deepEqual(await told("/traced/not/a", "AH03463"), [
+    ["AH03461", "attempting to match URI path '/traced/not/a' against prefix '/traced/not' for proxying"],
+    ["AH03463", "proxying is explicitly disabled for URI path '/traced/not/a'; declining"],
+  ]);
+  const numbers = (await told("/traced/a.txt", "AH00943")).map(([ah]) => ah).join(" ");
+  assert.equal(numbers, "AH03461 AH03461 AH03464 AH01143 AH00942 AH00944 AH00947 AH02824 AH00962 AH00943");
 });

@@ -59,6 +59,11 @@ test("GET: head in one piece, body by length, connection kept", async () => {
   assert.equal(x.worker.s.transferred, x.seen.length);
 });
 
+test("the status lines of interim answers count as read", async () => {
+  const x = await answered("HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+  assert.equal(x.worker.s.read, "HTTP/1.1 103 Early Hints".length + "HTTP/1.1 200 OK".length + 2);
+});
+
 const TABLE: [name: string, answer: string | (string | typeof CLOSE)[], ask: Ask, want: Record<string, unknown>][] = [
   [
     "chunks of one read leave together",

@@ -84,9 +84,13 @@ for (const how of ["if", "env"]) {
   });
 
   test(`${how}: proxy-nokeepalive`, async () => {
+    await fetchOnce(sluice.port, "/plain/x");
+    const pooled = last().connection;
     await get("close/x");
     assert.equal(last().field("Connection"), "close");
+    assert.notEqual(last().connection, pooled);
     await fetchOnce(sluice.port, "/plain/x");
+    assert.notEqual(last().connection, pooled); // it made room for the one that was closed
     assert.equal(last().field("Connection"), "Keep-Alive");
   });
 

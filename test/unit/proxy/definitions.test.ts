@@ -57,3 +57,21 @@ test("a virtual host that mentions an inherited balancer has its parameters, but
   assert.deepEqual(params("ProxyPass / balancer://app/\n"), ["byrequests", 7]);
   assert.deepEqual(params("ProxyPass / balancer://app/ lbmethod=bybusyness\n"), ["bybusyness", 7]);
 });
+
+test("the path of a balancer is that of the last ProxyPass to it, in a <Location>, too", () => {
+  const path = (text: string) =>
+    getProxyServerState(new TestGeneration(text, new VirtualClock()).process.servers[0]!)!.balancers.get(
+      "balancer://app",
+    )!.path;
+  assert.equal(path(MAIN), "/");
+  assert.equal(path(`${MAIN}ProxyPass /a balancer://app/\nProxyPass /b balancer://APP\n`), "/b");
+  assert.equal(path(`${MAIN}<Location /c>\nProxyPass balancer://app/\n</Location>\n`), "/c");
+});
+
+test("parameters that count for nothing, as their line shares a worker, are told as they were written", () => {
+  const text = "ProxyPass /x http://h/\nProxyPass /y http://h/y Retry=7s\n";
+  assert.match(
+    new TestGeneration(text, new VirtualClock()).lines.join(""),
+    /AH01146: Ignoring parameter 'Retry=7s' for/,
+  );
+});

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { ProxyBalancer } from "../../../modules/proxy/balancer.ts";
 import {
+  DISABLED,
   IGNORE_ERRORS,
   IN_ERROR,
   ProxyWorker,
@@ -43,7 +44,7 @@ describe("parseWorkerUrl()", () => {
   it("refuses what is not absolute or has no port", () => {
     assert.equal(parseWorkerUrl("h:80/x:"), "URL must be absolute!: h:80/x:");
     assert.equal(parseWorkerUrl("/x"), "URL must be absolute!: /x");
-    assert.equal(parseWorkerUrl("unix:/s|x"), "URL must be absolute!: x");
+    assert.equal(parseWorkerUrl("unix:/s|x"), 'uses an invalid "unix:" URL');
     assert.equal(parseWorkerUrl("http://h:x/"), "Unable to parse URL: http://h:x/");
     assert.equal(parseWorkerUrl("http://h:70000/"), "Unable to parse URL: http://h:70000/");
   });
@@ -155,5 +156,27 @@ describe("ProxyWorker", () => {
     added.decrementBusy();
     assert.deepEqual(shares(), [0, 0]);
     assert.equal(balancer.spareShares[0], place);
+  });
+
+  it("a member that another child has added keeps what was counted since; it is cleared by who removes it first", () => {
+    const slot = workerStruct.slotAt(new ArrayBuffer(workerStruct.sizeBytes), 0);
+    const [here, there] = ["here", "there"].map((name) => {
+      const balancer = new ProxyBalancer(`balancer://${name}`, [member()]);
+      balancer.spareSlots = [slot];
+      return balancer;
+    }) as [ProxyBalancer, ProxyBalancer];
+    const [one, other] = [member(), member()];
+    one.setStatus(DISABLED);
+    other.setStatus(DISABLED);
+    assert.equal(here.add(one), null);
+    one.clearStatus(DISABLED);
+    one.s.elected = 10;
+    assert.equal(there.add(other, false), null);
+    assert.deepEqual([other.s.elected, other.flags], [10, "Init Ok "]);
+    here.remove(one);
+    assert.equal(here.add(one), null);
+    one.s.elected = 5;
+    there.remove(other, false);
+    assert.equal(one.s.elected, 5);
   });
 });
