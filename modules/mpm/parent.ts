@@ -84,11 +84,13 @@ export async function loadFirst(options: StartOptions): Promise<FirstConfig> {
   if (!asThreads || stuck) {
     return { loaded, siblings: alone, inherited, dup, threads: null };
   }
-  // Read again: what several children share is told from what one has.
+  // Built again: what several children share is told from what one has.
   loaded.logs.release();
+  const { files, defined } = loaded;
   const siblings = new ThreadParent(alone.secret);
   const { Threads: threads } = await import("./threads.ts");
-  return { loaded: await load(options, 0, siblings, inherited), siblings, inherited, dup, threads };
+  const built = await load({ ...options, read: loaded }, 0, siblings, inherited);
+  return { loaded: { ...built, files, defined }, siblings, inherited, dup, threads };
 }
 
 /** @throws as loadConfig; ConfigError if it wants other listeners than were handed over */
