@@ -1,9 +1,9 @@
 /**
  * What a request costs sluice's own code: nanoseconds of CPU time, without sockets and without the kernel. Requests come from
- * 64 clients at once and are answered by three members; what is written is taken and thrown away.
+ * 64 clients at once and are answered by three members (small-1000: a thousand); what is written is taken and thrown away.
  *
- *     bun bench/request.ts [small|headers|headers-log]
- *     deno run -A bench/request.ts [small|headers|headers-log]
+ *     bun bench/request.ts [small|headers|headers-log|small-1000]
+ *     deno run -A bench/request.ts [small|headers|headers-log|small-1000]
  *
  * It tells two versions of the code apart where the noise of a whole proxy hides them; the figure that counts is that of
  * bench/README.md. `--profile` prints where Bun spends the time.
@@ -82,7 +82,20 @@ Header add Set-Cookie "ROUTEID=.%{BALANCER_WORKER_ROUTE}e; path=/" env=BALANCER_
   },
 };
 
+const thousand = Array.from(
+  { length: 1000 },
+  (_, i) => `  BalancerMember "http://127.0.${i >> 8}.${i & 255}:8001"`,
+).join("\n");
+WORKLOADS["small-1000"] = {
+  ...WORKLOADS["small"]!,
+  conf: WORKLOADS["small"]!.conf.replace(/( +BalancerMember.*\n)+/, `${thousand}\n`),
+};
+
 WORKLOADS["headers-log"] = { ...WORKLOADS["headers"]!, conf: LOGGED + WORKLOADS["headers"]!.conf };
+
+const out = Buffer.allocUnsafeSlow(65_536) as Buffer & { utf8Write(text: string, at: number): number };
+/** Who was written to since the last look. */
+let written: NullSocket[] = [];
 
 /** Takes what is written; the benchmark feeds it. */
 class NullSocket implements Socket {
@@ -94,17 +107,15 @@ class NullSocket implements Socket {
   queuedBytes = 0;
   receivedBytes = 0;
   tls = null;
-  asked = false;
-  private readonly out = Buffer.allocUnsafeSlow(65_536) as Buffer & { utf8Write(text: string, at: number): number };
 
   feed(bytes: Bytes): void {
     this.owner.onData(bytes, 0, bytes.length);
   }
 
   write(data: string | Uint8Array): boolean {
-    this.asked = true;
+    written.push(this);
     // As a socket would: the string is made of its pieces.
-    if (typeof data === "string") this.out.utf8Write(data, 0);
+    if (typeof data === "string") out.utf8Write(data, 0);
     return true;
   }
 
@@ -128,12 +139,12 @@ class NullSocket implements Socket {
   setKeepAlive(): void {}
 }
 
-const backends: NullSocket[] = [];
+let connections = 0;
 const sockets: SocketHost = {
   connect(_options, owner) {
     const socket = new NullSocket();
     socket.owner = owner;
-    backends.push(socket);
+    connections++;
     queueMicrotask(() => owner.onConnect?.());
     return socket;
   },
@@ -195,11 +206,10 @@ class Load {
   async round(): Promise<void> {
     for (let i = 0; i < CLIENTS; i++) this.clients[i]!.feed(copyOf(this.requests[i % this.requests.length]!));
     await settled();
-    for (const backend of backends) {
-      if (!backend.asked) continue;
-      backend.asked = false;
-      backend.feed(copyOf(this.answer));
-    }
+    const asked = written;
+    written = [];
+    for (const backend of asked) backend.feed(copyOf(this.answer));
+    written.length = 0;
     await settled();
   }
 }
@@ -219,9 +229,9 @@ function cpuUs(): number {
 }
 
 async function measure(name: string): Promise<string> {
-  backends.length = 0;
+  connections = 0;
   const load = new Load(WORKLOADS[name]!);
-  for (let i = 0; i < 20; i++) {
+  for (let i = 0; i < 60; i++) {
     await load.round(); // connects
     await new Promise((resolve) => setTimeout(resolve, 1));
   }
@@ -247,6 +257,6 @@ console.log(
 );
 const wanted = process.argv.slice(2).filter((word) => !word.startsWith("-"));
 for (const name of wanted.length > 0 ? wanted : Object.keys(WORKLOADS)) {
-  console.log(`${name.padEnd(8)} ${await measure(name)}; connections to members: ${backends.length}`);
+  console.log(`${name.padEnd(8)} ${await measure(name)}; connections to members: ${connections}`);
 }
 process.exit(0);

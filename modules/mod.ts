@@ -59,7 +59,7 @@ export * from "./http/fetch_handler.ts";
 export * from "./http/field_value.ts";
 export { FilteredOut } from "./http/filtered_out.ts";
 export * from "./http/head.ts";
-export { dateOf, prepareFields, serverOf } from "./http/header_out.ts";
+export { dateOf, httpDate, prepareFields, serverOf } from "./http/header_out.ts";
 export * from "./http/host.ts";
 export { type HttpConfig, type HttpSettings, settingsOf, timeLeft } from "./http/http_config.ts";
 export { default as http, handshakeTimeLeft } from "./http/mod_http.ts";
@@ -128,6 +128,7 @@ export {
   serverToken,
 } from "./server/mod_core.ts";
 export * from "./server/remote_host.ts";
+export { takeOver } from "./server/request.ts";
 export * from "./server/server_name.ts";
 export * from "./server/timeouts.ts";
 export { authorityOf, canonicalizePath, defaultPort, escapeUri, hasControlOrSpace, parseUrl } from "./server/uri.ts";

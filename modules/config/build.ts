@@ -182,7 +182,10 @@ function run(
     if (thrown instanceof Refusal)
       throw errorAt(directive, `${command.name}: ${thrown.message}`, { column: directive.argsColumn });
     if (thrown instanceof ArgumentError)
-      throw errorAt(directive, thrown.message, { column: columnIn(directive, thrown.text, thrown.column) });
+      throw errorAt(directive, thrown.message, {
+        column: columnIn(directive, thrown.text, thrown.column),
+        hint: thrown.hint,
+      });
     throw thrown;
   }
   if (typeof error === "string") throw errorAt(directive, error);

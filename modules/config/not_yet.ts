@@ -8,11 +8,10 @@ const NOT_YET: Readonly<Record<string, string>> = {
   mod_auth_digest: "AuthDigest*",
   mod_auth_form: "AuthForm*",
   mod_proxy_connect: "AllowCONNECT",
-  "the core": "RLimit* RegexDefaultOptions MaxRanges MaxRangeOverlaps MaxRangeReversals",
+  "the core": "RLimit* RegexDefaultOptions",
   mod_filter:
     "AddOutputFilterByType FilterDeclare FilterProvider FilterChain FilterProtocol FilterTrace SetOutputFilter SetInputFilter",
   mod_deflate: "Deflate*",
-  mod_dir: "DirectoryIndexRedirect",
   "mod_proxy as a forward proxy": "ProxyRemote ProxyRemoteMatch ProxyBlock NoProxy ProxyDomain ProxySourceAddress",
 };
 

@@ -101,12 +101,15 @@ export class ArgumentError extends Error {
   readonly text: string;
   /** From 1, within `text`. */
   readonly column: number;
+  /** What to write instead. */
+  readonly hint: string | undefined;
 
   /** @param message in httpd's words */
-  constructor(message: string, at: { readonly text: string; readonly column: number }) {
+  constructor(message: string, at: { readonly text: string; readonly column: number }, hint?: string) {
     super(message);
     this.text = at.text;
     this.column = at.column;
+    this.hint = hint;
   }
 }
 

@@ -48,6 +48,7 @@ export const ETAG = 86;
 export const VARY = 118;
 export const CONTENT_ENCODING = 67; // with Content-Length
 export const ACCEPT_RANGES = 99;
+export const RANGE = 87; // with Proxy-Authorization: few requests have either
 
 const KNOWN: readonly (readonly [number, string])[] = [
   [HOST, "Host"],
@@ -92,6 +93,7 @@ const KNOWN: readonly (readonly [number, string])[] = [
   [VARY, "Vary"],
   [CONTENT_ENCODING, "Content-Encoding"],
   [ACCEPT_RANGES, "Accept-Ranges"],
+  [RANGE, "Range"],
 ];
 
 const TITLE: string[] = Array.from({ length: 128 }, () => "");

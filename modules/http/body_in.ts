@@ -8,6 +8,7 @@ import type { Status } from "../core/status.ts";
 import type { Socket } from "../net/socket.ts";
 import { isAboveLimit, TOO_LARGE } from "./body_limit.ts";
 import { type ChunkConsumer, ChunkDecoder, type ChunkLimits } from "./chunked.ts";
+import { HTTP_11 } from "./head.ts";
 
 /** What a body asks of its connection. */
 export interface BodySource {
@@ -82,7 +83,7 @@ export class BodyIn implements RequestBody, ChunkConsumer {
     else {
       if (this.r.expecting100) {
         this.r.expecting100 = false;
-        this.source.sendContinue();
+        if (this.r.protoNum >= HTTP_11) this.source.sendContinue();
       }
       this.resume();
     }

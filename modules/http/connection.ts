@@ -17,6 +17,7 @@ import { OK, type Status } from "../core/status.ts";
 import { CONNECTION, KEEP_ALIVE, VIA } from "../core/table.ts";
 import type { Socket, SocketError, SocketOwner } from "../net/socket.ts";
 import core from "../server/mod_core.ts";
+import { DISCARD_BYTES } from "../server/read_away.ts";
 import { BodyIn, type BodySource, NO_BODY, ZERO_BODY } from "./body_in.ts";
 import { BodyOut, type ResponseSink } from "./body_out.ts";
 import { connectionTokens } from "./field_value.ts";
@@ -28,8 +29,6 @@ import { processRequest, type RequestEnd, refuseRequest } from "./process_reques
 import { readRequest } from "./read_request.ts";
 import { parseRequestHead, type RequestHead, requestHeads } from "./request_head.ts";
 
-/** Body bytes read and thrown away after a response, so that the connection can go on. More: it is closed. */
-const DISCARD_BYTES = 262_144;
 /** How long a closed connection waits for the client to take the last response. Source: httpd, SECONDS_TO_LINGER is 30, and 2 between reads */
 export const LINGER_MS = 2000;
 
@@ -260,7 +259,8 @@ export class HttpConnection implements ServedConnection, SocketOwner, Timeout, B
         this.linger();
         break;
       case "head":
-        this.refuse(408);
+        if (this.conn.keepalives > 0 && !this.head!.started) this.linger();
+        else this.refuse(408);
         break;
       case "busy":
         if (this.body?.wanted) this.body.fail(408, "the client sends its body too slowly");
@@ -326,6 +326,7 @@ export class HttpConnection implements ServedConnection, SocketOwner, Timeout, B
     this.conn.keepalives++;
     const head = this.head!;
     const read = readRequest(this.conn, head, bad);
+    const { started } = head;
     this.head = null;
     requestHeads.giveBack(head);
     const { r, body } = read;
@@ -343,6 +344,8 @@ export class HttpConnection implements ServedConnection, SocketOwner, Timeout, B
       r.body = this.body;
     }
     this.bodyStartMs = 0;
+    // Who has not even said what is wanted is not answered, as in httpd: it may be a connection opened ahead. The log tells of it.
+    if (bad === 408 && !started) out.abort();
     if (body.closes || refused !== 0) this.conn.closing = true;
     this.conn.process.wheel.disarm(this);
     const driving = this.driving;

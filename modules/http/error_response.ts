@@ -82,7 +82,8 @@ export function sendErrorResponse(r: RequestRec, status: Status, parts: PagePart
   const page =
     parts.text === undefined ? errorPage(r, status, kept.get("Location"), parts.recursive) : utf8(parts.text);
   if (!hasNoBody(status)) r.headersOut.set("Content-Type", pageType(r));
-  r.out.begin(page.length);
+  // Of HEAD, httpd does not make the page that it would measure.
+  r.out.begin(r.headerOnly ? 0 : page.length);
   r.out.writeText(page);
   r.out.end();
 }

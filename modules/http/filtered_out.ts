@@ -11,6 +11,7 @@ import type { Status } from "../core/status.ts";
 import { HeaderTable } from "../core/table.ts";
 import type { Socket, SocketOwner } from "../net/socket.ts";
 import { insertErrorFilter, insertFilter } from "../server/hooks.ts";
+import { cutRanges, mayBeCut } from "./byte_range.ts";
 import { sendErrorResponse } from "./error_response.ts";
 
 export abstract class FilteredOut implements ResponseOut {
@@ -58,7 +59,19 @@ export abstract class FilteredOut implements ResponseOut {
       this.refuse();
       return;
     }
-    this.compose(r.outputFilters?.some((filter) => filter.changesBody) ? -1 : length);
+    const known = r.outputFilters?.some((filter) => filter.changesBody) ? -1 : length;
+    if (mayBeCut(r, known)) this.composeRanges(known);
+    else this.compose(known);
+  }
+
+  private composeRanges(length: number): void {
+    const cut = cutRanges(this.r, length);
+    if (cut !== "unsatisfiable") {
+      this.compose(cut);
+      return;
+    }
+    this.started = false;
+    sendErrorResponse(this.r, 416);
   }
 
   /**

@@ -4,7 +4,7 @@
  */
 import { getModuleConfig } from "../core/module.ts";
 import type { RequestRec } from "../core/records.ts";
-import { reasonPhrase, type Status } from "../core/status.ts";
+import { hasNoBody, reasonPhrase, type Status } from "../core/status.ts";
 import {
   CONNECTION,
   CONTENT_LENGTH,
@@ -92,18 +92,20 @@ export function renderHead(
 /** What every head gets, whatever the front: a charset for a type without one, Vary in one field. */
 export function prepareFields(r: RequestRec): void {
   const { defaultCharset } = getModuleConfig(r.perDirConfig, core);
-  if (defaultCharset !== "") addCharset(r.headersOut, defaultCharset);
+  if (defaultCharset !== "" && !hasNoBody(r.status)) addCharset(r.headersOut, defaultCharset);
   if (r.headersOut.hasId(VARY) || r.errHeadersOut?.hasId(VARY)) fixupVary(r);
 }
 
 /** Date as it is sent. */
 export function dateOf(r: RequestRec): string {
-  return (r.proxyreq !== "none" && firstOf(r, DATE)) || httpDate(r.requestTimeUs);
+  return (r.proxyreq !== "none" ? firstOf(r, DATE) : undefined) ?? httpDate(r.requestTimeUs);
 }
 
 /** Server as it is sent. */
 export function serverOf(r: RequestRec): string {
-  return (r.proxyreq !== "none" && firstOf(r, SERVER)) || serverToken(getModuleConfig(r.server.config, core));
+  return (
+    (r.proxyreq !== "none" ? firstOf(r, SERVER) : undefined) ?? serverToken(getModuleConfig(r.server.config, core))
+  );
 }
 
 /** The error table goes before the other one. */
@@ -130,11 +132,11 @@ function lengthLine(out: HeaderTable, length: number): string {
   return same ? out.usualLine(at) : `Content-Length: ${length}\r\n`;
 }
 
-/** The first such field as a line; undefined if it is missing or empty. The error table goes before the other one. */
+/** The first such field as a line; undefined if it is missing. The error table goes before the other one. */
 function lineOf(r: RequestRec, id: number): string | undefined {
   const table = r.errHeadersOut?.hasId(id) ? r.errHeadersOut : r.headersOut;
   const at = table.indexOfId(id);
-  return at < 0 || table.valueLength(at) === 0 ? undefined : table.usualLine(at);
+  return at < 0 ? undefined : table.usualLine(at);
 }
 
 /** What the tables say of the connection: the values of Connection, joined; "" in the usual case. */
@@ -190,7 +192,7 @@ function joinVary(r: RequestRec): void {
 }
 
 /** AddDefaultCharset. Source: httpd modules/http/http_protocol.c, ap_make_content_type */
-function addCharset(out: HeaderTable, charset: string): void {
+export function addCharset(out: HeaderTable, charset: string): void {
   const type = out.getId(CONTENT_TYPE);
   if (type === undefined || type.includes("charset=") || !/^text\/(plain|html)(?=[; ]|$)/i.test(type)) return;
   out.setId(CONTENT_TYPE, "Content-Type", `${type}; charset=${charset}`);

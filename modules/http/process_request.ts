@@ -11,6 +11,7 @@ import { type ErrorDocument, findErrorDocument } from "../server/error_document.
 import { requestSubject } from "../server/expr_subject.ts";
 import { logTransaction } from "../server/hooks.ts";
 import core from "../server/mod_core.ts";
+import { readAway } from "../server/read_away.ts";
 import { processRequestInternal } from "../server/request.ts";
 import { serverOrigin } from "../server/server_name.ts";
 import { NO_BODY, ZERO_BODY } from "./body_in.ts";
@@ -151,27 +152,30 @@ function die(r: RequestRec, answer: Status): undefined | Promise<void> {
     case "path":
       return fetchDocument(r, document.value);
     case "url":
-      if (isTooLarge(r, status)) break;
       // The client sees the redirect instead of the error.
       setStatus(r, 302);
       r.headersOut.set("Location", document.value);
-      sendErrorResponse(r, 302);
-      return undefined;
+      return sendPage(r, 302);
     default:
-      if (isTooLarge(r, status)) break;
-      sendErrorResponse(r, status, { text: document?.value });
-      return undefined;
+      return sendPage(r, status, document?.value);
   }
-  r.conn.closing = true;
-  sendErrorResponse(r, 413);
+}
+
+/** The page follows the body, if that is of use to nobody, and is about it if it is bad. */
+function sendPage(r: RequestRec, status: Status, text?: string): undefined | Promise<void> {
+  const wrong = unread(r, status);
+  if (typeof wrong !== "number")
+    return wrong.then((found) => sendErrorResponse(r, found || status, { text: found === OK ? text : undefined }));
+  sendErrorResponse(r, wrong || status, { text: wrong === OK ? text : undefined });
   return undefined;
 }
 
-/** What would be read only to be thrown away, and is too long for that. */
-function isTooLarge(r: RequestRec, status: Status): boolean {
-  if (r.body.taken || dropsConnection(status) || hasNoBody(status)) return false;
+function unread(r: RequestRec, status: Status): Status | Promise<Status> {
+  if (r.body.length === 0 || r.body.taken || r.conn.closing || dropsConnection(status) || hasNoBody(status)) return OK;
   const { limitRequestBody } = getModuleConfig(r.perDirConfig, core);
-  return limitRequestBody > 0 && r.body.length > limitRequestBody;
+  if (limitRequestBody === 0 || r.body.length <= limitRequestBody) return readAway(r);
+  r.conn.closing = true;
+  return 413;
 }
 
 /** ErrorDocument's answer to a status; null: the server's own page. */

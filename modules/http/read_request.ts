@@ -57,6 +57,8 @@ export function readRequest(conn: ConnRec, head: RequestHead, bad: Status): Read
     return { r, body: NO_BODY, refused: 400 };
   }
   const host = chooseVhost(r);
+  // An absolute target has chosen the virtual host; the request has no Host all the same.
+  if (hostless) r.headersIn.unsetId(HOST);
   if (host !== 0) return { r, body: NO_BODY, refused: host };
   return readFraming(r);
 }
@@ -85,7 +87,7 @@ function readTarget(r: RequestRec, { path, query }: RequestHead): Status {
   r.encodedUri = rest.startsWith("/") ? rest : `/${rest}`;
   // Of another scheme than the connection's: the path is ours, the host is not taken from it.
   const sameScheme = match[1]!.toLowerCase() === requestScheme(r);
-  if (sameScheme && match[2] !== "") r.headersIn.setId(HOST, "Host", match[2]!);
+  if (sameScheme && match[2] !== "") r.headersIn.setId(HOST, "Host", match[2]!.toLowerCase());
   return 0;
 }
 
@@ -165,7 +167,8 @@ function readFraming(r: RequestRec): ReadRequest {
     const badLength = length >= 0 && headersIn.numberAt(length) < 0;
     headersIn.unsetId(CONTENT_LENGTH);
     if (r.protoNum < HTTP_11 || badLength) return refuse(r, 400);
-    if (!isChunked(coding)) return refuse(r, /(^|,)[ \t]*chunked[ \t]*$/i.test(coding) ? 500 : 400);
+    // Others besides chunked do not hide the end of the body; who passes it on refuses them.
+    if (!isChunked(coding) && !/(^|,)[ \t]*chunked[ \t]*$/i.test(coding)) return refuse(r, 400);
     body = { length: -1, announced: true, closes: length >= 0 };
   } else if (length >= 0) {
     const bytes = headersIn.numberAt(length);
@@ -173,9 +176,9 @@ function readFraming(r: RequestRec): ReadRequest {
     body = { length: bytes, announced: true, closes: false };
   }
   const expect = headersIn.getId(EXPECT);
-  if (expect !== undefined) {
+  if (expect !== undefined && expect !== "") {
     if (trimOws(expect, 0).toLowerCase() !== "100-continue") return { r, body, refused: 417 };
-    r.expecting100 = r.protoNum >= HTTP_11;
+    r.expecting100 = true;
   }
   return { r, body, refused: 0 };
 }

@@ -186,14 +186,14 @@ export function parseRequestHead(
     into.started = true;
     if (into.protocol === HTTP_09) {
       cutRequestLine(b, base, b.latin1Slice(base, p), methodEnd, targetEnd, lineEnd, into);
-      return into.method === "GET"
-        ? p - start
-        : refuse(
-            into,
-            400,
-            "AH03444",
-            `HTTP Request Line; Invalid method token: '${into.method}' (only GET is allowed for HTTP/0.9 requests)`,
-          );
+      if (into.method === "GET") return p - start;
+      into.protocol = HTTP_10; // whoever sends this may well understand a head
+      return refuse(
+        into,
+        400,
+        "AH03444",
+        `HTTP Request Line; Invalid method token: '${into.method}' (only GET is allowed for HTTP/0.9 requests)`,
+      );
     }
   }
 

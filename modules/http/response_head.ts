@@ -194,9 +194,9 @@ function statusLine(s: string, fieldSize: number, into: ResponseHead): number {
   if (s.charCodeAt(5) !== 49 || s.length > fieldSize - 1 || code < 100) return corruptStatusLine(s, into);
   into.protocol = s.charCodeAt(7) === 48 ? HTTP_10 : HTTP_11;
   into.status = code;
-  const phrase = s.charCodeAt(12) === 32 ? s.slice(13) : s.slice(12);
-  // A bare CR in it would end the line for some clients.
-  into.phrase = isClean(phrase) ? phrase : reasonPhrase(code);
+  const phrase = s.slice(13);
+  // A bare CR in it would end the line for some clients, and a fourth digit begins no reason.
+  into.phrase = isClean(phrase) && (s.length === 12 || s.charCodeAt(12) === 32) ? phrase : reasonPhrase(code);
   return 1;
 }
 

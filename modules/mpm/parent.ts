@@ -16,16 +16,24 @@ import { makeFolderOf } from "./files.ts";
 import { nodeHost } from "./host.ts";
 import { describe, type Inherited, takeInherited } from "./inherited.ts";
 import { closeInspector, guardInspector } from "./inspector.ts";
+import { newListeners, takesRestart } from "./listen_changes.ts";
 import { type LoadOptions, loadConfig, nodeMachine } from "./load.ts";
 import { dropPrivileges } from "./mod_unixd.ts";
 import { planOf } from "./mpm.ts";
+import { reservePorts } from "./ports.ts";
 import { SingleChild } from "./single.ts";
 import { ThreadParent } from "./thread_parent.ts";
 import type { Threads } from "./threads.ts";
 import { watchFiles } from "./watch.ts";
 
+/** httpd's last words where it cannot start. Source: server/listen.c ap_setup_listeners, server/main.c */
+const NO_LISTENERS = "no listening sockets available, shutting down";
+const NO_START = "AH00015: Unable to open logs";
+
 /** Those who serve: this event loop, or threads. */
 export interface Children {
+  /** Makes those ready that are to open listeners. Answers why they are not. */
+  start(): Promise<readonly string[]>;
   /** Opens the listeners. Answers what could not be. */
   open(): Promise<readonly string[]>;
   /** Serves. */
@@ -147,20 +155,10 @@ export class Parent {
   }
 
   private async open(): Promise<boolean> {
-    const none = coreOf(this.current).listen.length === 0;
-    const unwritten = none ? null : this.openLogs();
-    const failures = none || unwritten !== null ? [] : await this.children.open();
+    const obstacles = await this.obstacles();
     if (this.state === "stopping") return true;
-    for (const failure of failures) console.error(failure);
-    if (none || unwritten !== null || failures.length > 0) {
-      console.error(unwritten ?? "no listening sockets available, shutting down");
-      console.error("AH00015: Unable to open logs");
-      await this.children.stop();
-      return false;
-    }
-    const noPid = this.writePid();
-    if (noPid !== null) {
-      console.error(noPid);
+    if (obstacles.length > 0) {
+      for (const obstacle of obstacles) console.error(obstacle);
       await this.children.stop();
       return false;
     }
@@ -170,6 +168,21 @@ export class Parent {
     this.announceInherited();
     this.children.begin();
     return true;
+  }
+
+  /** Takes what the start needs; answers what is in the way. */
+  private async obstacles(): Promise<readonly string[]> {
+    const { listen } = coreOf(this.current);
+    if (listen.length === 0) return [NO_LISTENERS, NO_START];
+    const unwritten = this.openLogs();
+    if (unwritten !== null) return [unwritten, NO_START];
+    const unfit = await this.children.start();
+    if (unfit.length > 0) return [...unfit, "no child can start, shutting down"];
+    const unbound = await reservePorts(listen, () => this.children.open());
+    if (unbound.length > 0) return [...unbound, NO_LISTENERS, NO_START];
+    if (this.state === "stopping") return [];
+    const noPid = this.writePid();
+    return noPid === null ? [] : [noPid];
   }
 
   /** While root may. Answers what is in the way, or null. */
@@ -228,10 +241,7 @@ export class Parent {
       return;
     }
     const unwatch = this.watch(loaded);
-    const failures =
-      coreOf(loaded.process).listen.length === 0
-        ? ["no Listen is left: nothing was changed"]
-        : await this.children.exchange(loaded);
+    const failures = await this.serveBy(loaded);
     if (failures.length > 0) {
       for (const failure of failures) {
         log.error("core", "", failure);
@@ -251,6 +261,15 @@ export class Parent {
     this.announce();
     this.unwatch();
     this.unwatch = unwatch;
+  }
+
+  /** Answers why it cannot be. */
+  private async serveBy(next: Loaded): Promise<readonly string[]> {
+    const { listen } = coreOf(next.process);
+    if (listen.length === 0) return ["no Listen is left: nothing was changed"];
+    const fixed = takesRestart(this.current, next.process);
+    if (fixed.length > 0) return fixed;
+    return reservePorts(newListeners(this.current, next.process), () => this.children.exchange(next));
   }
 
   private reloadFailed(reason: string): void {

@@ -17,6 +17,10 @@ export class SingleChild implements Children {
     this.child = new Child(first, ways, (generation) => siblings.release(generation));
   }
 
+  async start(): Promise<readonly string[]> {
+    return [];
+  }
+
   open(): Promise<readonly string[]> {
     return this.child.open();
   }

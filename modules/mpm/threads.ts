@@ -13,6 +13,7 @@ import core, { type ListenSpec } from "../server/mod_core.ts";
 import { ChildThread } from "./child_thread.ts";
 import type { HeldListeners } from "./held.ts";
 import { keptFiles } from "./kept_files.ts";
+import { newListeners } from "./listen_changes.ts";
 import { ListenerPool } from "./listener_pool.ts";
 import { closeListeners } from "./listeners.ts";
 import { closeLogs, reopenLogs } from "./logs.ts";
@@ -71,13 +72,15 @@ export class Threads implements Children {
   }
 
   /** The first child is to serve as soon as it can, the others come behind it: but for those who may not bind any more then. */
-  async open(): Promise<readonly string[]> {
+  async start(): Promise<readonly string[]> {
     const { process } = this.loaded;
-    const taken = this.listeners.opensThem ? await probePorts(process, null) : [];
-    if (taken.length > 0) return taken;
     const count = dropsPrivileges(process) ? planOf(process).children : 1;
-    const threads = Array.from({ length: count }, () => this.startThread(null));
-    return this.readyToServe(threads, threads);
+    return this.ready(Array.from({ length: count }, () => this.startThread(null)));
+  }
+
+  async open(): Promise<readonly string[]> {
+    const taken = this.listeners.opensThem ? await probePorts(this.listen) : [];
+    return taken.length > 0 ? taken : distinct(await this.listeners.openIn([...this.threads]));
   }
 
   begin(): void {
@@ -102,7 +105,7 @@ export class Threads implements Children {
 
   private async exchangeAll(next: Loaded): Promise<readonly string[]> {
     const previous = this.loaded;
-    const taken = await probePorts(next.process, previous.process);
+    const taken = await probePorts(newListeners(previous.process, next.process));
     if (taken.length > 0) return taken;
     const asked = this.serving();
     for (const thread of asked) thread.send({ kind: "prepare", config: this.configOf(next, thread.memories) });
@@ -161,8 +164,12 @@ export class Threads implements Children {
 
   /** Waits until they have built what they were told to, and lets some open their listeners. Answers what went wrong. */
   private async readyToServe(threads: readonly ChildThread[], opening: readonly ChildThread[]): Promise<string[]> {
-    const failures = (await Promise.all(threads.map((thread) => thread.ready()))).flat();
-    return distinct(failures.length > 0 ? failures : await this.listeners.openIn(opening));
+    const failures = await this.ready(threads);
+    return failures.length > 0 ? failures : distinct(await this.listeners.openIn(opening));
+  }
+
+  private async ready(threads: readonly ChildThread[]): Promise<string[]> {
+    return distinct((await Promise.all(threads.map((thread) => thread.ready()))).flat());
   }
 
   /** More children, or fewer, where the configuration says so. Who is succeeded serves in addition until the other one does. */

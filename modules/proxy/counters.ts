@@ -21,6 +21,8 @@ export class Counters {
   transferred = NOTHING;
   read = NOTHING;
   busy: Int32Array = new Int32Array(0);
+  /** What all of them gain in an election. Kept: a sum is a chain of additions, a third of what an election costs. */
+  sumOfLbfactors = 0;
   private members = NONE;
 
   /**
@@ -34,10 +36,12 @@ export class Counters {
 
   private take(members: readonly ProxyWorker[]): void {
     this.rows = new Int32Array(members.length);
+    this.sumOfLbfactors = 0;
     for (let i = 0; i < members.length; i++) {
       const { s, name } = members[i]!;
       if (s.f64 !== members[0]!.s.f64) throw new Error(`${name}: its slot is not with those of its balancer`);
       this.rows[i] = s.row;
+      this.sumOfLbfactors += s.lbfactor;
     }
     this.members = members;
     if (members.length === 0) return;

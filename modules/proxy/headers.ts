@@ -58,7 +58,7 @@ export function requestHead(r: RequestRec, conf: ProxyConfig, url: ProxyUrl, fra
     const id = ids[i]!;
     let added: string | null = null;
     if (id !== h.OTHER && id <= h.X_FORWARDED_SERVER) {
-      if (id === h.EXPECT && expect) {
+      if (id === h.EXPECT && expect && table.valueLength(i) > 0) {
         expect = false;
         if (!isNamed(table, i, named)) continue;
       }
@@ -220,7 +220,7 @@ function cleanWarnings(headers: h.HeaderTable): void {
     }
   }
   headers.unsetId(h.WARNING);
-  if (kept.length > 0) headers.addId(h.WARNING, "Warning", kept.join(", "));
+  for (const warning of kept) headers.addId(h.WARNING, "Warning", warning);
 }
 
 function normalizeDate(headers: h.HeaderTable, id: number): void {
@@ -261,7 +261,8 @@ export function checkForwards(r: RequestRec, conf: ProxyConfig): Status {
   const value = r.headersIn.getId(h.MAX_FORWARDS);
   let left = conf.maxForwards;
   if (value !== undefined) {
-    if (!/^\d{0,15}$/.test(value)) return proxyError(r, 400, "Max-Forwards request header could not be parsed");
+    if (!/^([+-]?\d{1,15})?$/.test(value) || Number(value) < 0)
+      return proxyError(r, 400, "Max-Forwards request header could not be parsed");
     left = Number(value) - 1;
     if (left < 0) {
       if (r.method === "TRACE") return sendTrace(r);
@@ -275,7 +276,7 @@ export function checkForwards(r: RequestRec, conf: ProxyConfig): Status {
 }
 
 function sendOptions(r: RequestRec): Status {
-  r.headersOut.set("Allow", "TRACE");
+  r.headersOut.set("Allow", traceIsOff(r) ? "" : "TRACE");
   r.out.begin(0);
   r.out.end();
   return DONE;

@@ -270,14 +270,12 @@ function accountForRoute(balancer: ProxyBalancer, elected: ProxyWorker): void {
     balancer.lbmethod.updateLbStatus(elected, usable as unknown as Candidates);
     return;
   }
-  const { rows, lbstatus, lbfactor } = balancer.electorate.counters.of(usable);
-  let total = 0;
+  const { rows, lbstatus, lbfactor, sumOfLbfactors } = balancer.electorate.counters.of(usable);
   for (let i = 0; i < rows.length; i++) {
     const row = rows[i]!;
     lbstatus[row]! += lbfactor[row]!;
-    total += lbfactor[row]!;
   }
-  elected.s.lbstatus -= total;
+  elected.s.lbstatus -= sumOfLbfactors;
 }
 
 /** Looks again every hundredth of the balancer's `timeout`. */

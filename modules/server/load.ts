@@ -42,7 +42,7 @@ export interface LoadSource {
 export interface ReadConfig {
   readonly tree: readonly Directive[];
   /** What LoadModule lines named, in their order. */
-  readonly loads: readonly { readonly name: string; readonly path: string }[];
+  readonly loads: readonly { readonly name: string; readonly path: string; readonly at: Position }[];
 }
 
 /** The logs of one generation. */
@@ -135,7 +135,7 @@ function readOnce(
   const files: { path: string; from: Position | undefined }[] = [];
   const defined: string[] = [];
   const warnings: [ah: string, text: string][] = [];
-  const loads: { name: string; path: string }[] = [];
+  const loads: { name: string; path: string; at: Position }[] = [];
   const names = new Set([...modules, ...later].map((module) => module.name));
   let mpm = "event";
   const hasModule = (name: string) => {
@@ -178,7 +178,7 @@ function readOnce(
       const known = ofHttpd
         ? shipped.find((module) => module.onDemand && module.name === moduleName(name))
         : plugins.get(path);
-      loads.push({ name, path });
+      loads.push({ name, path, at });
       mpm = MPM.exec(moduleName(name))?.[1] ?? mpm;
       if (known === undefined) {
         if (!ofHttpd) wanted.set(path, { name, at });
@@ -192,8 +192,7 @@ function readOnce(
     },
   };
   const { defines, before, after, serverRoot } = source;
-  const start: Position = { file: source.file, line: 1, column: 1 };
-  for (const { name, path } of source.read?.loads ?? []) host.loadModule(name, path, start);
+  for (const { name, path, at } of source.read?.loads ?? []) host.loadModule(name, path, at);
   const tree =
     source.read?.tree ??
     readConfig(source.file, host, {

@@ -5,7 +5,7 @@
 
 import { ConfigError, splitWords } from "../config/directive.ts";
 import { parseInterval } from "../config/units.ts";
-import type { CommandContext } from "../core/command.ts";
+import { ArgumentError, type CommandContext } from "../core/command.ts";
 import { LEVELS, levelRank } from "../core/error_log.ts";
 import { registerMethod } from "../core/method.ts";
 import { defineModule, getModuleConfig } from "../core/module.ts";
@@ -79,6 +79,10 @@ const schema = z.object({
   gracefulShutdownTimeoutMs: z.number().default(0),
   /** LimitRequestBody, bytes; 0: no limit. Of proxied requests the backend is the judge, as in httpd 2.4. */
   limitRequestBody: z.number().default(1_073_741_824),
+  /** MaxRanges, MaxRangeOverlaps, MaxRangeReversals: beyond them an answer stays whole. Source: httpd modules/http/byterange_filter.c */
+  maxRanges: z.number().default(200),
+  maxRangeOverlaps: z.number().default(20),
+  maxRangeReversals: z.number().default(20),
   /** LimitInternalRecursion: how many redirects inside of the server a request may go through. */
   limitRedirects: z.number().default(10),
   /** AddDefaultCharset; "": none is added. */
@@ -88,6 +92,14 @@ const schema = z.object({
 });
 
 export type CoreConfig = z.output<typeof schema>;
+
+const RANGE_LIMITS = [
+  { name: "MaxRanges", key: "maxRanges", what: "Ranges in a request" },
+  { name: "MaxRangeOverlaps", key: "maxRangeOverlaps", what: "overlaps in Ranges in a request" },
+  { name: "MaxRangeReversals", key: "maxRangeReversals", what: "reversals in Ranges in a request" },
+] as const;
+const DEFAULT_LIMIT = -1;
+const RANGE_WORDS: Readonly<Record<string, number>> = { none: 0, default: DEFAULT_LIMIT, unlimited: Infinity };
 
 const core = defineModule({
   name: "mod_core",
@@ -126,6 +138,14 @@ const core = defineModule({
     take12("ErrorLogFormat", "server", addErrorLogFormat, "Format string for the ErrorLog"),
     take2("ErrorDocument", "any", addErrorDocument, "Change responses for HTTP errors"),
     take1("LimitRequestBody", "any", setLimitRequestBody, "Limit (in bytes) on maximum size of request message body"),
+    ...RANGE_LIMITS.map(({ name, key, what }) =>
+      take1(
+        name,
+        "any",
+        (cmd, arg) => setRangeLimit(cmd, arg, key),
+        `Maximum number of ${what} before returning the entire resource, or 0 for unlimited`,
+      ),
+    ),
     take12(
       "LimitInternalRecursion",
       "server",
@@ -235,16 +255,18 @@ function setServerPath(cmd: CommandContext, path: string): void {
 }
 
 function addListen(cmd: CommandContext, arg: string, protocol?: string): string | undefined {
-  const unix = arg.toLowerCase().startsWith("unix:") ? arg.slice(5) : "";
+  const path = /^unix:(.+)/i.exec(arg)?.[1];
   const { file, line } = cmd.directive;
   const before = (cmd.raw.listen as ListenSpec[] | undefined) ?? [];
-  if (unix !== "") {
+  if (path !== undefined) {
+    const unix = cmd.resolvePath(path);
     if (before.some((l) => l.unix === unix)) return "Cannot define multiple Listeners on the same IP:port";
-    cmd.push("listen", { address: "", port: 0, unix: cmd.resolvePath(unix), protocol: protocol ?? "http", file, line });
+    cmd.push("listen", { address: "", port: 0, unix, protocol: protocol ?? "http", file, line });
     return undefined;
   }
   const match = /^(?:(\[[0-9a-fA-F:.]+\]|[^[\]:\s]*):)?(\d*)$/.exec(arg);
-  if (match === null || match[2] === "") return "Port must be specified";
+  if (match === null || match[2] === "") throw listenError("Port must be specified", arg, arg);
+  if (match[1]?.includes("/")) throw listenError("Listen setup failed", arg, match[1]);
   const port = Number(match[2]);
   if (port < 1 || port > 65535) return "Invalid address or port";
   const host = match[1] ?? "";
@@ -256,6 +278,12 @@ function addListen(cmd: CommandContext, arg: string, protocol?: string): string 
   }
   cmd.push("listen", { address, port, unix: "", protocol: protocol ?? (port === 443 ? "https" : "http"), file, line });
   return undefined;
+}
+
+/** @param path what may be one of a unix socket */
+function listenError(message: string, arg: string, path: string): ArgumentError {
+  const hint = /\/|\.sock$/.test(path) ? `A unix socket is Listen unix:${path}` : undefined;
+  return new ArgumentError(message, { text: arg, column: 1 }, hint);
 }
 
 function addFront(cmd: CommandContext, word: string, listen = ""): string | undefined {
@@ -298,6 +326,19 @@ function setErrorLog(cmd: CommandContext, arg: string): void {
 function setLimitRequestBody(cmd: CommandContext, arg: string): string | undefined {
   if (!/^\d+$/.test(arg)) return "LimitRequestBody requires a non-negative integer.";
   cmd.set("limitRequestBody", Number(arg));
+  return undefined;
+}
+
+/** none, default, unlimited, or a number. */
+function setRangeLimit(
+  cmd: CommandContext,
+  arg: string,
+  key: (typeof RANGE_LIMITS)[number]["key"],
+): string | undefined {
+  const limit = RANGE_WORDS[arg.toLowerCase()] ?? Number(/^\d{1,9}/.exec(arg)?.[0] ?? 0);
+  if (limit === 0 && arg.toLowerCase() !== "none")
+    return `${cmd.directive.name} requires 'none', 'default', 'unlimited' or a positive integer`;
+  cmd.set(key, limit === DEFAULT_LIMIT ? schema.shape[key].parse(undefined) : limit);
   return undefined;
 }
 

@@ -10,8 +10,9 @@ import { DECLINED, DONE, OK, type Status } from "../core/status.ts";
 import { checkAccess } from "./access.ts";
 import * as hooks from "./hooks.ts";
 import core from "./mod_core.ts";
+import { readAway } from "./read_away.ts";
 import { findRemoteName } from "./remote_host.ts";
-import { decodePath, hiddenPath, normalizeDecoded, normalizePath, splitTarget } from "./uri.ts";
+import { decodePath, hiddenPath, normalizeDecoded, normalizePath, pathAtRoot, splitTarget } from "./uri.ts";
 import { sectionWalk } from "./walk.ts";
 
 type Phase = (r: RequestRec) => Status | Promise<Status>;
@@ -46,22 +47,63 @@ const LOOKUP = PHASES.filter((phase) => phase !== postRead && phase !== serve);
  */
 export function isAccessible(r: RequestRec, uri: string): boolean {
   if (r.main !== null) return false; // a condition on the way would ask again
+  const answer = lookup(0, subRequest(r, uri, r.headersIn.clone()));
+  if (typeof answer !== "number") return false;
+  return answer < 400 && answer !== DONE;
+}
+
+/**
+ * Looks for what a GET of `uri` would be served with, and makes that what `r` is served with: OK. Otherwise the status with which
+ * it would end, 404 where nothing is there, and `r` has only fields of a redirect.
+ * Source: httpd ap_sub_req_lookup_uri, ap_internal_fast_redirect
+ */
+export function takeOver(r: RequestRec, uri: string): Status | Promise<Status> {
+  const sub = subRequest(r, uri, r.headersIn);
+  const answer = lookup(0, sub);
+  return typeof answer === "number" ? adopt(r, sub, answer) : answer.then((status) => adopt(r, sub, status));
+}
+
+function subRequest(r: RequestRec, uri: string, headers: RequestRec["headersIn"]): RequestRec {
   const { conn, server, protoNum, requestLine, requestTimeUs } = r;
   const target = uri.startsWith("/") ? uri : r.encodedUri.slice(0, r.encodedUri.lastIndexOf("/") + 1) + uri;
-  const head = { method: "GET", target, protoNum, requestLine, headers: r.headersIn.clone() };
-  const sub = new RequestRec(conn, server, head, requestTimeUs);
+  const sub = new RequestRec(conn, server, { method: "GET", target, protoNum, requestLine, headers }, requestTimeUs);
   sub.main = r;
   sub.encodedUri = target;
   sub.hostname = r.hostname;
   sub.useragentIp = r.useragentIp;
   sub.useragentPort = r.useragentPort;
   for (const [name, value] of r.env) sub.setEnv(name, value);
-  for (const phase of LOOKUP) {
-    const answer = phase(sub);
-    if (typeof answer !== "number") return false;
-    if (answer !== OK && answer !== DECLINED) return answer < 400 && answer !== DONE;
+  return sub;
+}
+
+function lookup(phase: number, sub: RequestRec): Status | Promise<Status> {
+  for (let i = phase; i < LOOKUP.length; i++) {
+    const answer = LOOKUP[i]!(sub);
+    if (typeof answer !== "number")
+      return answer.then((status) => (status === OK || status === DECLINED ? lookup(i + 1, sub) : status));
+    if (answer !== OK && answer !== DECLINED) return answer;
   }
-  return true;
+  return OK;
+}
+
+function adopt(r: RequestRec, sub: RequestRec, status: Status): Status {
+  if (status !== OK) {
+    if (status >= 300 && status < 400) for (const [name, value] of sub.headersOut) r.headersOut.add(name, value);
+    return status;
+  }
+  if (sub.proxyreq === "none") return 404; // no files are served
+  r.encodedUri = sub.encodedUri;
+  r.uri = sub.uri;
+  r.args = sub.args;
+  r.perDirConfig = sub.perDirConfig;
+  r.log = sub.log;
+  r.handler = sub.handler;
+  r.proxyreq = sub.proxyreq;
+  r.mapped = sub.mapped;
+  if (sub.filenameSource !== null) r.filenameSource = sub.filenameSource;
+  else r.filename = sub.filename;
+  for (const [name, value] of sub.env) r.setEnv(name, value);
+  return OK;
 }
 
 function from(phase: number, r: RequestRec): Status | Promise<Status> {
@@ -94,7 +136,10 @@ function parseUri(r: RequestRec): Status {
 function normalizeUri(r: RequestRec): Status {
   const conf = getModuleConfig(r.server.config, core);
   const normal = normalizePath(r.encodedUri, conf.mergeSlashes);
-  if (normal === null) return 400;
+  if (normal === null) {
+    r.uri = pathAtRoot(r.encodedUri, conf.mergeSlashes);
+    return 400;
+  }
   r.encodedUri = normal;
   r.uri = normal;
   return OK;
@@ -178,10 +223,17 @@ function serve(r: RequestRec): Status | Promise<Status> {
   return answer === DECLINED ? unhandled(r) : answer;
 }
 
-/** What no handler takes: sluice serves no files, so there is nothing here. */
-function unhandled(r: RequestRec): Status {
+/** What no handler takes. Source: httpd server/core.c, default_handler */
+function unhandled(r: RequestRec): Status | Promise<Status> {
   const { limitRequestBody } = getModuleConfig(r.perDirConfig, core);
   if (limitRequestBody > 0 && r.body.length > limitRequestBody) return 413;
+  const body = readAway(r);
+  if (typeof body !== "number") return body.then((status) => status || nothingHere(r));
+  return body === OK ? nothingHere(r) : body;
+}
+
+/** sluice serves no files, so there is nothing here. */
+function nothingHere(r: RequestRec): Status {
   switch (r.method) {
     case "GET":
     case "HEAD":
@@ -189,6 +241,7 @@ function unhandled(r: RequestRec): Status {
       return 404;
     case "OPTIONS":
       r.headersOut.set("Allow", allowed(r));
+      if (r.uri === "/") r.headersOut.set("Content-Type", "httpd/unix-directory");
       r.out.begin(0);
       r.out.end();
       return DONE;

@@ -62,10 +62,9 @@ function virtualHost(cmd: CommandContext, args: string): string | undefined {
     addrs.push({ host: ANY.has(name) ? "*" : name, port: port === "*" ? 0 : Number(port), name });
   }
   const { file, line } = cmd.directive;
-  cmd.open(
-    { kind: "server", section: "VirtualHost", arg: args, pattern: null, isRegex: false },
-    new ServerRec(true, file, line, addrs),
-  );
+  const server = new ServerRec(true, file, line, addrs);
+  server.port = addrs[0]?.port ?? 0; // until a ServerName says otherwise
+  cmd.open({ kind: "server", section: "VirtualHost", arg: args, pattern: null, isRegex: false }, server);
   return undefined;
 }
 

@@ -93,6 +93,12 @@ export function normalizePath(path: string, mergeSlashes: boolean): string | nul
   return dots ? removeDots(path, mergeSlashes) : path;
 }
 
+/** A path that `normalizePath` refuses, as logs tell it: what leads above the root stays there. */
+export function pathAtRoot(path: string, mergeSlashes: boolean): string {
+  const decoded = path.charCodeAt(0) === SLASH ? decodeUnreserved(path, 0) : null;
+  return decoded === null ? path : resolveDots(decoded, mergeSlashes).path;
+}
+
 function decodeUnreserved(path: string, from: number): string | null {
   let out = "";
   let copied = 0;

@@ -7,6 +7,7 @@ import {
   clientAddress,
   expandGroups,
   type HeaderTable,
+  hasNoBody,
   matchGroups,
   type RequestRec,
 } from "../../modules/mod.ts";
@@ -21,7 +22,8 @@ export function editRequest(r: RequestRec, entries: readonly HeaderEntry[]): voi
 export function editResponse(r: RequestRec, entries: readonly HeaderEntry[], table: HeaderTable): void {
   for (const entry of entries) {
     if (!applies(entry, r)) continue;
-    if (entry.id === CONTENT_TYPE) editContentType(r, entry, table);
+    // A response without a body is of no type: its field is one like others.
+    if (entry.id === CONTENT_TYPE && !hasNoBody(r.status)) editContentType(r, entry, table);
     else edit(r, entry, table, true);
   }
 }
@@ -77,6 +79,7 @@ function editContentType(r: RequestRec, entry: HeaderEntry, table: HeaderTable):
     case "append":
     case "merge":
       if (!out.hasId(CONTENT_TYPE)) edit(r, entry, out, true);
+      else if (out.getId(CONTENT_TYPE) === "") edit(r, entry, table, true); // that is no type
       break;
     case "unset":
       if (table === out || r.errorPage || r.proxyreq === "none") out.unsetId(CONTENT_TYPE);

@@ -16,17 +16,14 @@ function bybusyness(balancer: ProxyBalancer): LbMethod {
   const counters = new Counters();
   return {
     finder(candidates) {
-      const { rows, lbstatus, lbfactor, busy } = counters.of(candidates);
+      const { rows, lbstatus, lbfactor, busy, sumOfLbfactors } = counters.of(candidates);
       let best = 0;
       let least = Number.POSITIVE_INFINITY;
       let most = 0;
-      let total = 0;
       for (let i = 0; i < rows.length; i++) {
         const row = rows[i]!;
-        const gain = lbfactor[row]!;
-        const urgency = lbstatus[row]! + gain;
+        const urgency = lbstatus[row]! + lbfactor[row]!;
         lbstatus[row] = urgency;
-        total += gain;
         const atHand = busy[row]!;
         if (atHand < least || (atHand === least && urgency > most)) {
           best = i;
@@ -34,7 +31,7 @@ function bybusyness(balancer: ProxyBalancer): LbMethod {
           most = urgency;
         }
       }
-      lbstatus[rows[best]!] = most - total;
+      lbstatus[rows[best]!] = most - sumOfLbfactors;
       return candidates[best]!;
     },
     figure: ({ s }) => `busy ${s.busy}, lbstatus ${s.lbstatus} + lbfactor ${s.lbfactor}`,

@@ -24,22 +24,19 @@ function byrequests(balancer: ProxyBalancer): LbMethod {
   const counters = new Counters();
   return {
     finder(candidates) {
-      const { rows, lbstatus, lbfactor } = counters.of(candidates);
+      const { rows, lbstatus, lbfactor, sumOfLbfactors } = counters.of(candidates);
       let best = 0;
       let most = Number.NEGATIVE_INFINITY;
-      let total = 0;
       for (let i = 0; i < rows.length; i++) {
         const row = rows[i]!;
-        const gain = lbfactor[row]!;
-        const urgency = lbstatus[row]! + gain;
+        const urgency = lbstatus[row]! + lbfactor[row]!;
         lbstatus[row] = urgency;
-        total += gain;
         if (urgency > most) {
           best = i;
           most = urgency;
         }
       }
-      lbstatus[rows[best]!] = most - total;
+      lbstatus[rows[best]!] = most - sumOfLbfactors;
       return candidates[best]!;
     },
     figure: ({ s }) => `lbstatus ${s.lbstatus} + lbfactor ${s.lbfactor}`,

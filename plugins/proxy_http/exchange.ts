@@ -18,6 +18,7 @@ import {
   type FailureStage,
   getProxyConfig,
   HeaderTable,
+  httpDate,
   isChunked,
   OK,
   PendingStatus,
@@ -149,8 +150,11 @@ export class Exchange extends PendingStatus implements BodyOwner, ResponseWatche
     if (this.verbose) logAcquired(this.r, this.worker, this.url);
     if (body === null) this.ready();
     else if (this.expect) {
-      // Reading would send 100 Continue to a client that waits for it.
-      if (!r.expecting100) body.prefetchNow();
+      // What the client sent without waiting. To ask for more is for the backend's 100 Continue.
+      const { expecting100 } = r;
+      r.expecting100 = false;
+      body.prefetchNow();
+      r.expecting100 = expecting100;
       if (this.result === null) this.ready();
     } else if (r.getEnv("proxy-prefetch-nonblocking") !== undefined) {
       body.prefetchNow();
@@ -408,10 +412,12 @@ export class Exchange extends PendingStatus implements BodyOwner, ResponseWatche
     this.drop(reason === "" ? status : proxyError(this.r, status, reason));
   }
 
-  /** The head can be used, and what follows cannot. */
+  /** The body is wrong from its first byte on, so that the client can still get a page. */
   badBody(cause: string): void {
+    const { r } = this;
     this.logBody(cause);
     this.badAnswer(502, "", cause);
+    (r.errHeadersOut ??= new HeaderTable()).set("Expires", httpDate(r.requestTimeUs));
   }
 
   private logBody(cause: string): void {

@@ -1,13 +1,12 @@
 /** Several children: one truth for elections; replaced when they die, hang, or have served their time. */
 import assert from "node:assert/strict";
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { type Backend, Gate, ok, startBackend } from "../support/backend.ts";
+import { type Backend, freePort, Gate, ok, startBackend } from "../support/backend.ts";
 import { connectClient, fetchOnce } from "../support/client.ts";
-import { runSluice, type Sluice, startSluice } from "../support/sluice.ts";
-
-/** They wait for programs that start, die and are missed: more than Bun's five seconds. */
-const SLOW = { timeout: 60_000 };
+import { runSluice, SLOW, type Sluice, startSluice } from "../support/sluice.ts";
 
 let a: Backend;
 let b: Backend;
@@ -352,6 +351,59 @@ test("a port that another server has is refused, although children share theirs"
   });
   assert.equal(await second.exited, 1);
   assert.match(second.stderr, /\(98\)Address already in use: AH00072: make_sock: could not bind to address 127/);
+});
+
+/** Whoever reads this in a thread waits for a file "go", in a folder that both programs know. */
+const WAITING = `
+import { existsSync, writeFileSync } from "node:fs";
+import { isMainThread } from "node:worker_threads";
+import { defineModule } from "sluice";
+if (!isMainThread) {
+  writeFileSync("BOTH/waits." + process.pid, "");
+  for (const cell = new Int32Array(new SharedArrayBuffer(4)); !existsSync("BOTH/go"); ) Atomics.wait(cell, 0, 0, 5);
+}
+export default defineModule({ name: "mod_waiting" });
+`;
+
+test("of two programs that start at one time on a port one serves, the other is refused", SLOW, async () => {
+  const both = mkdtempSync(join(tmpdir(), "sluice-test-"));
+  const text = `${conf("StartServers 2")}\nLoadModule waiting_module DIR/waiting.ts`;
+  const port = await freePort();
+  const run = () =>
+    runSluice(text.replaceAll("PORT", String(port)), {
+      files: { "tell.ts": TELL, "waiting.ts": WAITING.replaceAll("BOTH", both) },
+    });
+  const ends = [run(), run()].map((program, i) => program.then((ended) => ({ ended, i })));
+  while (readdirSync(both).length < 2) await new Promise((resolve) => setTimeout(resolve, 20));
+  const pids = readdirSync(both).map((name) => Number(name.split(".")[1]));
+  writeFileSync(join(both, "go"), "");
+  const { ended: refused, i } = await Promise.race(ends);
+  assert.equal(refused.exit, 1);
+  assert.match(refused.stderr, /^\(98\)Address already in use: AH00072: make_sock: could not bind to address 127/);
+  assert.equal((await ask({ port } as Sluice, 6)).texts, "abaaba");
+  process.kill(pids.find((pid) => pid !== refused.pid)!, "SIGTERM");
+  const { ended: served } = await ends[1 - i]!;
+  assert.equal(served.exit, 0);
+  for (const program of [refused, served]) await program.stop();
+  rmSync(both, { recursive: true });
+});
+
+test("a child that cannot start for another reason than its listeners: that reason is told", SLOW, async () => {
+  for (const [plugin, reason] of [
+    ['throw new Error("no licence")', /^AH00526: .* line 6 of .*:\nCannot load .*late.ts into server: no licence\n/],
+    ["process.exit(3)", /^child 0 ended by itself\n/],
+  ] as const) {
+    const program = await runSluice(conf("StartServers 2").replace(/(LoadModule) .*/, "$1 late_module DIR/late.ts"), {
+      files: {
+        "late.ts": `import { isMainThread } from "node:worker_threads";\nimport { defineModule } from "sluice";
+if (!isMainThread) ${plugin};\nexport default defineModule({ name: "mod_late" });`,
+      },
+    });
+    assert.equal(program.exit, 1);
+    assert.match(program.stderr, reason);
+    assert.match(program.stderr, /\nno child can start, shutting down\n$/);
+    await program.stop();
+  }
 });
 
 test("one log program for all children", SLOW, async () => {

@@ -17,6 +17,7 @@ import { fileURLToPath } from "node:url";
 import { freePort } from "./backend.ts";
 import { connectClient } from "./client.ts";
 import { within } from "./message.ts";
+import { kill, mortal } from "./mortal.ts";
 
 /** Options of tests that start the program: a busy machine takes its time, and Bun gives a test 5 s. */
 export const SLOW = { timeout: 60_000 };
@@ -62,12 +63,6 @@ const START_MS = 20_000;
 const STOP_MS = 10_000;
 const RETRIES = 3;
 
-/** None outlives the tests, whatever becomes of them. */
-const running = new Set<ChildProcess>();
-process.on("exit", () => {
-  for (const child of running) kill(child, "SIGKILL");
-});
-
 export class Sluice implements AsyncDisposable {
   readonly dir: string;
   readonly confFile: string;
@@ -85,7 +80,7 @@ export class Sluice implements AsyncDisposable {
     this.dir = dir;
     this.confFile = confFile;
     this.ports = ports;
-    running.add(child);
+    mortal(child, () => rmSync(dir, { recursive: true, force: true }));
     child.stdout?.on("data", (bytes) => {
       this.stdout += bytes;
     });
@@ -98,7 +93,6 @@ export class Sluice implements AsyncDisposable {
         resolve((this.exit = "ENOENT"));
       });
       child.on("close", (code, signal) => {
-        running.delete(child);
         resolve((this.exit = code ?? signal ?? "?"));
       });
     });
@@ -263,14 +257,5 @@ async function connects(to: Address): Promise<boolean> {
     return true;
   } catch {
     return false;
-  }
-}
-
-/** Not `child.kill`, after which Deno 2.9.5 reports the signal as the cause of any exit, whatever the exit code was. */
-function kill(child: ChildProcess, signal: NodeJS.Signals): void {
-  try {
-    if (child.pid !== undefined) process.kill(child.pid, signal);
-  } catch {
-    // it has ended by itself
   }
 }

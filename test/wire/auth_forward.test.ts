@@ -89,7 +89,7 @@ test("the question: GET, all that the client sent but for the body and what is b
     [
       "Host: a.test:81",
       "Cookie: s=1",
-      "Range: bytes=0-1",
+      "Range: items=0-1",
       "If-None-Match: x",
       "X-Hop: 1",
       "Connection: X-Hop",

@@ -1,4 +1,4 @@
-/** TLS on the fetch front, through the whole program: what the runtime's server holds, and what is refused beforehand. */
+/** TLS on the fetch front, through the whole program: what the runtime's server holds. What it cannot: unit/plugins/ssl/fetch_front.test.ts */
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { copyFileSync } from "node:fs";
@@ -217,20 +217,6 @@ test("a WebSocket in TLS", SLOW, async () => {
   await webSocket.echo();
 });
 
-const clients = (more: string): string => `
-    Listen 127.0.0.1:PORT
-    Front fetch
-    ServerName a.test
-    SSLEngine on
-    ${pair("a")}
-    SSLVerifyClient require
-    SSLCACertificateFile ${CERTS}/ca.pem
-    ${more}
-    <Location "/proved/">
-      Require ssl-verify-client
-    </Location>
-    ProxyPass / ${backend?.url ?? "http://127.0.0.1:9"}/`;
-
 test("SSLProtocol of a listener on Bun", { ...SLOW, skip: !onBun }, async () => {
   for (const [protocol, other] of [
     ["TLSv1.3", "TLSv1.2"],
@@ -247,7 +233,19 @@ test("SSLProtocol of a listener on Bun", { ...SLOW, skip: !onBun }, async () => 
 });
 
 test("SSLVerifyClient require on Bun: who may ask", { ...SLOW, skip: !onBun }, async () => {
-  await using own = await startSluice(clients("SSLVerifyDepth 100"));
+  await using own = await startSluice(`
+    Listen 127.0.0.1:PORT
+    Front fetch
+    ServerName a.test
+    SSLEngine on
+    ${pair("a")}
+    SSLVerifyClient require
+    SSLVerifyDepth 100
+    SSLCACertificateFile ${CERTS}/ca.pem
+    <Location "/proved/">
+      Require ssl-verify-client
+    </Location>
+    ProxyPass / ${backend.url}/`);
   const may = async (name: string | null, key = name): Promise<boolean> => {
     const identity = name === null ? {} : { cert: pem(`${name}.pem`), key: pem(`${key}.key`) };
     const answer = await askTls(own.port, "a.test", { ...identity, target: "/proved/" });
@@ -352,88 +350,5 @@ test("two programs do not share a port unawares", SLOW, async () => {
   const own = await runSluice(`Listen 127.0.0.1:${sluice.port}\nFront fetch\nSSLEngine on\n${pair("a")}\n`);
   assert.equal(own.exit, 1);
   assert.match(own.stderr + own.errorLog, /AH00072: make_sock: could not bind to address 127.0.0.1:\d+/);
-  await own.stop();
-});
-
-const twoHosts = (first: string, second: string): string =>
-  [first, second]
-    .map((lines, i) => `<VirtualHost *:PORT>\nServerName ${"ab"[i]}.test\nSSLEngine on\n${lines}\n</VirtualHost>`)
-    .join("\n");
-const verify = `SSLVerifyClient require\nSSLVerifyDepth 100\nSSLCACertificateFile ${CERTS}/ca.pem`;
-
-// What the server of the runtime cannot hold is an error, with the directive's name.
-for (const [conf, onBunText, onDenoText] of [
-  [
-    clients(""),
-    /SSLVerifyClient: Bun.serve takes chains of any length: set SSLVerifyDepth 100/,
-    /SSLVerifyClient: Deno.serve asks no client/,
-  ],
-  [
-    clients("").replace("require", "optional"),
-    /SSLVerifyClient optional: Bun.serve does not show/,
-    /SSLVerifyClient: Deno.serve asks no client/,
-  ],
-  [
-    clients("SSLVerifyDepth 100\nSSLUserName SSL_CLIENT_S_DN_CN"),
-    /SSLUserName: Bun.serve does not show/,
-    /SSLVerifyClient: Deno/,
-  ],
-  [
-    twoHosts(pair("a"), `${pair("a")}\n${verify}`),
-    /SSLVerifyClient must be the same for all hosts of a port/,
-    /SSLVerifyClient must be the same/,
-  ],
-  [twoHosts(pair("a"), pair("b")), null, /SSLCertificateFile: Deno.serve has one certificate for all hosts of a port/],
-  [twoHosts(`${pair("a")}\n${pair("a-ec")}`, ""), /AH02572/, /AH02572/],
-  [`SSLEngine on\n${pair("a")}\n${pair("a-ec")}`, null, /SSLCertificateFile: Deno.serve has one certificate/],
-  [
-    `SSLEngine on\n${pair("a")}\nSSLProtocol TLSv1.3`,
-    null,
-    /SSLProtocol: Deno.serve speaks TLSv1.2 and TLSv1.3, always/,
-  ],
-  [
-    `SSLEngine on\n${pair("a")}\nSSLProtocol TLSv1.1`,
-    /SSLProtocol: Bun.serve speaks nothing older than TLSv1.2/,
-    /AH02231/,
-  ],
-  [twoHosts(pair("a"), `${pair("a")}\nSSLProtocol TLSv1.3`), /SSLProtocol must be the same/, /SSLProtocol: Deno/],
-  [
-    twoHosts(pair("a"), `${pair("a")}\nSSLHonorCipherOrder on`),
-    /SSLHonorCipherOrder must be the same for all hosts of a port: Bun.serve settles it before SNI/,
-    null,
-  ],
-  [twoHosts(pair("a"), `${pair("a")}\nSSLSessionTickets off`), /SSLSessionTickets must be the same/, null],
-  [`SSLEngine on\n${pair("a")}\nSSLCipherSuite HIGH`, null, /SSLCipherSuite: Deno.serve has suites of its own, always/],
-  [
-    `SSLEngine on\n${pair("a")}\nSSLStrictSNIVHostCheck on`,
-    /SSLStrictSNIVHostCheck: Bun/,
-    /SSLStrictSNIVHostCheck: Deno/,
-  ],
-  [
-    `SSLEngine on\n${pair("a")}\nSSLVHostSNIPolicy strict`,
-    /SSLVHostSNIPolicy strict: Bun/,
-    /SSLVHostSNIPolicy strict: Deno/,
-  ],
-  [
-    twoHosts(pair("a"), `${pair("a")}\nServerAlias w?w.a.test`),
-    /ServerAlias w\?w.a.test: Bun/,
-    /ServerAlias w\?w.a.test: Deno/,
-  ],
-  [`SSLEngine on\n${pair("a")}\nProtocols h3`, null, /Protocols h3: Deno.serve has no HTTP\/3/],
-] as const) {
-  const expected = onBun ? onBunText : onDenoText;
-  test(`-t: ${expected?.source ?? `${conf.replaceAll(CERTS, "")} is taken`}`, SLOW, async () => {
-    const text = conf.includes("Listen ") ? conf : `Listen 127.0.0.1:PORT\nFront fetch\nServerName a.test\n${conf}`;
-    const own = await runSluice(text, { args: ["-t"] });
-    assert.equal(own.exit, expected === null ? 0 : 1, own.stderr);
-    if (expected !== null) assert.match(own.stderr, expected);
-    await own.stop();
-  });
-}
-
-test("-t: Protocols h3 is not for the net front", SLOW, async () => {
-  const own = await runSluice(`Listen 127.0.0.1:PORT\nProtocols h3 http/1.1`, { args: ["-t"] });
-  assert.equal(own.exit, 1);
-  assert.match(own.stderr, /Protocols h3 is for Front fetch, on Bun/);
   await own.stop();
 });

@@ -111,6 +111,13 @@ async function refused(bytes: string, status: number): Promise<void> {
   assert.equal(backend.requests.length, before, "the backend got it");
 }
 
+/** The answer to a request on a connection of its own. */
+async function answerTo(bytes: string) {
+  await using client = await connectClient(port());
+  void client.send(bytes);
+  return await client.response();
+}
+
 test("no target: HTTP/0.9, so an answer without a head", async () => {
   const before = backend.requests.length;
   await using client = await connectClient(port());
@@ -457,6 +464,94 @@ test("HEAD: a length of 0 is not told", async () => {
   backend.routes = {};
 });
 
+test("a body where nothing is: read before the 404, so that a bad one is told", async () => {
+  await refused(`${lines("POST /none HTTP/1.1", "Host: a", "Transfer-Encoding: chunked")}zz\r\n`, 400);
+  await using client = await connectClient(port());
+  void client.send(`${lines("POST /none HTTP/1.1", "Host: a", "Content-Length: 6")}abc`);
+  void client.send(`def${lines("OPTIONS / HTTP/1.1", "Host: a")}${get()}`);
+  const answers = [await client.response(), await client.response(), await client.response()];
+  assert.deepEqual(
+    answers.map((r) => [r.status, r.field("content-type")]),
+    [
+      [404, "text/html; charset=iso-8859-1"],
+      [200, "httpd/unix-directory"],
+      [200, undefined],
+    ],
+  );
+});
+
+test("a transfer coding besides chunked: nobody passes it on, and nothing is there for it", async () => {
+  const coding = ["Transfer-Encoding: gzip, chunked"];
+  assert.equal((await answerTo(post(coding, "0\r\n\r\n"))).status, 500);
+  assert.equal((await answerTo(`${lines("POST /none HTTP/1.1", "Host: a", ...coding)}0\r\n\r\n`)).status, 404);
+});
+
+test("Range: a short answer that the backend sent whole is cut here", async () => {
+  backend.routes = {
+    "/x": ok("0123456789", "Content-Type: text/plain", 'ETag: "e"'),
+    "/long": ok("x".repeat(8193)),
+    "/chunks": chunked(["0123456789"]),
+    "/part": respond(206, "012", "Content-Range: bytes 0-2/10"),
+  };
+  const ask = (path: string, range: string, ...fields: string[]) =>
+    answerTo(lines(`GET /b${path} HTTP/1.1`, "Host: a", `Range: bytes=${range}`, ...fields));
+  const one = await ask("/x", "2-4");
+  assert.deepEqual(
+    [one.status, one.text, one.field("content-range"), one.field("content-length"), one.field("content-type")],
+    [206, "234", "bytes 2-4/10", "3", "text/plain"],
+  );
+  const two = await ask("/x", "7-,0-0");
+  const boundary = /^multipart\/byteranges; boundary=([0-9a-f]{16})$/.exec(two.field("content-type") ?? "")![1];
+  const part = (range: string, text: string) =>
+    `\r\n--${boundary}\r\nContent-type: text/plain\r\nContent-range: bytes ${range}/10\r\n\r\n${text}`;
+  assert.equal(two.text, `${part("7-9", "789")}${part("0-0", "0")}\r\n--${boundary}--\r\n`);
+  assert.equal(two.field("content-length"), String(two.text.length));
+  const none = await ask("/x", "10-");
+  assert.deepEqual([none.status, none.field("etag")], [416, undefined]);
+  assert.equal((await ask("/x", "2-4", 'If-Range: "e"')).status, 206);
+  assert.equal((await ask("/x", "2-4", 'If-Range: "f"')).status, 200);
+  assert.equal((await ask("/long", "2-4")).status, 200);
+  assert.equal((await ask("/chunks", "2-4")).status, 200);
+  assert.deepEqual([(await ask("/part", "1-1")).text, backend.requests.at(-1)!.field("range")], ["012", "bytes=1-1"]);
+  await using client = await connectClient(port());
+  assert.equal((await client.request("HEAD", "/b/x", ["Range: bytes=2-4"])).field("content-length"), "10");
+  backend.routes = {};
+});
+
+test("Max-Forwards: a sign may stand before it; a backend's length that is none has a page that expires", async () => {
+  await using client = await connectClient(port());
+  await client.get("/b/x", "Max-Forwards: +3");
+  assert.equal(backend.requests.at(-1)!.field("max-forwards"), "2");
+  backend.routes = { "/x": head(200, "Content-Length: 4x") };
+  const bad = await client.get("/b/x");
+  backend.routes = {};
+  assert.equal((await client.get("/b/x", "Max-Forwards: -1")).status, 400);
+  assert.deepEqual([bad.status, bad.field("expires")], [502, bad.field("date")]);
+});
+
+test("Expect: an empty one is none; of an HTTP/1.0 client it is the backend's, too", async () => {
+  assert.equal((await answerTo(get("Expect:"))).status, 200);
+  backend.routes = { "/x": [early, head(100), body, ok("done")] };
+  const old = await answerTo("POST /b/x HTTP/1.0\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\nabc");
+  backend.routes = {};
+  assert.deepEqual([old.text, old.interim.length], ["done", 0]);
+  assert.deepEqual([backend.requests.at(-1)!.field("expect"), backend.requests.at(-1)!.text], ["100-continue", "abc"]);
+});
+
+test("100-continue: a body that came at once is measured before the backend is asked", async () => {
+  backend.routes = { "/x": [early, head(100), body, ok("done")] };
+  await answerTo(post(["Expect: 100-continue", "Transfer-Encoding: chunked"], "3\r\nabc\r\n0\r\n\r\n"));
+  backend.routes = {};
+  assert.equal(backend.requests.at(-1)!.field("content-length"), "3");
+});
+
+test("an absolute target in HTTP/1.0 chooses the virtual host, and is no Host", async () => {
+  assert.equal((await answerTo(`GET http://Front.test/b/x HTTP/1.0\r\n\r\n`)).status, 200);
+  assert.equal(backend.requests.at(-1)!.field("x-forwarded-host"), undefined);
+  await answerTo(lines("GET http://Front.TEST:8/b/x HTTP/1.1", "Host: other"));
+  assert.equal(backend.requests.at(-1)!.field("x-forwarded-host"), "front.test:8");
+});
+
 test("Header always unset Content-Type: the server's own pages have none", async () => {
   const answer = await fetchOnce(port(), "/untyped");
   assert.equal(answer.status, 404);
@@ -677,10 +772,12 @@ test("fields up to the limits pass, to the backend and back", async () => {
   assert.equal(backend.requests[at]!.target.length, 7001);
 });
 
-test("RequestReadTimeout: a head that does not end is 408, a body too, silence is no answer at all", async () => {
+test("RequestReadTimeout: a head that does not end is 408, a body too; silence and half a line are not answered", async () => {
   await using slow = await connectClient(sluice.ports[1]!);
   await using body = await connectClient(sluice.ports[1]!);
   await using silent = await connectClient(sluice.ports[1]!);
+  await using halfLine = await connectClient(sluice.ports[1]!);
+  void halfLine.send("GET /b/ HT");
   void slow.send("GET /b/ HTTP/1.1\r\nHost: a\r\nX-");
   void body.send(`${lines("POST /b/ HTTP/1.1", "Host: a", "Content-Length: 5")}ab`);
   const answers = await Promise.all([slow.response(), body.response()]);
@@ -691,8 +788,9 @@ test("RequestReadTimeout: a head that does not end is 408, a body too, silence i
       [408, "close"],
     ],
   );
-  await Promise.all([slow.untilEnded(), body.untilEnded(), silent.untilEnded()]);
+  await Promise.all([slow.untilEnded(), body.untilEnded(), silent.untilEnded(), halfLine.untilEnded()]);
   assert.equal(silent.received, "");
+  assert.equal(halfLine.received, "");
 });
 
 test("a chunked body gets a length if all of it was read ahead, and only then, however its bytes came", async () => {

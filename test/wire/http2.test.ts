@@ -110,15 +110,22 @@ test("a body is sent on as it comes; the client's windows open as the backend ta
 });
 
 test("a client that sends more than its windows allow is refused", async () => {
-  using all = start("H2WindowSize 20000");
-  all.peer.send(headers(1, post("/none"), false));
-  // Nobody reads it: what is not proxied has no use for a body.
-  all.peer.send(headers(3, post("/b/x"), false));
-  const backend = await all.server.backend().catch(() => null);
-  assert.equal(backend, null); // it is asked once the body is there
-  for (let i = 0; i < 3; i++) all.peer.send(frame(f.DATA, 0, 3, "a".repeat(10_001)));
+  using all = start("H2WindowSize 40000");
+  all.peer.send(headers(1, post("/b/x", "content-length", "200000"), false), frame(f.DATA, 0, 1, "a".repeat(16_384)));
+  (await all.server.backend()).write = () => false; // it takes no more
+  for (let i = 0; i < 5; i++) all.peer.send(frame(f.DATA, 0, 1, "a".repeat(16_384)));
   await settle();
-  assert.match(all.peer.read().join("\n"), /RST_STREAM 1 NO_ERROR|RST_STREAM 3 FLOW_CONTROL_ERROR/);
+  assert.match(all.peer.read().join("\n"), /RST_STREAM 1 FLOW_CONTROL_ERROR/);
+});
+
+test("where nothing is, a body is read before the 404", async () => {
+  using all = start();
+  all.peer.send(headers(1, post("/none"), false), frame(f.DATA, 0, 1, "abc"));
+  await settle();
+  assert.doesNotMatch(all.peer.read(true).join("\n"), /HEADERS/);
+  all.peer.send(frame(f.DATA, f.END_STREAM, 1));
+  await settle();
+  assert.match(all.peer.read().join("\n"), /HEADERS 1 404/);
 });
 
 test("a body that is held up closes the client's window, and the answer behind it comes all the same", async () => {

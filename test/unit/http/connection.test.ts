@@ -43,7 +43,7 @@ test("a body without MinRate is 408 after its time, however its bytes are spread
 
 test("a head that drips is 408, and no backend sees it", async () => {
   const server = makeServer(`RequestReadTimeout header=2-4,MinRate=500\n${PASS}`);
-  const { ms, status } = await drip(server, 70, 60_000, "GET /");
+  const { ms, status } = await drip(server, 70, 60_000, "GET / HTTP/1.1\r\nX-");
   assert.equal(status, "HTTP/1.1 408");
   assert.ok(ms >= 2000 && ms < 2500, `${ms} ms`);
   await assert.rejects(server.backend(), /opened no connection/);

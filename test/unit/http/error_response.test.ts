@@ -68,10 +68,10 @@ describe("ErrorDocument", () => {
 });
 
 describe("a page of the server", () => {
-  it("has no body for HEAD, with the length that it would have", () => {
+  it("has neither a body nor its length for HEAD", () => {
     const { head, body } = ask("", "/x", "HEAD");
     assert.equal(body, "");
-    assert.match(head, new RegExp(`^Content-Length: ${ask("").body.length}$`, "m"));
+    assert.doesNotMatch(head, /^Content-Length:/m);
     assert.equal(ask('ErrorDocument 404 "text"', "/x", "HEAD").body, "");
   });
 

@@ -113,7 +113,7 @@ export const CLIENT_CASES: readonly ClientGroup[] = [
       `GET /b/x\r\n${HIDDEN}`,
       "text <- GET /x",
     ],
-    ["POST as a simple request", "HTTP/0.9 has GET alone", "POST /b/x\r\n\r\n", "page 400", { httpd: "400" }],
+    ["POST as a simple request", "HTTP/0.9 has GET alone", "POST /b/x\r\n\r\n", "400"],
     ["empty lines before it", "old clients send one behind a body", `\r\n\r\n${get()}`, "200 after <- GET /x"],
     ["eleven empty lines before it", LIMITS, `${"\r\n".repeat(11)}${get()}`, "400"],
     ["a bare LF before it", ENDS, `\n${get()}`, "400"],
@@ -569,8 +569,7 @@ export const CLIENT_CASES: readonly ClientGroup[] = [
       "and a 404, chunks that are none",
       "it must not become a request",
       `${lines("POST /none HTTP/1.1", "Host: a", "Transfer-Encoding: chunked")}zz\r\n${HIDDEN}`,
-      "404",
-      { httpd: "400" },
+      "400",
     ],
   ]),
 
@@ -808,10 +807,9 @@ export const CLIENT_CASES: readonly ClientGroup[] = [
     ["Expect without a body", "nothing to wait for", get("Expect: 100-continue"), "200 <- GET /x"],
     [
       "Range of thousands of parts",
-      "the backend's to refuse; it costs us nothing",
+      "all of it is all of it",
       get(`Range: bytes=${"0-,".repeat(2000)}0-`),
-      "200 after <- GET /x",
-      { httpd: "206 after <- GET /x" },
+      "206 after <- GET /x",
     ],
   ]),
 
