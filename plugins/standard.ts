@@ -6,7 +6,7 @@ import { portablePlugins } from "./portable.ts";
 
 export const standardPlugins: Shipped = [
   ...portablePlugins,
-  later("mod_ssl", /ssl|https|wss|tls/i, () => import("./ssl/mod_ssl.ts")),
+  later("mod_ssl", /ssl|https|wss|tls|%\{\w+\}[sx]/i, () => import("./ssl/mod_ssl.ts")),
   later("mod_http2", /^(H2|Protocols)|http2/i, () => import("./http2/mod_http2.ts")),
   later("mod_heartbeat", /heartbeat/i, () => import("./heartbeat/mod_heartbeat.ts")),
   later("mod_heartmonitor", /heartbeat/i, () => import("./heartbeat/mod_heartmonitor.ts")),

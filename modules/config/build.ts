@@ -263,8 +263,8 @@ class Context implements CommandContext {
 
   walk(limited: MethodTest | null = this.within.limited): void {
     const { info } = this.within;
-    // For messages: <Limit> is what a directive in it stands in.
-    const named = limited === this.within.limited ? info : { ...info, section: this.directive.name };
+    // For messages: what a directive in <Limit> or <RequireAll> stands in is that, within a section.
+    const named = info.kind === "server" ? info : { ...info, section: this.directive.name };
     walk(this.build, this.directive.body ?? [], this.server, { ...this.within, info: named, limited });
   }
 
@@ -348,9 +348,10 @@ function invoke(command: CommandRec, cmd: Context, directive: Directive): string
     case "iterate":
     case "iterate2": {
       const fixed = kind === "iterate" ? 0 : 1;
-      if (words.length <= fixed)
+      if (words.length <= fixed || words[0] === "")
         return `${name} requires at least ${fixed === 0 ? "one argument" : "two arguments"}, ${help}`;
       for (const word of words.slice(fixed)) {
+        if (word === "") break;
         const error = command.invoke(cmd, ...words.slice(0, fixed), word);
         if (typeof error === "string") return error;
       }
@@ -358,7 +359,9 @@ function invoke(command: CommandRec, cmd: Context, directive: Directive): string
     }
     default: {
       const [least, most, text] = COUNTS[kind]!;
-      if (words.length < least || words.length > most) return `${name} ${text}, ${help}`;
+      // An empty word is a missing one, where one is needed.
+      if (words.length < least || words.length > most || words.slice(0, least).includes(""))
+        return `${name} ${text}, ${help}`;
       return command.invoke(cmd, ...words);
     }
   }

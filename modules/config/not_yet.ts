@@ -8,7 +8,7 @@ const NOT_YET: Readonly<Record<string, string>> = {
   mod_auth_digest: "AuthDigest*",
   mod_auth_form: "AuthForm*",
   mod_proxy_connect: "AllowCONNECT",
-  "the core": "RLimit* RegexDefaultOptions",
+  "the core": "RegexDefaultOptions",
   mod_filter:
     "AddOutputFilterByType FilterDeclare FilterProvider FilterChain FilterProtocol FilterTrace SetOutputFilter SetInputFilter",
   mod_deflate: "Deflate*",

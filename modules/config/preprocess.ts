@@ -9,6 +9,7 @@ import {
   errorAt,
   type Position,
   splitWords,
+  takeWord,
   type Word,
 } from "./directive.ts";
 import { versionMatches } from "./if_version.ts";
@@ -214,14 +215,16 @@ export class Preprocessor {
   #holds(d: Directive): boolean {
     const kind = d.name.toLowerCase();
     const help = CONDITIONS[kind]!;
-    const words = splitWords(d.args, d.argsColumn).map((word) => word.text);
     if (kind === "ifversion") {
-      if (words.length < 1 || words.length > 3) throw found(d, `<${d.name} takes one, two or three arguments, ${help}`);
-      return orFound(d, () => versionMatches(words, this.#host.version));
+      const words = splitWords(d.args, d.argsColumn).map((word) => word.text);
+      if (words[0] === "" || words.length > 3) throw found(d, `<${d.name} takes one, two or three arguments, ${help}`);
+      // httpd has the ">" end the second word.
+      if (words.length === 3) throw found(d, `<${d.name}> directive missing closing '>'`);
+      return orFound(d, () => versionMatches(words.length > 0 ? words : [""], this.#host.version));
     }
-    if (words.length > 1) throw found(d, `<${d.name} takes one argument, ${help}`);
-    const negated = words[0]?.startsWith("!") ?? false;
-    const name = words[0]?.slice(negated ? 1 : 0);
+    // The "!" stands before the word and its quotes; further words are not looked at.
+    const negated = d.args.startsWith("!");
+    const name = takeWord(d.args, negated ? 1 : 0)?.word.text;
     if (!name) throw found(d, `<${d.name}> directive requires additional arguments`);
     return this.#exists(kind, name) !== negated;
   }
@@ -230,8 +233,10 @@ export class Preprocessor {
     if (kind === "ifmodule") return this.#host.moduleLoaded(name);
     if (kind === "ifdefine") return this.defines.has(name);
     if (kind === "iffile") return this.#host.kind(resolvePath(this.serverRoot, name)) !== "none";
-    if (kind === "ifdirective") return this.#host.hasDirective(name);
-    return this.#host.hasSection(name.replace(/^</, ""));
+    const isSection = kind === "ifsection";
+    if (!isSection && !name.startsWith("<")) return READ_TIME.has(name.toLowerCase()) || this.#host.hasDirective(name);
+    const section = isSection ? name : name.slice(1);
+    return this.isCondition(section) || this.isMacro(section) || this.#host.hasSection(section);
   }
 
   /** Answers what stays in the tree: the directive itself unless it is executed while reading. */
@@ -353,7 +358,8 @@ export class Preprocessor {
   /** Name, parameters and place of a <Macro> line. */
   macroHead(d: Directive): { name: string; location: string; parameters: readonly string[] } {
     const [name, ...parameters] = splitWords(d.args, d.argsColumn).map((word) => word.text);
-    if (!name) throw found(d, "<Macro macro definition: name not found");
+    if (name === undefined) throw found(d, "<Macro macro definition: empty name");
+    if (name === "") throw found(d, "<Macro macro definition: name not found");
     const location = `defined on line ${d.line} of "${d.file}"`;
     // "/..." are httpd's flags for warnings that are not given here.
     return { name: name.toLowerCase(), location, parameters: parameters.filter((word) => !word.startsWith("/")) };
@@ -393,8 +399,8 @@ export class Preprocessor {
   }
 
   #undefMacro(d: Directive): [] {
-    if (!this.#macrosSeen) throw found(d, "no macro defined before UndefMacro");
     const [name] = takes(d, 1, 1, "one argument", "Remove a macro definition.");
+    if (!this.#macrosSeen) throw found(d, "no macro defined before UndefMacro");
     if (!this.#macros.delete(name!.toLowerCase())) {
       throw found(d, `cannot remove undefined macro '${name!.toLowerCase()}'`);
     }

@@ -193,6 +193,7 @@ function macroLines(source: LineSource, start: Directive, pre: Preprocessor): Lo
     const tag = takeWord(line.text, 0)?.word.text.toLowerCase().replace(/>$/, "");
     if (tag === "<macro") depth++;
     if (tag === "</macro" && --depth === 0) return lines;
+    if (line.text.trimStart().startsWith("#")) continue;
     lines.push({ text: line.text, line: lines.length + 1 });
   }
   const where = describeMacro(pre.macroHead(start));

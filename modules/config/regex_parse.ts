@@ -122,26 +122,29 @@ class Parser {
     return nodes;
   }
 
-  // One atom with its quantifiers.
+  // One atom with its quantifier.
   private item(nodes: PatternNode[]): void {
     const start = this.at;
     const before = nodes.length;
-    let shape = this.atom(nodes);
+    const shape = this.atom(nodes);
     if (nodes.length === before) return; // a mode, a comment, \Q
-    while (!this.quoting || this.endOfQuote()) {
-      this.skipIgnored();
-      const quantifier = this.quantifier();
-      if (quantifier === null) return;
-      let body = nodes.splice(before);
-      // PCRE repeats an assertion and a repeated atom too; RegExp wants them wrapped.
-      if (shape === "bare") body = [{ kind: "group", open: "(?:", user: 0, body }];
-      body.push(quantifier.text);
-      if (quantifier.possessive && this.lookbehind >= 0) {
-        this.fail("possessive quantifier in a lookbehind is not supported", start);
-      }
-      nodes.push(quantifier.possessive ? { kind: "atomic", body } : { kind: "sequence", body });
-      shape = quantifier.possessive ? "whole" : "bare";
+    if (this.quoting && !this.endOfQuote()) return;
+    this.skipIgnored();
+    const place = this.at;
+    const quantifier = this.quantifier();
+    if (quantifier === null) return;
+    if (shape === "anchor") this.fail("quantifier with nothing to repeat", place);
+    let body = nodes.splice(before);
+    // PCRE repeats an assertion too; RegExp wants it wrapped.
+    if (shape === "bare") body = [{ kind: "group", open: "(?:", user: 0, body }];
+    body.push(quantifier.text);
+    if (quantifier.possessive && this.lookbehind >= 0) {
+      this.fail("possessive quantifier in a lookbehind is not supported", start);
     }
+    nodes.push(quantifier.possessive ? { kind: "atomic", body } : { kind: "sequence", body });
+    this.skipIgnored();
+    const second = this.at;
+    if (this.quantifier() !== null) this.fail("quantifier with nothing to repeat", second);
   }
 
   private quantifier(): { text: string; possessive: boolean } | null {
@@ -171,8 +174,11 @@ class Parser {
     return { text, possessive: next === "+" };
   }
 
-  /** Appends at most one node. "whole": can take a quantifier as it is; "bare": has to be wrapped first. */
-  private atom(nodes: PatternNode[]): "whole" | "bare" {
+  /**
+   * Appends at most one node. "whole": can take a quantifier as it is; "bare": has to be wrapped first; "anchor": takes
+   * none, since PCRE2.
+   */
+  private atom(nodes: PatternNode[]): "whole" | "bare" | "anchor" {
     const start = this.at;
     if (this.quoting) {
       if (this.endOfQuote()) return "whole";
@@ -195,10 +201,10 @@ class Parser {
       case "^":
         // PCRE's multiline ^ does not match after a newline that ends the subject
         nodes.push(this.modes.m ? "(?:^|(?<=\\n)(?=[^]))" : "^");
-        return "bare";
+        return "anchor";
       case "$":
         nodes.push(this.modes.m ? "(?=\\n|$)" : this.dollarEndOnly ? "$" : "(?=\\n?$)");
-        return "bare";
+        return "anchor";
       case "*":
       case "+":
       case "?":
@@ -215,7 +221,7 @@ class Parser {
     }
   }
 
-  private escape(nodes: PatternNode[], start: number): "whole" | "bare" {
+  private escape(nodes: PatternNode[], start: number): "whole" | "anchor" {
     const c = this.text[this.at];
     if (c === undefined) return this.fail("\\ at end of pattern", start);
     switch (c) {
@@ -229,20 +235,20 @@ class Parser {
       case "A":
         this.at++;
         nodes.push("^");
-        return "bare";
+        return "anchor";
       case "z":
         this.at++;
         nodes.push("$");
-        return "bare";
+        return "anchor";
       case "Z":
         this.at++;
         nodes.push("(?=\\n?$)");
-        return "bare";
+        return "anchor";
       case "b":
       case "B":
         this.at++;
         nodes.push(`\\${c}`);
-        return "bare";
+        return "anchor";
       case "N":
         if (this.text[this.at + 1] === "{") this.fail("\\N{} (named character) is not supported", start);
         this.at++;

@@ -347,7 +347,7 @@ export class RequestRec {
   /** The target as received. */
   readonly unparsedUri: string;
   /** 9, 1000, 1001 or 2000: HTTP/0.9, 1.0, 1.1, 2.0. */
-  readonly protoNum: number;
+  protoNum: number;
   readonly headersIn: HeaderTable;
   private responseHeaders: HeaderTable | null = null;
   /** Sent with error pages, too. */

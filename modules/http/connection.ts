@@ -21,7 +21,7 @@ import { DISCARD_BYTES } from "../server/read_away.ts";
 import { BodyIn, type BodySource, NO_BODY, ZERO_BODY } from "./body_in.ts";
 import { BodyOut, type ResponseSink } from "./body_out.ts";
 import { connectionTokens } from "./field_value.ts";
-import { HTTP_10, HTTP_11 } from "./head.ts";
+import { HTTP_09, HTTP_10, HTTP_11 } from "./head.ts";
 import { dropsConnection, ownConnection, type ResponseProtocol } from "./header_out.ts";
 import { type HttpConfig, type HttpSettings, settingsOf, timeLeft } from "./http_config.ts";
 import { Inbox } from "./inbox.ts";
@@ -331,6 +331,8 @@ export class HttpConnection implements ServedConnection, SocketOwner, Timeout, B
     requestHeads.giveBack(head);
     const { r, body } = read;
     const refused = read.refused || this.unwanted(r);
+    // Who sends what cannot be read is told so in HTTP/1.0.
+    if (refused !== 0 && r.protoNum === HTTP_09) r.protoNum = HTTP_10;
     this.r = r;
     r.wireIn = this.headBytes;
     const out = new BodyOut(this, r);

@@ -5,10 +5,18 @@
 import type { RequestRec } from "../core/records.ts";
 import { DECLINED, OK, type Status } from "../core/status.ts";
 import * as hooks from "./hooks.ts";
+import { sectionsEqual } from "./walk.ts";
 
 type Answer = Status | Promise<Status>;
 
 export function checkAccess(r: RequestRec): Answer {
+  // Who was refused may have the page that says so, from within the same section.
+  const from = r.main ?? r.prev;
+  if (from !== null && sectionsEqual(r.perDirConfig, from.perDirConfig)) {
+    r.user = from.user;
+    r.authType = from.authType;
+    return OK;
+  }
   const chains = r.server.process.hooks;
   if (hooks.satisfyAny.run(chains, r) === OK) return then(hooks.accessChecker.run(chains, r), eitherWay, r);
   return then(hooks.accessChecker.run(chains, r), bothWays, r);

@@ -160,9 +160,11 @@ function readOnce(
       path === source.file && source.text !== undefined ? source.text : machine.files.readFile(path),
     env: machine.host.env,
     version: SERVER_VERSION,
-    moduleLoaded: hasModule,
-    hasDirective: (name: string) => commandOf(name) !== undefined,
-    hasSection: (name: string) => commandOf(name.replace(/^</, ""))?.kind === "section",
+    // A plug-in of the user's may go by its name alone.
+    moduleLoaded: (name: string) =>
+      hasModule(askedModule(name)) || modules.some((module) => module.name === name && !shipped.includes(module)),
+    hasDirective: (name: string) => (commandOf(name)?.kind ?? "section") !== "section",
+    hasSection: (name: string) => commandOf(name)?.kind === "section",
     warn,
     defined: (names: readonly string[]) => void defined.push(...names),
     watch,
@@ -260,6 +262,22 @@ const BUILT_IN = new Set([
   "core",
   "http_core",
 ]);
+
+/** Of httpd's modules those whose file is not called after them. */
+const FILES = new Map([
+  ["core.c", "mod_core"],
+  ["http_core.c", "mod_http"],
+  ["event.c", "mod_event"],
+  ["worker.c", "mod_worker"],
+  ["prefork.c", "mod_prefork"],
+]);
+
+/** What <IfModule> asks for: a module by its file or by its symbol, as httpd knows it; "" is nothing's. */
+function askedModule(written: string): string {
+  const symbol = /^(.+)_module$/.exec(written)?.[1];
+  if (symbol !== undefined) return /^(http_core|event|worker|prefork)$/.test(symbol) ? "" : `mod_${symbol}`;
+  return FILES.get(written) ?? (/^mod_(?!core\.|http\.|mpm_).+\.c$/.test(written) ? written : "");
+}
 
 function moduleName(name: string): string {
   const base = name.replace(/\.c$/, "").replace(/_module$/, "");

@@ -85,6 +85,8 @@ const schema = z.object({
   maxRangeReversals: z.number().default(20),
   /** LimitInternalRecursion: how many redirects inside of the server a request may go through. */
   limitRedirects: z.number().default(10),
+  /** LimitInternalRecursion: how deep requests that are only looked up may be within each other. */
+  limitSubrequests: z.number().default(10),
   /** AddDefaultCharset; "": none is added. */
   defaultCharset: z.string().default(""),
   /** From SetHandler; "" is none. */
@@ -196,11 +198,11 @@ const core = defineModule({
     raw(
       "Error",
       "any",
-      (_cmd, text) => text.replace(/^(["'])(.*)\1$/, "$2"),
+      (_cmd, text) => text.replace(/^(["'])(.*)\1$/, "$2") || "The Error directive was used with no message.",
       "Generate a configuration error: its text",
     ),
     iterate("Define", "any", () => undefined, "Define a variable (executed while reading)"),
-    iterate("NameVirtualHost", "global", nameVirtualHost, "without effect since httpd 2.4", {
+    take1("NameVirtualHost", "server", nameVirtualHost, "without effect since httpd 2.4", {
       noEffect: "has none in httpd 2.4 either",
     }),
     ...sectionCommands,
@@ -234,12 +236,13 @@ export function serverToken(conf: CoreConfig): string {
 }
 
 function setServerName(cmd: CommandContext, arg: string): string | undefined {
-  const match = /^(?:([a-z][a-z0-9+.-]*):\/\/)?(\[[0-9a-f:.]+\]|[^:/\s]+)(?::(\d*))?$/i.exec(arg);
-  if (match === null) return `Invalid ServerName "${arg}" use ServerAlias to set multiple server names.`;
-  const port = match[3] ? Number(match[3]) : 0;
-  if (port > 65535) return `The port number "${arg}" is outside the appropriate range (i.e., 1..65535).`;
-  cmd.server.scheme = (match[1] ?? "").toLowerCase();
-  cmd.server.hostname = match[2]!;
+  if (/[*?]|\[[^\]]*\]/.test(arg)) return `Invalid ServerName "${arg}" use ServerAlias to set multiple server names.`;
+  const [, scheme = "", name = "", digits] = /^(?:(.*?):\/\/)?([^:]*)(?::(.*))?$/s.exec(arg)!;
+  const port = digits === undefined ? 0 : Number.parseInt(digits, 10) || 0;
+  if (digits !== undefined && (port <= 0 || port > 65535))
+    return `The port number "${arg}" is outside the appropriate range (i.e., 1..65535).`;
+  cmd.server.scheme = scheme.toLowerCase();
+  cmd.server.hostname = name;
   cmd.server.port = port;
   return undefined;
 }
@@ -342,14 +345,16 @@ function setRangeLimit(
   return undefined;
 }
 
-/** The second number is of subrequests, which sluice has none of. */
-function setLimitRecursion(cmd: CommandContext, redirects: string, subrequests = redirects): string | undefined {
-  if (!/^\d+$/.test(redirects) || !/^\d+$/.test(subrequests) || Number(redirects) < 1 || Number(subrequests) < 1)
+function setLimitRecursion(cmd: CommandContext, redirects: string, subrequests?: string): string | undefined {
+  const depth = subrequests ?? redirects;
+  if ([redirects, depth].some((limit) => !/^\d+$/.test(limit) || Number(limit) < 1))
     return "The recursion limit must be greater than zero.";
-  if (Number(redirects) < 4) {
+  if (Number(redirects) < 4)
     cmd.warn("AH00119", "Limiting internal redirects to very low numbers may cause normal requests to fail.");
-  }
+  if (subrequests !== undefined && Number(subrequests) < 4)
+    cmd.warn("AH00120", "Limiting the subrequest depth to a very low level may cause normal requests to fail.");
   cmd.set("limitRedirects", Number(redirects));
+  cmd.set("limitSubrequests", Number(depth));
   return undefined;
 }
 
@@ -370,7 +375,8 @@ function addLogLevel(cmd: CommandContext, word: string): string | undefined {
     cmd.push("logLevels", { base: rank, modules: {} });
     return undefined;
   }
-  const name = module.replace(/^mod_/, "").replace(/(\.c|_module)$/, "");
+  const found = /^(?:mod_)?(\w+)\.c$|^(\w+?)(?:_module)?$/.exec(module);
+  const name = found?.[1] ?? found?.[2] ?? "";
   if (!cmd.hasModule(`mod_${name}`)) return `Cannot find module ${module}`;
   cmd.push("logLevels", { base: null, modules: { [name]: rank } });
   return undefined;

@@ -55,12 +55,35 @@ export function isAccessible(r: RequestRec, uri: string): boolean {
 /**
  * Looks for what a GET of `uri` would be served with, and makes that what `r` is served with: OK. Otherwise the status with which
  * it would end, 404 where nothing is there, and `r` has only fields of a redirect.
+ * @param instead is asked for an `uri` that nobody serves; it may have another one take its place
  * Source: httpd ap_sub_req_lookup_uri, ap_internal_fast_redirect
  */
-export function takeOver(r: RequestRec, uri: string): Status | Promise<Status> {
+export function takeOver(
+  r: RequestRec,
+  uri: string,
+  instead: (sub: RequestRec) => Status | Promise<Status> = () => 404,
+): Status | Promise<Status> {
+  if (isTooDeep(r)) return 500;
   const sub = subRequest(r, uri, r.headersIn);
+  const then = (status: Status) => (status === OK && sub.proxyreq === "none" ? instead(sub) : status);
   const answer = lookup(0, sub);
-  return typeof answer === "number" ? adopt(r, sub, answer) : answer.then((status) => adopt(r, sub, status));
+  const found = typeof answer === "number" ? then(answer) : answer.then(then);
+  return typeof found === "number" ? adopt(r, sub, found) : found.then((status) => adopt(r, sub, status));
+}
+
+function isTooDeep(r: RequestRec): boolean {
+  const limit = getModuleConfig(r.server.config, core).limitSubrequests;
+  let depth = 1;
+  for (let at = r; at.main !== null; at = at.main) depth++;
+  if (depth <= limit) return false;
+  r.log.error(
+    "core",
+    "AH00125",
+    `Request exceeded the limit of ${limit} subrequest nesting levels due to probable configuration error. Use ` +
+      "'LimitInternalRecursion' to increase the limit if necessary. Use 'LogLevel debug' to get a backtrace.",
+    r,
+  );
+  return true;
 }
 
 function subRequest(r: RequestRec, uri: string, headers: RequestRec["headersIn"]): RequestRec {
@@ -91,7 +114,6 @@ function adopt(r: RequestRec, sub: RequestRec, status: Status): Status {
     if (status >= 300 && status < 400) for (const [name, value] of sub.headersOut) r.headersOut.add(name, value);
     return status;
   }
-  if (sub.proxyreq === "none") return 404; // no files are served
   r.encodedUri = sub.encodedUri;
   r.uri = sub.uri;
   r.args = sub.args;

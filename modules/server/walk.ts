@@ -21,6 +21,8 @@ interface Step {
   log: ErrorLog | null;
 }
 const ways = new WeakMap<ServerRec, Step>();
+/** What <Proxy> sections had a part in. */
+const ofProxySections = new WeakSet<ConfigVector>();
 /** Steps made for a server. */
 const stepCounts = new WeakMap<ServerRec, number>();
 
@@ -43,6 +45,14 @@ export function sectionWalk(r: RequestRec, origin: string | null, path = ""): vo
     r.perDirConfig = merged(server, at);
     r.log = at.log ?? server.log;
   }
+}
+
+/**
+ * Whether the same sections apply to two requests of which one led to the other: then who may have the one may have the other. In
+ * httpd those of a <Proxy> are merged anew for each request, and are never the same.
+ */
+export function sectionsEqual(one: ConfigVector, other: ConfigVector): boolean {
+  return one === other && !ofProxySections.has(one);
 }
 
 /** The sections that match, in the order in which they are merged. @param url null: not proxied */
@@ -151,6 +161,7 @@ function merged(server: ServerRec, step: Step): ConfigVector {
     step.hits.map((section) => section.raw),
   );
   step.vector = vector;
+  if (step.hits.some((section) => section.kind === "proxy")) ofProxySections.add(vector);
   const { logLevels } = getModuleConfig(vector, core);
   if (logLevels.length > getModuleConfig(server.config, core).logLevels.length) {
     step.log = server.log.at(logLevelsOf(logLevels, server.process.startRank));

@@ -9,7 +9,6 @@ import {
   defineModule,
   getModuleConfig,
   handler,
-  internalRedirect,
   OK,
   type RequestRec,
   type Status,
@@ -93,19 +92,23 @@ function redirectTo(r: RequestRec, status: Status): Status {
   return status;
 }
 
-/** What nobody serves is asked for at the fallback, once. */
+/** What nobody serves is served as the fallback. */
 function serveFallback(r: RequestRec, fallback: string): Status | Promise<Status> {
   if (fallback === "" || r.uri === fallback) return DECLINED;
-  const answer = takeOver(r, withArgs(r, fallback));
-  return typeof answer === "number"
-    ? fellBack(r, fallback, answer)
-    : answer.then((status) => fellBack(r, fallback, status));
+  const answer = takeOver(r, withArgs(r, fallback), fallBack);
+  return typeof answer === "number" ? fellBack(r, answer) : answer.then((status) => fellBack(r, status));
 }
 
-function fellBack(r: RequestRec, fallback: string, status: Status): Status | Promise<Status> {
+function fellBack(r: RequestRec, status: Status): Status | Promise<Status> {
   if (status === OK) return serve(r);
-  // A fallback may have one of its own.
-  return status === 404 ? internalRedirect(withArgs(r, fallback), r) : status;
+  return status === 404 ? DECLINED : status;
+}
+
+/** A fallback that nobody serves may have one of its own. */
+function fallBack(sub: RequestRec): Status | Promise<Status> {
+  const { fallback } = getModuleConfig(sub.perDirConfig, dir);
+  if (fallback === "" || sub.uri === fallback) return 404;
+  return takeOver(sub, withArgs(sub, fallback), fallBack);
 }
 
 /** By who serves what `r` became. */

@@ -412,7 +412,7 @@ export class Exchange extends PendingStatus implements BodyOwner, ResponseWatche
     this.drop(reason === "" ? status : proxyError(this.r, status, reason));
   }
 
-  /** The body is wrong from its first byte on, so that the client can still get a page. */
+  /** The head can be used, and the body is wrong from its first byte on: the client can still get a page. */
   badBody(cause: string): void {
     const { r } = this;
     this.logBody(cause);

@@ -92,12 +92,21 @@ export function checkAccess(r: RequestRec, conf: SslConfig): Status {
     });
     return 403;
   }
-  if (!conf.requireSsl || r.conn.secure) return DECLINED;
+  if (!conf.requireSsl || r.conn.secure) {
+    if (conf.userName !== "" && !conf.options.has("FakeBasicAuth")) takeUserName(r, conf);
+    return DECLINED;
+  }
   r.setNote(FORBIDDEN_NOTE, "1");
   r.log.error("ssl", "AH02219", `access to ${r.uri} failed, reason: SSL connection required`, {
     client: clientAddress(r.conn),
   });
   return 403;
+}
+
+/** SSLUserName */
+function takeUserName(r: RequestRec, conf: SslConfig): void {
+  const user = sslVariable(r, conf.userName);
+  if (user) r.user = user;
 }
 
 /** What SSLRequireSSL forbids is forbidden though another condition would suffice: StrictRequire. */
@@ -153,10 +162,7 @@ function withoutArguments(name: string, holds: (r: RequestRec) => boolean): Auth
 export function setVariables(r: RequestRec, conf: SslConfig): Status {
   const conn = sslConnOf(r.conn);
   if (conn === undefined || conn.tls === null) return DECLINED;
-  if (conf.userName !== "") {
-    const user = sslVariable(r, conf.userName);
-    if (user !== null && user !== "") r.user = user;
-  }
+  if (conf.userName !== "") takeUserName(r, conf);
   r.setEnv("HTTPS", "on");
   if (conn.tls.serverName !== "") r.setEnv("SSL_TLS_SNI", conn.tls.serverName);
   const { options } = conf;

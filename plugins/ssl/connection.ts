@@ -9,6 +9,7 @@ import {
   DECLINED,
   handshakeTimeLeft,
   OK,
+  ownBytes,
   type ServerRec,
   type Socket,
   type SocketError,
@@ -56,6 +57,9 @@ export function preConnection(conn: ConnRec, socket: Socket): Status {
   new Handshake(conn, socket, ssl).start();
   return OK;
 }
+
+/** What httpd takes a request of plain HTTP for, whatever it is. */
+const PLAIN_REQUEST = ownBytes(new TextEncoder().encode("GET / HTTP/1.0\r\n\r\n"));
 
 class Handshake implements TlsAcceptor, Timeout {
   deadline = 0;
@@ -135,7 +139,8 @@ class Handshake implements TlsAcceptor, Timeout {
     const nowMs = this.conn.process.clock.wallUs() / 1000;
     const wrong = verifyChain(tls.peerChain, this.ssl.roots, verifyDepth, CLIENT_AUTH, nowMs);
     if (wrong === null) return "SUCCESS";
-    if (verifyClient === "optional_no_ca" && wrong.untrustedOnly) return `FAILED:${wrong.text}`;
+    if (verifyClient === "optional_no_ca" && wrong.untrustedOnly)
+      return tls.protocol === "TLSv1.3" ? `FAILED:${wrong.text}` : "GENEROUS";
     this.log("AH02276", `Certificate Verification: Error (${wrong.code}): ${wrong.text}`);
     this.failed("certificate verify failed");
     return null;
@@ -147,6 +152,14 @@ class Handshake implements TlsAcceptor, Timeout {
     this.log("AH01996", "SSL handshake failed: HTTP spoken on HTTPS port; trying to send HTML error page");
     rememberConn(conn, { ssl, met, tls: null, certificate, client: null, verified: "NONE" });
     serveConnection(conn, this.socket);
+    const { owner } = this.socket;
+    this.socket.owner = {
+      onData() {}, // what a client asks of a port by mistake is none of any host's
+      onDrain: () => owner.onDrain(),
+      onEnd: () => owner.onEnd(),
+      onClose: (error) => owner.onClose(error),
+    };
+    owner.onData(PLAIN_REQUEST, 0, PLAIN_REQUEST.length);
   }
 
   onFailed(error: SocketError | null): void {

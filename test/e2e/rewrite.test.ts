@@ -59,6 +59,22 @@ test("FallbackResource: what nobody serves is asked for there, with query and bo
     <Location /nowhere>
       FallbackResource /none/x
     </Location>
+    <Location /chain>
+      FallbackResource /other/x
+    </Location>
+    <Location /ring>
+      FallbackResource /ring2/x
+    </Location>
+    <Location /ring2>
+      FallbackResource /ring/x
+    </Location>
+    <Location /kept>
+      FallbackResource /kept-not/x
+    </Location>
+    <Location /kept-not>
+      Require all denied
+    </Location>
+    CustomLog DIR/access.log "%U%q %>s %{REDIRECT_URL}e"
   `);
   await using client = await connectClient(sluice.port);
   assert.equal((await client.request("PUT", "/a/b?q", [], "body")).text, "one PUT /app?q");
@@ -66,6 +82,14 @@ test("FallbackResource: what nobody serves is asked for there, with query and bo
   assert.equal((await client.get("/app/x")).text, "one GET /app/x");
   assert.equal((await client.get("/none/x")).status, 404);
   assert.equal((await client.get("/nowhere/x")).status, 404);
+  assert.equal((await client.get("/kept/x")).status, 403);
+  assert.equal((await client.get("/chain/x")).text, "one GET /app");
+  assert.equal((await client.get("/ring/x")).status, 500);
+  await sluice.untilFile("error.log", "AH00125: Request exceeded the limit of 10 subrequest nesting levels");
+  // As with httpd's fast redirect, it takes the place of what was asked for.
+  const lines =
+    "/app?q 200 -\n/app/x 200 -\n/none/x 404 -\n/nowhere/x 404 -\n/kept/x 403 -\n/app 200 -\n/ring/x 500 -\n";
+  await sluice.untilFile("access.log", lines);
 });
 
 test("[P] to a socket that no worker has, and to a balancer; trace lines", SLOW, async () => {

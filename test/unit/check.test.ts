@@ -46,6 +46,16 @@ test("a difference is named where it depends on the arguments, too, and ends wit
   assert.equal((await check("Timeout 500ms")).exit, 1);
 });
 
+test("<IfModule> knows a module by its file or its symbol, as httpd does, and by nothing else", async () => {
+  const names = (text: string) => told(`<IfModule ${text}>\nServerNam x\n</IfModule>`);
+  const known = "mod_proxy.c proxy_module core.c core_module http_core.c http_module event.c mpm_event_module".split(
+    " ",
+  );
+  for (const name of known) assert.match((await names(name)).join(), /unknown ServerNam/, name);
+  for (const name of "mod_proxy proxy proxy.c mod_core.c mod_http.c mod_mpm_event.c event_module worker.c".split(" "))
+    assert.doesNotMatch((await names(name)).join(), /unknown/, name);
+});
+
 test("what has no effect comes with its reason, in <Directory> all of it", async () => {
   assert.deepEqual(
     await told("Options None\n<Directory />\nRequire all granted\n</Directory>\nLoadModule cgi_module m/mod_cgi.so"),

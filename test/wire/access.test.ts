@@ -72,6 +72,27 @@ const CONF = () => `
   </VirtualHost>
 `;
 
+/** What is refused, and its ErrorDocument: the same section holds for both, or another one does. */
+const DOCUMENTS: [conf: string, path: string, page: string | null][] = [
+  ["<Location />\nRequire ip 192.0.2.1\n</Location>", "/x", "/page"],
+  ["<Location />\nRequire ip 192.0.2.1\n</Location>\n<Location /x>\nSetEnv A\n</Location>", "/x", null],
+  ["<Location /x>\nRequire ip 192.0.2.1\n</Location>\n<Location /page>\nRequire ip 192.0.2.1\n</Location>", "/x", null],
+  ["<Proxy *>\nRequire ip 192.0.2.1\n</Proxy>", "/x", null],
+  ['<If "%{REQUEST_URI} =~ /x/">\nRequire all denied\n</If>', "/x", "/page"],
+];
+for (const [conf, path, page] of DOCUMENTS) {
+  test(`an ErrorDocument may be had, or not, where who asks was refused: ${conf}`, async () => {
+    await using pages = await startBackend((request) => ok(request.target));
+    await using server = await startSluice(
+      `Listen 127.0.0.1:PORT\nServerName a.test\nErrorDocument 403 /page\n${conf}\nProxyPass / ${pages.url}/`,
+    );
+    await using client = await connectClient(server.port);
+    const answer = await client.get(path);
+    if (page !== null) assert.equal(answer.text, page);
+    else assert.equal(answer.status, 403);
+  });
+}
+
 before(async () => {
   backend = await startBackend((request) => ok(request.field("authorization") ?? "none"));
   sluice = await startSluice(CONF(), { files: { users: USERS, groups: "staff: ann\nothers : bob eve\n" } });

@@ -33,6 +33,7 @@ before(async () => {
   sluice = await startSluice(`
     ServerName front.test
     LogLevel info
+    CustomLog DIR/access.log "%v %u %>s %r"
     Listen 127.0.0.1:PORT
     Listen 127.0.0.1:PORT2
     Listen 127.0.0.1:PORT3
@@ -55,7 +56,7 @@ before(async () => {
       SSLProtocol TLSv1.3
       ProxyPass "/" "${backend.url}/b/"
     </VirtualHost>
-    ${verifying("PORT2", "require")}
+    ${verifying("PORT2", "require", 'SSLUserName SSL_CLIENT_S_DN_CN\n<Location "/named/">\nRequire expr "%{REMOTE_USER} == \'client\'"\n</Location>')}
     ${verifying("PORT3", "optional", '<Location "/proved/">\nRequire ssl-verify-client\n</Location>\n<Location "/tls/">\nRequire ssl\n</Location>')}
     ${verifying("PORT4", "optional_no_ca")}
     ${verifying("PORT5", "require", "SSLVerifyDepth 2")}
@@ -112,8 +113,9 @@ test("of two certificates the client gets one that it can check", async () => {
 
 test("plain HTTP on a TLS port gets a page with status 400, other bytes an end", async () => {
   await using client = await connectClient(sluice.port);
-  const response = await client.get("/");
+  const response = await client.request("GET", "/x?y", ["Host: b.test"]);
   assert.equal(response.status, 400);
+  await sluice.untilFile("access.log", /^a\.test - 400 GET \/ HTTP\/1\.0$/m);
   assert.match(response.text, /speaking plain HTTP to an SSL-enabled server port/);
   await client.untilEnded();
   for (const bytes of ["SSH-2.0-x\r\n", "\x16\x03\x01\x00\x05hello", "\x16\x03\x01\xff\xff"]) {
@@ -193,6 +195,12 @@ test("Require ssl, Require ssl-verify-client", async () => {
   assert.match(await ask("/tls/x"), /^HTTP\/1.1 200 /);
   assert.match(await ask("/proved/x"), /^HTTP\/1.1 403 /);
   assert.match(await ask("/proved/x", identity("client")), /^HTTP\/1.1 200 /);
+});
+
+test("SSLUserName: the user is known before it is asked who may", async () => {
+  const ask = (target: string) => askTls(sluice.ports[1]!, "a.test", { target, ...identity("client") });
+  assert.match(await ask("/named/x"), /^HTTP\/1.1 200 /);
+  await sluice.untilFile("access.log", /^a\.test client 200 GET \/named\/x /m);
 });
 
 test("a session is resumed, and does not make a certificate better than it is", async () => {

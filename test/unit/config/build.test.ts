@@ -24,6 +24,25 @@ describe("buildServers()", () => {
   });
 });
 
+describe("an empty word", () => {
+  const build = (text: string) => new TestGeneration(text, new VirtualClock()).process;
+
+  it("is a missing one, where one is needed", () => {
+    for (const [text, error] of [
+      ['ServerAdmin ""', /takes one argument/],
+      ['SetEnv ""', /takes 1-2 arguments/],
+      ['UnsetEnv "" A', /requires at least one argument/],
+      ['RewriteMap a ""', /takes two or three arguments/],
+    ] as const)
+      assert.throws(() => build(text), error);
+  });
+
+  it("ends a list", () => {
+    const vhost = '<VirtualHost *>\nServerAlias a "" b\n</VirtualHost>';
+    assert.deepEqual(build(vhost).servers[1]!.names, ["a"]);
+  });
+});
+
 /** "^" stands before the character at which the message must point. */
 const WRONG_EXPRESSIONS: readonly string[] = [
   `  <If "%{REQUEST_URI} == '/' && %{^FOO} == 1">\n</If>`,

@@ -130,8 +130,12 @@ test("conditions: IfModule, IfDefine, IfFile, IfDirective, IfSection", () => {
   assert.ok(holds("IfModule mod_proxy.c") && holds("ifmodule proxy_module") && holds("IfModule !mod_x.c"));
   assert.ok(!holds("IfModule mod_x.c") && !holds("IfModule !mod_proxy.c"));
   assert.ok(holds("IfDefine X", { defines: ["X"] }) && holds("IfDefine !X") && !holds("IfDefine X"));
-  assert.ok(holds("IfFile f") && holds("IfFile /r/f") && holds('IfFile "!none"') && !holds("IfFile none"));
+  assert.ok(holds("IfFile f") && holds("IfFile /r/f") && holds('IfFile !"none"') && !holds("IfFile none"));
+  // Within quotes it is a name that begins with "!"; further words are not looked at.
+  assert.ok(!holds('IfFile "!none"') && holds("IfModule mod_proxy.c mod_x.c") && holds("IfFile ! none"));
   assert.ok(holds("IfDirective ProxyPass") && !holds("IfDirective Nope") && holds("IfSection Location"));
+  assert.ok(holds("IfDirective <Location") && !holds("IfDirective Location") && !holds("IfSection <Location"));
+  assert.ok(holds("IfDirective Include") && holds("IfSection IfModule") && holds("IfDirective <Macro"));
   assert.equal(show(read("Define n\n<IfDefine n>\nA\n</IfDefine>\n<IfDefine m>\nB\n</IfDefine>")), "A()");
 });
 
@@ -158,6 +162,8 @@ test("IfVersion operators, regular expressions and errors", () => {
     /: Version appears to be invalid\. It must have the format/,
   );
   assert.match(firstLine("<IfVersion ?? 2>\n</IfVersion>")!, /: unrecognized operator '\?\?'$/);
+  assert.match(firstLine("<IfVersion>\n</IfVersion>")!, /: Version appears to be invalid/);
+  assert.match(firstLine("<IfVersion >= 2.4.0 x>\n</IfVersion>")!, /: <IfVersion> directive missing closing '>'$/);
 });
 
 test("a false container is raw text, nested ones counted", () => {
@@ -270,8 +276,9 @@ test("Macro and Use: substitution, sections, nesting", () => {
   assert.equal(show(read("<Macro o>\n<Location /x>\n</Macro>\nUse o\nA\n</Location>")), "Location(/x){A()}");
   assert.equal(show(read("<Macro d $v>\nDefine k $v\n<IfDefine k>\nA ${k}\n</IfDefine>\n</Macro>\nUse d 1")), "A(1)");
   assert.equal(
-    read("<Macro m>\n\nA\n</Macro>\n\nUse m").map((d) => `${d.line} ${d.file}`)[0],
-    `2 macro 'm' (defined on line 1 of "/r/f") used on line 6 of "/r/f"`,
+    // Its comments are no lines of it.
+    read("<Macro m>\n\n # c\nA\n</Macro>\n\nUse m").map((d) => `${d.line} ${d.file}`)[0],
+    `2 macro 'm' (defined on line 1 of "/r/f") used on line 7 of "/r/f"`,
   );
 });
 
@@ -286,6 +293,8 @@ test("Macro errors", () => {
   );
   assert.match(firstLine("<Macro m>\nUse m\n</Macro>\nUse m")!, /recursive use of macro 'm' is invalid$/);
   assert.equal(firstLine(`${m}UndefMacro m\nUse m 1`), `${at(5)}macro 'm' undefined`);
+  assert.match(firstLine("UndefMacro")!, /UndefMacro takes one argument/);
+  assert.match(firstLine("<Macro>\n</Macro>")!, /<Macro macro definition: empty name$/);
   assert.equal(firstLine(`${m}UndefMacro z`), `${at(4)}cannot remove undefined macro 'z'`);
   assert.match(firstLine("<Macro m $a $a>\n</Macro>")!, /argument name conflict in macro 'm'/);
   assert.deepEqual(failure(() => read("<Macro m>\nA")).slice(0, 2), [

@@ -10,6 +10,7 @@ const HASHES: [name: string, password: string, hash: string][] = [
   ["htpasswd -m", "pw", "$apr1$coFoHg.7$dhUStH8ThdjW9qKvHuZSO/"],
   ["htpasswd -m, empty", "", "$apr1$12345678$sHuPAw7VA9xjRbJz7zKV7/"],
   ["htpasswd -s", "pw", "{SHA}GpHWL3ymc5liWkNopqtdSjuqYHM="],
+  ["FakeBasicAuth in the manual, by MD5", "password", "$1$OXLyS...$Owx8s2/m9/gfkcRVXzgoE/"],
   ["openssl passwd -1", "pw", "$1$abc$Kb85XxsXB.VXinPhbS4431"],
   ["openssl passwd -5", "pw", "$5$abc$/LKlXd6vuvdFX3oWbf2vGk3DgflzzsvOtMZsiOxqqY5"],
   [
@@ -44,6 +45,12 @@ describe("PasswordVerifier.verify()", () => {
       assert.equal(await verifier.verify(password, `${hash.slice(0, -2)}zz`), "wrong");
     });
   }
+
+  test("the hash by DES that the manual gives for FakeBasicAuth", async () => {
+    const verifier = new PasswordVerifier(new EagerClock());
+    assert.equal(await verifier.verify("password", "xxj31ZMTZzkVA"), "right");
+    assert.equal(await verifier.verify("passwor", "xxj31ZMTZzkVA"), "wrong");
+  });
 
   test("kinds that are not supported, and what is no hash at all", async () => {
     const verifier = new PasswordVerifier(new EagerClock());

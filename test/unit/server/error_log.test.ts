@@ -96,7 +96,7 @@ describe("ErrorLogFormat", () => {
     assert.equal(request[2], conn);
     assert.deepEqual(
       found.slice(2).map((line) => line.trimEnd().split(" ").at(-1)),
-      [request[1], request[1], request[1]],
+      [request[1], request[1]],
     );
   });
 

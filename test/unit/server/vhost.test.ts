@@ -77,3 +77,13 @@ test("vhostOfPath(): ServerPath and what is below it", () => {
   const at = (path: string) => vhostOfPath(all, path)?.line;
   assert.deepEqual(["/a", "/a/x", "/ab", "/b", "/b/x", "/"].map(at), [1, 1, undefined, undefined, 4, undefined]);
 });
+
+test("ServerName: scheme, name, port; a pattern or a port out of range is refused", () => {
+  const read = (name: string) => servers(`ServerName ${name}`).map((s) => `${s.scheme} ${s.hostname} ${s.port}`)[0];
+  assert.equal(read("a.test"), " a.test 0");
+  assert.equal(read("HTTPS://a.test:8443"), "https a.test 8443");
+  assert.equal(read("http://a.test:80/x"), "http a.test 80");
+  for (const wrong of ["*.a.test", "a?", "[::1]:80"]) assert.throws(() => read(wrong), /use ServerAlias/);
+  for (const wrong of ["a:", "a:0", "a:65536", "a:b"])
+    assert.throws(() => read(wrong), /outside the appropriate range/);
+});

@@ -106,7 +106,7 @@ export const CLIENT_CASES: readonly ClientGroup[] = [
     ["a method with a quote", "it would end a field of the log", start('G"T /b/x HTTP/1.1'), "400"],
     ["a method with a colon", "a field taken for a request", start("X: /b/x HTTP/1.1"), "400"],
     ["no method", SPLIT, start("/b/x HTTP/1.1"), "400"],
-    ["no target: HTTP/0.9, so a page without a head", SPLIT, start("GET HTTP/1.1"), "page 400", { httpd: "400" }],
+    ["no target, so that it is HTTP/0.9", SPLIT, start("GET HTTP/1.1"), "400"],
     [
       "a simple request, and one behind it",
       "HTTP/0.9 has no second request",
