@@ -24,6 +24,8 @@ export interface ListenFailure {
 export interface ListenWays {
   /** Others listen on the same ports. @default false */
   readonly reusePort?: boolean;
+  /** Others go on with its unix sockets, and remove their paths. @default false */
+  readonly keepPaths?: boolean;
   /** The descriptor of a listener that is open already. @default none is */
   readonly fdOf?: (spec: ListenSpec) => number | undefined;
 }
@@ -73,6 +75,7 @@ export class NetFront {
           port: spec.port,
           backlog: this.gate.backlog,
           reusePort: this.ways.reusePort ?? false,
+          keepPath: this.ways.keepPaths ?? false,
           fd: this.ways.fdOf?.(spec),
           tls,
           ...(spec.unix === "" ? {} : { unix: spec.unix }),

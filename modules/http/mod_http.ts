@@ -2,7 +2,7 @@
  * mod_http: HTTP/1.1 on a connection, and the limits on what a client may send.
  * Source: httpd modules/http/http_core.c; server/core.c (Limit*); modules/filters/mod_reqtimeout.c
  */
-import { configError } from "../config/directive.ts";
+import { configError, splitWords } from "../config/directive.ts";
 import { parseInterval } from "../config/units.ts";
 import type { CommandContext } from "../core/command.ts";
 import { defineModule, getModuleConfig } from "../core/module.ts";
@@ -153,21 +153,34 @@ export function handshakeTimeLeft(server: ServerRec, used: number, bytes: number
 
 /** `header=20-40,MinRate=500 body=20,MinRate=500`, either part alone, in any order. */
 function setRequestReadTimeout(cmd: CommandContext, args: string): string | undefined {
-  const words = args.split(/\s+/).filter((word) => word !== "");
-  if (words.length === 0) return "RequestReadTimeout: no arguments";
-  for (const word of words) {
-    const match = /^(handshake|header|body)=(\d+)(?:-(\d+))?(?:,minrate=(\d+))?$/i.exec(word);
-    if (match === null) return `RequestReadTimeout: cannot parse "${word}"`;
-    const [, stage, first, most, rate] = match;
-    if (most !== undefined && Number(most) < Number(first))
-      return "Maximum timeout must be larger than initial timeout";
-    if (most !== undefined && rate === undefined) return "Must set MinRate option if using timeout range";
-    const value: ReadTimeout = {
-      initialMs: Number(first) * 1000,
-      mostMs: most === undefined ? 0 : Number(most) * 1000,
-      bytesPerSecond: Number(rate ?? 0),
-    };
-    cmd.set(`${stage!.toLowerCase()}Timeout`, value);
+  for (const { text } of splitWords(args, 1)) {
+    const [, stage, value] = /^([^=]*)=(.*)$/s.exec(text) ?? [];
+    if (stage === undefined) return "Invalid RequestReadTimeout parameter. Parameter must be in the form 'key=value'";
+    const known = /^(handshake|header|body)$/i.test(stage);
+    const parsed = known ? parseReadTimeout(value!) : "Unknown RequestReadTimeout parameter";
+    if (typeof parsed === "string") return `RequestReadTimeout: ${text}: ${parsed}`;
+    cmd.set(`${stage.toLowerCase()}Timeout`, parsed);
   }
   return undefined;
+}
+
+/** A text is what is wrong. */
+function parseReadTimeout(value: string): ReadTimeout | string {
+  const [, range, minRate] = /^(.*?),minrate=(.*)$/is.exec(value) ?? [undefined, value];
+  if (minRate === undefined && value.includes("-")) return "Must set MinRate option if using timeout range";
+  const dash = range!.indexOf("-");
+  const first = wholeNumber(dash < 0 ? range! : range!.slice(0, dash));
+  const most = dash < 0 ? 0 : wholeNumber(range!.slice(dash + 1));
+  const rate = minRate === undefined ? 0 : wholeNumber(minRate);
+  for (const part of [rate, first, most]) if (typeof part === "string") return part;
+  if (minRate !== undefined && rate === 0) return "Minimum data rate must be larger than 0";
+  if (most !== 0 && most <= first) return "Maximum timeout must be larger than initial timeout";
+  return { initialMs: Number(first) * 1000, mostMs: Number(most) * 1000, bytesPerSecond: Number(rate) };
+}
+
+function wholeNumber(text: string): number | string {
+  const [digits, sign] = /^\s*([+-]?)\d+/.exec(text) ?? [];
+  if (digits === undefined) return `Value '${text}' not numerical`;
+  if (digits.length < text.length) return `Cannot parse '${text.slice(digits.length)}'`;
+  return sign === "-" && Number(digits) !== 0 ? "Value must be non-negative" : Number(digits);
 }

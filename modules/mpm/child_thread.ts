@@ -17,6 +17,8 @@ export class ChildThread {
   listens = false;
   /** It takes no new connections, and ends. */
   retiring = false;
+  /** It has accepted as many connections as one child may: another one is to take its place. */
+  full = false;
   /** Another one is about to take its place. */
   succeeded = false;
   leads = false;

@@ -2,6 +2,7 @@
  * The listeners of a child, held open by who started it: the child that takes its place goes on with them, and no client that
  * waits in their queues is sent away. (The system resets those of a listener that is closed, even if others share its port.)
  */
+import { rmSync } from "node:fs";
 import type { ListenSpec } from "../server/mod_core.ts";
 import type { Dup } from "./dup.ts";
 import { means } from "./inherited.ts";
@@ -48,11 +49,17 @@ export class HeldListeners {
   /** Lets go of what no Listen means any more. */
   retain(listen: readonly ListenSpec[]): void {
     const kept = this.sockets.filter((socket) => listen.some((spec) => means(spec, socket)));
-    for (const socket of this.sockets) if (!kept.includes(socket)) this.dup.close(socket.fd);
+    for (const socket of this.sockets) if (!kept.includes(socket)) this.release(socket);
     this.sockets = kept;
   }
 
-  close(): void {
-    this.retain([]);
+  private release({ fd, unix }: LentListener): void {
+    this.dup.close(fd);
+    if (unix === "") return;
+    try {
+      rmSync(unix, { force: true });
+    } catch {
+      // User may not write where root may: who listens there next finds that nobody does
+    }
   }
 }

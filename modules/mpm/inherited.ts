@@ -9,7 +9,7 @@ import { getModuleConfig } from "../core/module.ts";
 import type { ProcessRec } from "../core/records.ts";
 import { listenName } from "../front/net.ts";
 import core, { frontOf, type ListenSpec } from "../server/mod_core.ts";
-import { inodeOf, type ListeningSocket, listeningTcp, listeningUnix } from "./proc_net.ts";
+import { inodeOf, type ListeningSocket, listeningSockets } from "./proc_net.ts";
 
 const FIRST_FD = 3;
 const EVERY = new Set(["0.0.0.0", "::"]);
@@ -80,7 +80,7 @@ export function takeInherited(env: Record<string, string | undefined>, pid: numb
   if (Number(whose) !== pid)
     return new Inherited([], `LISTEN_FDS is for process ${whose ?? "?"}, this one is ${pid}: it is ignored`);
   const sockets: InheritedSocket[] = [];
-  const open = new Map([...(listeningTcp() ?? []), ...listeningUnix()]);
+  const open = listeningSockets() ?? new Map<string, ListeningSocket>();
   for (let i = 0; i < Number(fds); i++) {
     const fd = FIRST_FD + i;
     const socket = open.get(inodeOf(fd) ?? "");

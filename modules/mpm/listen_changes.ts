@@ -6,10 +6,14 @@ import type { ProcessRec } from "../core/records.ts";
 import { listenName } from "../front/net.ts";
 import core, { frontOf, type ListenSpec } from "../server/mod_core.ts";
 
-/** Those that `previous` does not have. */
-export function newListeners(previous: ProcessRec, next: ProcessRec): ListenSpec[] {
-  const open = coreOf(previous).listen;
+/** Those that `previous` does not have. @param previous null: nothing is open */
+export function newListeners(previous: ProcessRec | null, next: ProcessRec): ListenSpec[] {
+  const open = previous === null ? [] : coreOf(previous).listen;
   return coreOf(next).listen.filter((spec) => !open.some((other) => isSame(spec, other)));
+}
+
+export function listensOnUnix(process: ProcessRec): boolean {
+  return coreOf(process).listen.some(({ unix }) => unix !== "");
 }
 
 /**

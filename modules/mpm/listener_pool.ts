@@ -1,14 +1,21 @@
 /**
  * The listeners of all children, as who started them keeps them open: which child has which, and who goes on with them. None is
- * closed while a Listen means it, so no client that waits in its queue is sent away.
+ * closed while a Listen means it, so no client that waits in its queue is sent away. (Those of the runtimes' servers cannot be
+ * handed on.)
  */
 import process from "node:process";
+import { pathOf } from "../net/node_listen.ts";
 import type { ListenSpec } from "../server/mod_core.ts";
 import type { ChildThread } from "./child_thread.ts";
 import type { Dup } from "./dup.ts";
-import { HeldListeners } from "./held.ts";
-import type { Inherited } from "./inherited.ts";
-import { inodeOf, type ListeningSocket, listeningTcp, ownSockets } from "./proc_net.ts";
+import { HeldListeners, type LentListener } from "./held.ts";
+import { type Inherited, means } from "./inherited.ts";
+import { inodeOf, type ListeningSocket, listeningSockets, ownSockets } from "./proc_net.ts";
+
+/** Whether a child can go on with the unix sockets of another. */
+export function handsOnPaths(dup: Dup | null): boolean {
+  return dup !== null && !("Deno" in globalThis);
+}
 
 export class ListenerPool {
   private readonly dup: Dup | null;
@@ -16,6 +23,8 @@ export class ListenerPool {
   private readonly handed: HeldListeners | null;
   /** Of children that are gone: all children accept from these, until one more comes and has them for its own. */
   private spares: HeldListeners[] = [];
+  /** These, and those of the children. */
+  private readonly all = new Set<HeldListeners>();
   private readonly startedAs = process.geteuid?.();
   private opening: Promise<void> = Promise.resolve();
 
@@ -35,6 +44,11 @@ export class ListenerPool {
     return this.dup === null;
   }
 
+  /** The same of unix sockets: on Deno only node:net could go on with one, see net/deno_unix.ts. */
+  get keepsPaths(): boolean {
+    return handsOnPaths(this.dup);
+  }
+
   /**
    * What a new child goes on with.
    * @param heirloom of the child in whose place it is; null: nobody was
@@ -48,12 +62,13 @@ export class ListenerPool {
     // User gave up the right to bind what root had bound.
     const dropped = process.geteuid?.() !== this.startedAs;
     const share = dropped ? others.find(({ held }) => held !== null)?.held?.share() : undefined;
-    return share ?? new HeldListeners(this.dup);
+    const held = share ?? new HeldListeners(this.dup);
+    this.all.add(held);
+    return held;
   }
 
   /** For a new child: its own, and those of all. @param held as `choose` says */
-  lend(held: HeldListeners | null, listen: readonly ListenSpec[]) {
-    held?.retain(listen);
+  lend(held: HeldListeners | null): LentListener[] {
     const sets = held === null || this.spares.includes(held) ? this.spares : [held, ...this.spares];
     return sets.flatMap((set) => set.lend());
   }
@@ -72,17 +87,20 @@ export class ListenerPool {
     for (const other of others) this.lendMore(other, held);
   }
 
-  /** Lets the children open their listeners, one after the other: so it is known which are whose. Answers what failed. */
-  async openIn(threads: readonly ChildThread[]): Promise<string[]> {
+  /**
+   * Lets the children open their listeners, one after the other: so it is known which are whose. Answers what failed.
+   * @param listen what is to be kept open
+   */
+  async openIn(threads: readonly ChildThread[], listen: readonly ListenSpec[]): Promise<string[]> {
     const failures: string[] = [];
     this.opening = this.opening.then(async () => {
       for (const thread of threads) {
-        const before = listeningTcp();
+        const before = listeningSockets();
         thread.listens = true;
         thread.send({ kind: "listen" });
         failures.push(...(await thread.ready()));
         thread.lent = [];
-        this.learn(thread, before);
+        this.learn(thread, before, listen);
       }
     });
     await this.opening;
@@ -91,7 +109,8 @@ export class ListenerPool {
 
   /** Lets go of what no Listen means any more. */
   retain(listen: readonly ListenSpec[]): void {
-    for (const spare of this.spares) spare.retain(listen);
+    for (const held of this.all) held.retain(listen);
+    for (const spare of this.spares) if (spare.isEmpty) this.all.delete(spare);
     this.spares = this.spares.filter((spare) => !spare.isEmpty);
   }
 
@@ -115,16 +134,21 @@ export class ListenerPool {
   }
 
   /** Remembers the listeners that a child opened, and keeps them open. */
-  private learn(thread: ChildThread, before: ReadonlyMap<string, ListeningSocket> | null): void {
-    const now = listeningTcp();
+  private learn(
+    thread: ChildThread,
+    before: ReadonlyMap<string, ListeningSocket> | null,
+    listen: readonly ListenSpec[],
+  ): void {
+    const now = listeningSockets();
     if (now === null) return;
     for (const inode of before?.keys() ?? []) now.delete(inode);
     if (now.size === 0) return;
     for (const [fd, inode] of ownSockets()) {
-      const socket = now.get(inode);
-      if (socket === undefined) continue;
+      const found = now.get(inode);
+      if (found === undefined) continue;
       thread.listeners.set(fd, inode);
-      thread.held?.hold({ ...socket, fd });
+      const socket = { ...found, unix: pathOf(found.unix), fd };
+      if (listen.some((spec) => means(spec, socket))) thread.held?.hold(socket);
     }
   }
 }

@@ -11,6 +11,7 @@ import type { Module } from "../core/module.ts";
 import type { ServerRec, VhostAddr } from "../core/records.ts";
 import type { Siblings } from "../core/siblings.ts";
 import { nodeSockets } from "../net/node.ts";
+import { fileError } from "../server/lifecycle.ts";
 import { type Loaded, type LoadSource, type Machine, readSource } from "../server/load.ts";
 import { configFiles } from "./files.ts";
 import { nodeHost } from "./host.ts";
@@ -84,7 +85,8 @@ export function nodeMachine(startLog = "", seams?: ChildSeams, logsClosed = fals
       const logs = new LogSet(absolute, seams?.logs);
       return {
         openErrorLog(target) {
-          const sink = logs.openErrorLog((logsClosed ? "" : target) || startLog);
+          const own = logsClosed ? "" : target;
+          const sink = own === "" && startLog !== "" ? openStartLog(logs, startLog) : logs.openErrorLog(own);
           return seams?.wrapErrorLog?.(sink) ?? sink;
         },
         openLog: (target) => logs.openLog(target),
@@ -93,6 +95,22 @@ export function nodeMachine(startLog = "", seams?: ChildSeams, logsClosed = fals
       };
     },
   };
+}
+
+/** Files of -E that could not be opened, which was told. */
+const unopened = new Set<string>();
+
+/** -E; one that cannot be opened keeps nobody from starting. */
+function openStartLog(logs: LogSet, path: string): LogSink {
+  try {
+    return logs.openErrorLog(path);
+  } catch (error) {
+    if (!unopened.has(path)) {
+      unopened.add(path);
+      console.error(fileError(error as Error, `AH00086: sluice: could not open error log file ${path}.`).message);
+    }
+    return logs.openErrorLog("");
+  }
 }
 
 /** The names in <VirtualHost NAME> become addresses; one that has none is left out. */

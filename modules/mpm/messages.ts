@@ -33,6 +33,8 @@ export interface ChildStart {
   readonly beats: Int32Array;
   /** Listeners that are open already: it accepts from all of them, and opens what is missing. */
   readonly listeners: readonly LentListener[];
+  /** Who takes its place goes on with its unix sockets. */
+  readonly keepsPaths: boolean;
   /** How many sockets all children may have together. */
   readonly socketRoom: number;
   /** What User may not read. */

@@ -114,6 +114,8 @@ export interface Plan {
   readonly connections: number;
   /** Of each child, after which it is replaced; 0: never. */
   readonly lifetime: number;
+  /** Why never, where the configuration has a number for it; "". */
+  readonly endless: string;
   readonly backlog: number;
 }
 
@@ -137,11 +139,16 @@ export function planOf(
   const wanted = Math.min(conf.startServers || auto, most, connections || most);
   const server = getModuleConfig(main, core);
   const { listen } = server;
+  const hasFetch = listen.some((spec) => frontOf(server, spec) === "fetch");
+  const endless =
+    hasFetch && conf.maxConnectionsPerChild > 0
+      ? "there is a Front fetch, whose servers cannot be handed from one child to the next"
+      : "";
   let why = "";
   if (wanted > 1 && !spreads) why = "this system does not spread connections over several listeners of a port";
   else if (wanted > 1 && listen.some(({ unix }) => unix !== "")) {
     why = "there is a Listen on a unix socket, whose connections the system does not spread";
-  } else if (wanted > 1 && listen.some((spec) => frontOf(server, spec) === "fetch")) {
+  } else if (wanted > 1 && hasFetch) {
     why = "there is a Front fetch, whose servers do not share a port on Deno";
   }
   const children = why === "" ? wanted : 1;
@@ -150,7 +157,8 @@ export function planOf(
     wanted,
     why,
     connections,
-    lifetime: conf.maxConnectionsPerChild,
+    lifetime: endless === "" ? conf.maxConnectionsPerChild : 0,
+    endless,
     backlog: conf.listenBacklog,
   };
 }

@@ -16,7 +16,8 @@ import { makeFolderOf } from "./files.ts";
 import { nodeHost } from "./host.ts";
 import { describe, type Inherited, takeInherited } from "./inherited.ts";
 import { closeInspector, guardInspector } from "./inspector.ts";
-import { newListeners, takesRestart } from "./listen_changes.ts";
+import { listensOnUnix, newListeners, takesRestart } from "./listen_changes.ts";
+import { handsOnPaths } from "./listener_pool.ts";
 import { type LoadOptions, loadConfig, nodeMachine } from "./load.ts";
 import { dropPrivileges } from "./mod_unixd.ts";
 import { planOf } from "./mpm.ts";
@@ -29,6 +30,9 @@ import { watchFiles } from "./watch.ts";
 /** httpd's last words where it cannot start. Source: server/listen.c ap_setup_listeners, server/main.c */
 const NO_LISTENERS = "no listening sockets available, shutting down";
 const NO_START = "AH00015: Unable to open logs";
+
+const NO_HEIR = "on Deno, and without a C library, no child can go on with the unix socket of another";
+const NO_DUP = "its listeners cannot be shared without --allow-ffi and a C library";
 
 /** Those who serve: this event loop, or threads. */
 export interface Children {
@@ -75,14 +79,18 @@ export async function loadFirst(options: StartOptions): Promise<FirstConfig> {
   const { children, lifetime } = planOf(loaded.process);
   const asThreads = options.program !== undefined && (children > 1 || lifetime > 0);
   const dup = asThreads ? await loadDup() : null;
-  if (!asThreads || (inherited.used && dup === null)) {
+  // Who is to have others go on with its listeners, and cannot, is no thread.
+  const stuck = (inherited.used && dup === null) || (listensOnUnix(loaded.process) && !handsOnPaths(dup));
+  if (!asThreads || stuck) {
     return { loaded, siblings: alone, inherited, dup, threads: null };
   }
-  // Read again: what several children share is told from what one has.
+  // Built again: what several children share is told from what one has.
   loaded.logs.release();
+  const { files, defined } = loaded;
   const siblings = new ThreadParent(alone.secret);
   const { Threads: threads } = await import("./threads.ts");
-  return { loaded: await load(options, 0, siblings, inherited), siblings, inherited, dup, threads };
+  const built = await load({ ...options, read: loaded }, 0, siblings, inherited);
+  return { loaded: { ...built, files, defined }, siblings, inherited, dup, threads };
 }
 
 /** @throws as loadConfig; ConfigError if it wants other listeners than were handed over */
@@ -118,6 +126,7 @@ export class Parent {
   private readonly siblings: OnlyChild;
   private readonly inherited: Inherited;
   private readonly children: Children;
+  private readonly dup: Dup | null;
   private readonly options: StartOptions;
   private readonly commandLine: string;
   private pidFile: string | null = null;
@@ -136,6 +145,7 @@ export class Parent {
     this.current = first.loaded.process;
     this.siblings = first.siblings;
     this.inherited = first.inherited;
+    this.dup = first.dup;
     this.options = options;
     this.commandLine = commandLine;
     this.children =
@@ -288,6 +298,8 @@ export class Parent {
     const { log } = this.current;
     const why = this.whyOne();
     if (why !== "") log.notice("mpm_event", "", `one child serves, not ${planOf(this.current).wanted}: ${why}`);
+    const endless = this.whyEndless();
+    if (endless !== "") log.notice("mpm_event", "", `MaxConnectionsPerChild has no effect: ${endless}`);
     log.notice("mpm_event", "AH00489", `${serverToken(coreOf(this.current))} configured -- resuming normal operations`);
     log.notice("core", "AH00094", `Command line: '${this.commandLine}'`);
   }
@@ -296,9 +308,22 @@ export class Parent {
   private whyOne(): string {
     const { why, wanted } = planOf(this.current);
     if (why !== "" || wanted === 1 || !(this.children instanceof SingleChild)) return why;
+    return this.whySingle("from one child to several takes a restart");
+  }
+
+  /** Why no child is replaced that should be; "": it is not so. */
+  private whyEndless(): string {
+    const { lifetime, endless } = planOf(this.current);
+    if (lifetime === 0) return endless;
+    if (this.children instanceof SingleChild) return this.whySingle("it takes a restart");
+    return !handsOnPaths(this.dup) && listensOnUnix(this.current) ? NO_HEIR : "";
+  }
+
+  /** @param later a reload wants what only a start can do */
+  private whySingle(later: string): string {
     if (this.options.program === undefined) return "it was started so";
-    if (this.current.generation > 0) return "from one child to several takes a restart";
-    return "the listeners that were handed over cannot be multiplied without --allow-ffi and a C library";
+    if (this.current.generation > 0) return later;
+    return listensOnUnix(this.current) && !handsOnPaths(this.dup) ? NO_HEIR : NO_DUP;
   }
 
   private announceInherited(): void {

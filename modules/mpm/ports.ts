@@ -2,10 +2,8 @@
  * Ports of other programs. Children share theirs by SO_REUSEPORT, and would share them with a second server of the same user
  * without a word: each port on which somebody listens, or may, is bound once alone before, while no other sluice does the same.
  */
-import net from "node:net";
 import process from "node:process";
 import { nodeSockets } from "../net/node.ts";
-import { bind } from "../net/node_listen.ts";
 import type { Listener, Socket, SocketError } from "../net/socket.ts";
 import type { ListenSpec } from "../server/mod_core.ts";
 import { bindMessage } from "./child.ts";
@@ -57,12 +55,7 @@ async function reserve(name: string): Promise<Listener[]> {
   const deadline = performance.now() + MOST_WAIT_MS;
   while (performance.now() < deadline) {
     try {
-      return [
-        await bind(
-          net.createServer((socket) => socket.destroy()),
-          { path },
-        ),
-      ];
+      return [await nodeSockets.listen({ address: "", port: 0, unix: path }, refuse)];
     } catch (error) {
       if ((error as SocketError).code !== "EADDRINUSE") break;
     }

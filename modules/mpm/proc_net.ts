@@ -34,6 +34,12 @@ export function listeningTcp(): Map<string, ListeningSocket> | null {
   return told ? found : null;
 }
 
+/** All of them; null as of `listeningTcp`. */
+export function listeningSockets(): Map<string, ListeningSocket> | null {
+  const tcp = listeningTcp();
+  return tcp === null ? null : new Map([...tcp, ...listeningUnix()]);
+}
+
 /** Those of unix sockets; none where they cannot be told. */
 export function listeningUnix(): Map<string, ListeningSocket> {
   const found = new Map<string, ListeningSocket>();

@@ -154,7 +154,11 @@ class ThreadChild {
       this.next = loaded;
       if (this.child === null) {
         const ended = (generation: number) => send({ kind: "ended", generation });
-        const ways = { reusePort: true, fdOf: (spec: ListenSpec) => this.takeLent(spec) };
+        const ways = {
+          reusePort: true,
+          keepPaths: this.start.keepsPaths,
+          fdOf: (spec: ListenSpec) => this.takeLent(spec),
+        };
         this.child = new Child(loaded, ways, ended, () => send({ kind: "full" }));
       }
       send({ kind: "ready", failures: [] });

@@ -5,52 +5,40 @@
  */
 import { getModuleConfig } from "../core/module.ts";
 import type { FailedReloads, ProcessRec } from "../core/records.ts";
-import { MOST_CHILDREN } from "../core/siblings.ts";
-import { socketRoom } from "../net/descriptors.ts";
-import { childDied } from "../server/hooks.ts";
 import type { Loaded } from "../server/load.ts";
-import core, { type ListenSpec } from "../server/mod_core.ts";
-import { ChildThread } from "./child_thread.ts";
+import core, { frontOf, type ListenSpec } from "../server/mod_core.ts";
+import type { ChildThread } from "./child_thread.ts";
+import { Generations } from "./generations.ts";
 import type { HeldListeners } from "./held.ts";
-import { keptFiles } from "./kept_files.ts";
-import { newListeners } from "./listen_changes.ts";
+import { listensOnUnix, newListeners } from "./listen_changes.ts";
 import { ListenerPool } from "./listener_pool.ts";
 import { closeListeners } from "./listeners.ts";
 import { closeLogs, reopenLogs } from "./logs.ts";
-import type { ChildConfig, FromChild } from "./messages.ts";
+import type { FromChild } from "./messages.ts";
 import { dropsPrivileges } from "./mod_unixd.ts";
 import { planOf } from "./mpm.ts";
 import type { Children, FirstConfig, StartOptions } from "./parent.ts";
 import { probePorts } from "./ports.ts";
-import { inodeOf } from "./proc_net.ts";
+import { Roster } from "./roster.ts";
 import { Switchboard } from "./switchboard.ts";
 import type { ThreadParent } from "./thread_parent.ts";
+import { ThreadStarter } from "./thread_starter.ts";
 
-/** Between looks at the children. */
-const LOOK_MS = 1000;
-/** One that did not count for so many looks is stuck. It counts once a look. */
-const MOST_MISSED = 5;
 /** Whoever died younger is not replaced at once: it would die again. */
 const RESTART_MS = 1000;
 
 export class Threads implements Children {
   private loaded: Loaded;
-  private readonly siblings: ThreadParent;
-  private readonly options: StartOptions;
   private readonly onFailed: (code: number) => void;
   private readonly listeners: ListenerPool;
-  private readonly room = socketRoom();
-  private readonly nearRoom = new Int32Array(new SharedArrayBuffer(4));
-  private readonly threads = new Set<ChildThread>();
-  /** Generations that some child still has. */
-  private readonly generations = new Map<number, ProcessRec>();
-  private readonly beats = new Int32Array(new SharedArrayBuffer(4 * MOST_CHILDREN));
+  private readonly starter: ThreadStarter;
+  private readonly roster = new Roster();
+  private readonly generations: Generations;
   private readonly switchboard = new Switchboard(
     () => this.loaded.logs,
     (text) => this.log("warn", text),
   );
   private failed: FailedReloads = { count: 0, reason: null, atUs: 0 };
-  private leader: ChildThread | null = null;
   /** Children that are about to come. */
   private joining = 0;
   /** How many serve, as the log was told last. */
@@ -58,17 +46,15 @@ export class Threads implements Children {
   /** A reload that is under way. */
   private exchanging: Promise<unknown> | null = null;
   private ending: "stop" | "drain" | null = null;
-  private look: ReturnType<typeof setInterval> | null = null;
 
   /** @param onFailed no child is left, and none can be started */
   constructor(first: FirstConfig, siblings: ThreadParent, options: StartOptions, onFailed: (code: number) => void) {
     const { loaded, inherited, dup } = first;
     this.loaded = loaded;
-    this.siblings = siblings;
-    this.options = options;
     this.onFailed = onFailed;
     this.listeners = new ListenerPool(dup, inherited);
-    this.generations.set(loaded.process.generation, loaded.process);
+    this.starter = new ThreadStarter(options, siblings, this.listeners, this.roster, this.switchboard.logOrder);
+    this.generations = new Generations(loaded.process, siblings, this.roster);
   }
 
   /** The first child is to serve as soon as it can, the others come behind it: but for those who may not bind any more then. */
@@ -79,13 +65,14 @@ export class Threads implements Children {
   }
 
   async open(): Promise<readonly string[]> {
-    const taken = this.listeners.opensThem ? await probePorts(this.listen) : [];
-    return taken.length > 0 ? taken : distinct(await this.listeners.openIn([...this.threads]));
+    const { process } = this.loaded;
+    const taken = this.listeners.opensThem ? await probePorts(newListeners(null, process)) : [];
+    return taken.length > 0 ? taken : this.openIn(this.roster.all(), process);
   }
 
   begin(): void {
-    for (const thread of this.threads) this.commit(thread);
-    this.look = setInterval(() => this.lookAtChildren(), LOOK_MS);
+    for (const thread of this.roster.all()) this.commit(thread);
+    this.roster.watch();
     if (this.listeners.keepsNothing)
       this.log(
         "notice",
@@ -107,23 +94,21 @@ export class Threads implements Children {
     const previous = this.loaded;
     const taken = await probePorts(newListeners(previous.process, next.process));
     if (taken.length > 0) return taken;
-    const asked = this.serving();
-    for (const thread of asked) thread.send({ kind: "prepare", config: this.configOf(next, thread.memories) });
+    const asked = this.roster.serving();
+    for (const thread of asked) thread.send({ kind: "prepare", config: this.starter.configOf(next, thread.memories) });
     // Where one child is to go on alone, as with a unix socket, the others cannot open what is its own.
     const opening = planOf(next.process).why === "" ? asked : asked.slice(0, 1);
-    const failures = await this.readyToServe(asked, opening);
+    const failures = await this.readyToServe(asked, opening, next.process);
     if (this.ending !== null) return ["the server is ending"];
     if (failures.length > 0) {
-      for (const thread of asked) {
-        thread.send({ kind: "abandon" });
-        thread.held?.retain(this.listen);
-      }
+      for (const thread of asked) thread.send({ kind: "abandon" });
+      this.listeners.retain(keptOpen(previous.process));
       return failures;
     }
     this.loaded = next;
     this.failed = { ...this.failed, reason: null };
-    this.generations.set(next.process.generation, next.process);
-    this.listeners.retain(this.listen);
+    this.generations.succeed(next.process);
+    this.listeners.retain(keptOpen(next.process));
     for (const thread of asked) this.commit(thread);
     await Promise.all(asked.map((thread) => thread.committed()));
     this.switchboard.startAfresh();
@@ -134,7 +119,7 @@ export class Threads implements Children {
 
   reloadFailed(failed: FailedReloads): void {
     this.failed = failed;
-    for (const thread of this.threads) thread.send({ kind: "reloadFailed", failed });
+    for (const thread of this.roster.all()) thread.send({ kind: "reloadFailed", failed });
   }
 
   async stop(): Promise<void> {
@@ -147,25 +132,34 @@ export class Threads implements Children {
 
   private async endAll(how: "stop" | "drain"): Promise<boolean> {
     this.ending = how;
-    const threads = [...this.threads];
+    const threads = this.roster.all();
     this.listeners.close();
     for (const thread of threads) {
-      thread.held?.close();
       if (thread.serving) thread.send({ kind: how });
       // Clients may wait already in one that listens: it serves them, and ends then, as `prepare` says.
       else if (how === "stop" || !thread.listens) thread.end();
     }
     const whole = await Promise.all(threads.map((thread) => thread.gone(how === "stop")));
-    if (this.look !== null) clearInterval(this.look);
-    this.look = null;
+    this.roster.unwatch();
     await closeLogs();
     return whole.every((all) => all);
   }
 
   /** Waits until they have built what they were told to, and lets some open their listeners. Answers what went wrong. */
-  private async readyToServe(threads: readonly ChildThread[], opening: readonly ChildThread[]): Promise<string[]> {
+  private async readyToServe(
+    threads: readonly ChildThread[],
+    opening: readonly ChildThread[],
+    process: ProcessRec,
+  ): Promise<readonly string[]> {
     const failures = await this.ready(threads);
-    return failures.length > 0 ? failures : distinct(await this.listeners.openIn(opening));
+    return failures.length > 0 ? failures : this.openIn(opening, process);
+  }
+
+  private async openIn(threads: readonly ChildThread[], process: ProcessRec): Promise<readonly string[]> {
+    const failures = await this.listeners.openIn(threads, keptOpen(process));
+    // Whoever was opening them when the end came has them since.
+    if (this.ending !== null) this.listeners.close();
+    return distinct(failures);
   }
 
   private async ready(threads: readonly ChildThread[]): Promise<string[]> {
@@ -175,7 +169,7 @@ export class Threads implements Children {
   /** More children, or fewer, where the configuration says so. Who is succeeded serves in addition until the other one does. */
   private adjust(): void {
     if (this.ending !== null) return;
-    const staying = this.staying();
+    const staying = this.roster.staying();
     const { children } = planOf(this.loaded.process);
     for (let n = staying.length + this.joining; n < children; n++) void this.grow();
     for (const thread of staying.slice(Math.max(1, children - this.joining))) this.retire(thread);
@@ -183,7 +177,7 @@ export class Threads implements Children {
   }
 
   private announce(): void {
-    const count = this.serving().length;
+    const count = this.roster.serving().length;
     if (this.joining > 0 || this.announced === count) return;
     this.announced = count;
     this.log("notice", count === 1 ? "1 child serves" : `${count} children serve`);
@@ -192,55 +186,21 @@ export class Threads implements Children {
   /** One that cannot start is not tried again before the next reload. */
   private async grow(): Promise<void> {
     if (await this.join(null)) this.adjust();
-    else if (this.ending === null) this.announce();
+    else if (this.ending === null) this.checkLeft();
   }
 
-  /** @param heirloom the listeners of the child in whose place this one is */
   private startThread(heirloom: HeldListeners | null): ChildThread {
-    const seat = this.freeSeat();
-    Atomics.store(this.beats, seat, 0);
-    const held = this.listeners.choose(heirloom, this.serving());
-    const listeners = this.listeners.lend(held, this.listen);
-    const { file, serverRoot, defines, before, after, startRank, startLog, text } = this.options;
-    const options = {
-      file,
-      serverRoot,
-      defines,
-      before,
-      after,
-      startRank,
-      startLog,
-      ...(text === undefined ? {} : { text }),
-    };
-    const known = new Set<string>();
-    const thread = new ChildThread(
-      this.options.program!,
-      {
-        sluiceChild: seat,
-        options,
-        config: this.configOf(this.loaded, known),
-        secret: this.siblings.secret,
-        beats: this.beats,
-        listeners,
-        socketRoom: this.room,
-        nearRoom: this.nearRoom,
-        keptFiles: keptFiles.all(),
-        logOrder: this.switchboard.logOrder,
-      },
-      (message) => this.told(thread, message),
-      (reason) => this.left(thread, reason),
+    return this.starter.start(
+      this.loaded,
+      heirloom,
+      (thread, message) => this.told(thread, message),
+      (thread, reason) => this.left(thread, reason),
     );
-    for (const name of known) thread.memories.add(name);
-    thread.held = this.listeners.ownOf(held);
-    thread.lent = listeners;
-    for (const { fd } of listeners) thread.listeners.set(fd, inodeOf(fd)!);
-    thread.generations.add(this.loaded.process.generation);
-    this.threads.add(thread);
-    return thread;
   }
 
   /** A child more. @param heirloom the listeners of the one that died or retires; null: nobody was in its place */
   private async join(heirloom: HeldListeners | null): Promise<boolean> {
+    if (this.roster.freeSeats === 0) return false;
     this.joining++;
     const joined = await this.prepare(this.startThread(heirloom));
     this.joining--;
@@ -251,8 +211,8 @@ export class Threads implements Children {
     let { generation } = this.loaded.process;
     for (;;) {
       // A reload may want fewer: it serves whom it has then, and `adjust` ends it.
-      const tooMany = this.staying().length + this.joining > planOf(this.loaded.process).children;
-      const failures = await this.readyToServe([thread], tooMany ? [] : [thread]);
+      const tooMany = this.roster.staying().length + this.joining > planOf(this.loaded.process).children;
+      const failures = await this.readyToServe([thread], tooMany ? [] : [thread], this.loaded.process);
       while (this.exchanging !== null) await this.exchanging;
       if (failures.length > 0 || this.ending === "stop") {
         if (this.ending === null) for (const failure of failures) this.log("error", `a child cannot start: ${failure}`);
@@ -263,7 +223,7 @@ export class Threads implements Children {
       // A reload came in between: it knows the old configuration only.
       generation = this.loaded.process.generation;
       thread.generations.add(generation);
-      thread.send({ kind: "prepare", config: this.configOf(this.loaded, thread.memories) });
+      thread.send({ kind: "prepare", config: this.starter.configOf(this.loaded, thread.memories) });
     }
     this.commit(thread);
     if (this.ending !== null) {
@@ -278,39 +238,23 @@ export class Threads implements Children {
 
   /** It has not served. */
   private discard(thread: ChildThread): void {
-    this.threads.delete(thread);
+    this.roster.delete(thread);
     thread.end();
-    if (this.ending !== null) thread.held?.close();
-    else this.listeners.bequeath(thread, this.serving());
-    this.endedIn(thread);
+    if (this.ending === null) this.listeners.bequeath(thread, this.roster.serving());
+    this.generations.left(thread);
   }
 
   private commit(thread: ChildThread): void {
-    thread.serving = true;
-    thread.held?.retain(this.listen);
     thread.generations.add(this.loaded.process.generation);
-    this.leader ??= thread;
-    thread.send({ kind: "commit", first: this.leader === thread });
-    if (this.leader === thread && !thread.leads) {
-      thread.leads = true;
-      thread.send({ kind: "lead" });
-    }
+    this.roster.serves(thread);
   }
 
   /** Takes no new connections, and ends with those that it has. */
   private retire(thread: ChildThread): void {
     thread.retiring = true;
-    this.passLead(thread);
-    this.listeners.bequeath(thread, this.serving());
+    this.roster.passLead(thread);
+    this.listeners.bequeath(thread, this.roster.serving());
     thread.send({ kind: "drain" });
-  }
-
-  private passLead(from: ChildThread): void {
-    if (this.leader !== from) return;
-    this.leader = this.serving()[0] ?? null;
-    if (this.leader === null) return;
-    this.leader.leads = true;
-    this.leader.send({ kind: "lead" });
   }
 
   private told(thread: ChildThread, message: FromChild): void {
@@ -319,15 +263,11 @@ export class Threads implements Children {
         thread.lent = [];
         break;
       case "ended":
-        thread.generations.delete(message.generation);
-        this.releaseUnused();
+        this.generations.endedIn(thread, message.generation);
         break;
       case "full":
-        this.log(
-          "info",
-          `child ${thread.seat} has accepted MaxConnectionsPerChild connections, another takes its place`,
-        );
-        void this.succeed(thread);
+        thread.full = !this.isEndless;
+        this.succeedFull();
         break;
       case "tell":
       case "ask":
@@ -336,8 +276,23 @@ export class Threads implements Children {
         this.switchboard.pass(
           thread,
           message,
-          [...this.threads].filter((other) => other.serving && other !== thread),
+          this.roster.all().filter((other) => other.serving && other !== thread),
         );
+    }
+  }
+
+  /** A seat for each that is to replace one that died is left free. Who finds none serves on until another one has ended. */
+  private succeedFull(): void {
+    for (const thread of this.roster.staying()) {
+      if (!thread.full) continue;
+      const said = `child ${thread.seat} has accepted MaxConnectionsPerChild connections`;
+      if (this.roster.freeSeats <= this.joining) {
+        this.log("warn", `${said} and goes on: too many others still serve the last of theirs`);
+        return;
+      }
+      thread.full = false;
+      this.log("info", `${said}, another takes its place`);
+      void this.succeed(thread);
     }
   }
 
@@ -353,19 +308,19 @@ export class Threads implements Children {
 
   /** @param reason "" if it was told to */
   private left(thread: ChildThread, reason: string): void {
-    this.threads.delete(thread);
+    this.roster.delete(thread);
     this.switchboard.forget(thread);
     this.listeners.takeBack(thread);
     if (reason !== "" && this.ending === null) void closeListeners(thread.listeners);
     if (reason === "" || !thread.serving) {
-      this.endedIn(thread);
+      this.generations.left(thread);
       if (thread.retiring) this.log("info", `child ${thread.seat} has ended, its connections are closed`);
+      if (this.ending === null) this.succeedFull();
       return;
     }
     this.log("error", `child ${thread.seat} ${reason}${this.ending !== null ? "" : ", another takes its place"}`);
-    this.passLead(thread);
-    for (const generation of this.generations.values()) childDied.run(generation.hooks, generation, thread.seat);
-    this.endedIn(thread);
+    this.roster.passLead(thread);
+    this.generations.died(thread);
     if (this.ending !== null || thread.retiring || thread.succeeded) return;
     this.joining++;
     const wait = Math.max(0, RESTART_MS - (performance.now() - thread.startedMs));
@@ -379,64 +334,31 @@ export class Threads implements Children {
       this.adjust();
       return;
     }
-    if (this.ending !== null) return;
-    const left = this.serving().length;
-    if (left === 0) {
-      this.log("crit", "no child is left, and none can be started: ending");
-      this.onFailed(1);
-    } else this.log("error", `${left} children go on`);
+    if (this.ending === null) this.checkLeft();
   }
 
-  private lookAtChildren(): void {
-    for (const thread of this.threads) {
-      if (!thread.serving) continue;
-      const beat = Atomics.load(this.beats, thread.seat);
-      thread.missed = beat === thread.beat ? thread.missed + 1 : 0;
-      thread.beat = beat;
-      if (thread.missed >= MOST_MISSED) thread.kill(`has not answered for ${MOST_MISSED} seconds`);
-    }
+  /** One could not be started. */
+  private checkLeft(): void {
+    this.announce();
+    if (this.roster.serving().length > 0 || this.joining > 0) return;
+    this.log("crit", "no child is left, and none can be started: ending");
+    this.onFailed(1);
   }
 
-  private endedIn(thread: ChildThread): void {
-    thread.generations.clear();
-    this.releaseUnused();
-  }
-
-  private releaseUnused(): void {
-    for (const generation of this.generations.keys()) {
-      if (generation === this.loaded.process.generation) continue;
-      if ([...this.threads].some((thread) => thread.generations.has(generation))) continue;
-      this.generations.delete(generation);
-      this.siblings.release(generation);
-    }
-  }
-
-  private get listen(): readonly ListenSpec[] {
-    return getModuleConfig(this.loaded.process.servers[0]!.config, core).listen;
-  }
-
-  private serving(): ChildThread[] {
-    return [...this.threads].filter((thread) => thread.serving && !thread.retiring);
-  }
-
-  /** Without those in whose place another one is about to come. */
-  private staying(): ChildThread[] {
-    return this.serving().filter((thread) => !thread.succeeded);
-  }
-
-  private configOf({ process, tree, loads }: Loaded, known: Set<string>): ChildConfig {
-    return { generation: process.generation, read: { tree, loads }, memory: this.siblings.snapshot(known) };
-  }
-
-  private freeSeat(): number {
-    const taken = new Set([...this.threads].map(({ seat }) => seat));
-    for (let seat = 0; seat < MOST_CHILDREN; seat++) if (!taken.has(seat)) return seat;
-    throw new Error(`there are ${MOST_CHILDREN} children already`);
+  /** Nobody could go on with the listeners of a child. */
+  private get isEndless(): boolean {
+    return !this.listeners.keepsPaths && listensOnUnix(this.loaded.process);
   }
 
   private log(level: "notice" | "info" | "warn" | "error" | "crit", text: string): void {
     this.loaded.process.log[level]("mpm_event", "", text);
   }
+}
+
+/** The listeners that outlive a child: those of `Front net`. */
+function keptOpen(process: ProcessRec): readonly ListenSpec[] {
+  const conf = getModuleConfig(process.servers[0]!.config, core);
+  return conf.listen.filter((spec) => frontOf(conf, spec) === "net");
 }
 
 function distinct(failures: readonly string[]): string[] {

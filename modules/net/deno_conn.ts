@@ -1,5 +1,5 @@
 /**
- * A connection that Deno.serve has let go of, as a socket: what a tunnel has of its client on the fetch front.
+ * A Deno.Conn as a socket. One that Deno.serve has let go of is what a tunnel has of its client on the fetch front.
  *
  * Not Deno.upgradeWebSocket, for its memory: a WebSocket of Deno (2.9.5, ext/websocket with fastwebsockets 0.8) keeps until it
  * closes a buffer as large as the largest frame that it has read (`ReadHalf.buffer`) and one as large as the largest that it has
@@ -41,23 +41,24 @@ export class DenoConnSocket implements Socket {
   readonly tls = null;
   queuedBytes = 0;
   receivedBytes = 0;
-  private readonly conn: DenoConn;
+  /** null: it is not open yet. */
+  protected conn: DenoConn | null;
   /** What it reads into; null: `keep` gave it away. */
   private buffer: Bytes | null = null;
   private bufferBytes = SMALL_BYTES;
   /** A read is on its way; it cannot be called back. */
   private reading = false;
-  private paused = true;
+  protected paused = true;
   /** Bytes that were read into `buffer` while it was paused; null: the peer's end was. */
   private held: number | null = 0;
-  private peerEnded = false;
+  protected peerEnded = false;
   private readonly queue: Uint8Array[] = [];
   private needsDrain = false;
   private ended = false;
-  private closed = false;
+  protected closed = false;
 
   /** Not read from before `resume`. */
-  constructor(conn: DenoConn, addresses: ConnAddresses, owner: SocketOwner) {
+  constructor(conn: DenoConn | null, addresses: ConnAddresses, owner: SocketOwner) {
     this.conn = conn;
     this.owner = owner;
     this.remoteAddress = addresses.remoteAddress;
@@ -69,7 +70,7 @@ export class DenoConnSocket implements Socket {
   write(data: string | Uint8Array): boolean {
     if (this.closed || this.ended) return true;
     if (data.length > 0) {
-      this.queue.push(typeof data === "string" ? latin1Bytes(data) : data);
+      this.queue.push(typeof data === "string" ? this.encode(data) : data);
       this.queuedBytes += data.length;
       if (this.queue.length === 1) this.writeOn();
       if (this.queuedBytes >= HIGH_WATER_BYTES) this.needsDrain = true;
@@ -106,11 +107,10 @@ export class DenoConnSocket implements Socket {
     this.readOn();
   }
 
-  /** Deno closes such a connection in both directions or not at all: what the peer still sends is lost. */
   end(): void {
     if (this.closed || this.ended) return;
     this.ended = true;
-    if (this.queue.length === 0) this.close(null);
+    if (this.queue.length === 0 && this.conn !== null) this.finish();
   }
 
   destroy(): void {
@@ -119,9 +119,30 @@ export class DenoConnSocket implements Socket {
 
   setKeepAlive(): void {}
 
-  private readOn(): void {
-    if (this.reading || this.paused || this.closed || this.peerEnded) return;
-    if (this.buffer?.length !== this.bufferBytes) this.buffer = new OwnBytes(this.bufferBytes);
+  protected alloc(size: number): Bytes {
+    return new OwnBytes(size);
+  }
+
+  protected encode(text: string): Uint8Array {
+    return latin1Bytes(text);
+  }
+
+  /** All is written. Deno closes such a connection in both directions or not at all: what the peer still sends is lost. */
+  protected finish(): void {
+    this.close(null);
+  }
+
+  /** It is open now. */
+  protected opened(conn: DenoConn): void {
+    this.conn = conn;
+    if (this.queue.length > 0) this.writeOn();
+    else if (this.ended) this.finish();
+    this.readOn();
+  }
+
+  protected readOn(): void {
+    if (this.conn === null || this.reading || this.paused || this.closed || this.peerEnded) return;
+    if (this.buffer?.length !== this.bufferBytes) this.buffer = this.alloc(this.bufferBytes);
     this.reading = true;
     this.conn.read(this.buffer).then(this.hasRead, this.cannotRead);
   }
@@ -134,7 +155,7 @@ export class DenoConnSocket implements Socket {
     this.readOn();
   };
 
-  private deliver(size: number | null): void {
+  protected deliver(size: number | null): void {
     if (size === null) {
       this.peerEnded = true;
       this.owner.onEnd();
@@ -153,7 +174,7 @@ export class DenoConnSocket implements Socket {
   };
 
   private writeOn(): void {
-    this.conn.write(this.queue[0]!).then(this.hasWritten, this.failed);
+    this.conn?.write(this.queue[0]!).then(this.hasWritten, this.failed);
   }
 
   private readonly hasWritten = (size: number): void => {
@@ -166,25 +187,25 @@ export class DenoConnSocket implements Socket {
       this.writeOn();
       return;
     }
-    if (this.ended) this.close(null);
+    if (this.ended) this.finish();
     else if (this.needsDrain) {
       this.needsDrain = false;
       this.owner.onDrain();
     }
   };
 
-  private readonly failed = (error: unknown): void => {
+  protected readonly failed = (error: unknown): void => {
     const { code, name, message } = error as Error & { readonly code?: string };
     this.close({ code: code ?? name, message });
   };
 
-  private close(error: SocketError | null): void {
+  protected close(error: SocketError | null): void {
     if (this.closed) return;
     this.closed = true;
     this.queue.length = 0;
     this.queuedBytes = 0;
     try {
-      this.conn.close();
+      this.conn?.close();
     } catch {
       // It is closed already.
     }

@@ -9,9 +9,10 @@ import { denoBinding } from "./deno_binding.ts";
 import { listenDeno } from "./deno_listen.ts";
 import { connectDeno, DenoSocket } from "./deno_socket.ts";
 import { canSecure } from "./deno_tls.ts";
+import { connectDenoUnix, listenDenoUnix } from "./deno_unix.ts";
 import { descriptors } from "./descriptors.ts";
 import { readFirstBytes } from "./first_bytes.ts";
-import { listenNode, listenUnix } from "./node_listen.ts";
+import { listenKept, listenNode, listenUnix } from "./node_listen.ts";
 import { connectNode, NodeSocket } from "./node_socket.ts";
 import { NodeTlsServer, tlsLimits } from "./node_tls.ts";
 import { ServerHandshake } from "./server_handshake.ts";
@@ -42,10 +43,19 @@ export function limitSockets(room: number, near = descriptors.near): void {
   descriptors.near = near;
 }
 
-export const nodeSockets = socketsOf(ownSockets());
+/** What unix sockets go by where node:net is not to be used. */
+interface OwnUnix {
+  connect(path: string, owner: SocketOwner): Socket;
+  listen(path: string, accept: Accept, shed?: () => void): Promise<Listener>;
+}
+
+export const nodeSockets = socketsOf(
+  ownSockets(),
+  "Deno" in globalThis ? { connect: connectDenoUnix, listen: listenDenoUnix } : null,
+);
 
 /** The same on node:net alone. Tests hold the two against each other. */
-export const plainSockets = socketsOf(null);
+export const plainSockets = socketsOf(null, null);
 
 function ownSockets(): Own | null {
   if ("Bun" in globalThis) {
@@ -65,7 +75,7 @@ function ownSockets(): Own | null {
   };
 }
 
-function socketsOf(own: Own | null): SocketHost {
+function socketsOf(own: Own | null, unix: OwnUnix | null): SocketHost {
   return {
     alloc: (size) => asBytes(Buffer.allocUnsafe(size)),
 
@@ -86,6 +96,7 @@ function socketsOf(own: Own | null): SocketHost {
 
     connect(options, owner) {
       const tls = options.tls ?? null;
+      if (options.unix && tls === null && unix !== null) return unix.connect(options.address, owner);
       const where = connectOptions(options);
       return (tls === null ? own?.connect(where, owner) : null) ?? connectNode(where, tls, owner);
     },
@@ -94,7 +105,11 @@ function socketsOf(own: Own | null): SocketHost {
       const backlog = options.backlog ?? 511;
       // Nobody can bind another in its place, should TLS be wanted one day.
       if (options.fd !== undefined) return listenNode({ fd: options.fd, backlog }, accept, shed);
-      if (options.unix !== undefined) return listenUnix(options.unix, backlog, accept, shed);
+      if (options.unix !== undefined) {
+        const bind = (path: string): Promise<Listener> =>
+          unix === null || options.tls ? listenNode({ path, backlog }, accept, shed) : unix.listen(path, accept, shed);
+        return (options.keepPath ? listenKept : listenUnix)(options.unix, bind);
+      }
       const bind = async (host: string): Promise<Listener> => {
         const { port, reusePort = false, tls = false } = options;
         const tcp = { host, port, backlog, reusePort, tls };

@@ -1,7 +1,7 @@
 /**
  * Listening on node:net: unix sockets, listeners that were handed over, and where nothing else can be had.
  */
-import { lstatSync, rmSync } from "node:fs";
+import { lstatSync, renameSync, rmSync } from "node:fs";
 import net from "node:net";
 import { descriptors } from "./descriptors.ts";
 import { NodeSocket, nobody } from "./node_socket.ts";
@@ -64,21 +64,54 @@ function revive(server: net.Server, backlog: number): void {
 
 function ignore(): void {}
 
-/** A socket file that nobody listens on any more is replaced; what is no socket is left alone. */
-export async function listenUnix(path: string, backlog: number, accept: Accept, shed?: () => void): Promise<Listener> {
+/** Binds a path. */
+type Bind = (path: string) => Promise<Listener>;
+
+/** A socket file that nobody listens on any more is replaced; what is no socket is left alone. Rejects with a SocketError. */
+export async function listenUnix(path: string, bind: Bind): Promise<Listener> {
   try {
-    return await listenNode({ path, backlog }, accept, shed);
+    return await bind(path);
   } catch (error) {
-    if ((error as SocketError).code !== "EADDRINUSE" || !(await isStale(path))) throw error;
+    const failure = socketError(error);
+    if (failure.code !== "EADDRINUSE" || isAbstract(path) || !(await isStale(path))) throw failure;
     rmSync(path, { force: true });
-    return listenNode({ path, backlog }, accept, shed);
+    return bind(path);
   }
+}
+
+/** A name that is no file, and nobody's once the process is gone. Source: unix(7) */
+function isAbstract(path: string): boolean {
+  return path.startsWith("\0");
+}
+
+/** Of the name that the system knows a socket by whose path is kept. */
+const KEPT = ".new";
+
+/** The path of a socket, as it was asked for. @param name as the system knows it */
+export function pathOf(name: string): string {
+  return name.endsWith(KEPT) ? name.slice(0, -KEPT.length) : name;
+}
+
+/** The runtime removes the name that it bound when it closes it: the socket is bound by another one, and then gets its own. */
+export async function listenKept(path: string, bind: Bind): Promise<Listener> {
+  const name = path + KEPT;
+  const listener = await listenUnix(name, bind);
+  try {
+    if (!(await isStale(path)))
+      throw { code: "EADDRINUSE", message: `listen EADDRINUSE: ${path}` } satisfies SocketError;
+    renameSync(name, path);
+  } catch (error) {
+    void listener.close();
+    throw socketError(error);
+  }
+  return listener;
 }
 
 async function isStale(path: string): Promise<boolean> {
   const stat = lstatSync(path, { throwIfNoEntry: false });
   if (stat === undefined) return true; // gone in the meantime
   if (!stat.isSocket()) return false; // connecting to a plain file is refused too
+  if (onDeno) return refusesOnDeno(path);
   return new Promise((resolve) => {
     const probe = net.connect({ path });
     probe.on("connect", () => {
@@ -87,4 +120,14 @@ async function isStale(path: string): Promise<boolean> {
     });
     probe.on("error", (error: NodeJS.ErrnoException) => resolve(error.code === "ECONNREFUSED"));
   });
+}
+
+/** See deno_unix.ts */
+async function refusesOnDeno(path: string): Promise<boolean> {
+  try {
+    (await Deno.connect({ transport: "unix", path })).close();
+    return false;
+  } catch (error) {
+    return (error as SocketError).code === "ECONNREFUSED";
+  }
 }

@@ -1,6 +1,6 @@
 /**
- * A socket on node:net, for Bun and Deno: TLS towards backends, unix sockets, listeners that were handed over, and wherever the kinds that are
- * there for speed cannot be had.
+ * A socket on node:net, for Bun and Deno: TLS towards backends, unix sockets on Bun, listeners that were handed over, and
+ * wherever the kinds that are there for speed cannot be had.
  *
  * `write(string, "latin1")` costs what "utf8" costs, and less than a Buffer made first (measured, Bun 1.4.4, Deno 2.9.5): no
  * check for ASCII pays.

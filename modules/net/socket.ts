@@ -189,6 +189,11 @@ export interface ListenOptions {
   readonly backlog?: number;
   /** A listening socket that is open already, of this address. @default undefined: one is opened */
   readonly fd?: number | undefined;
+  /**
+   * A unix socket's path stays when the listener is closed, as another one goes on with the socket: who closes the last one
+   * removes it. @default false
+   */
+  readonly keepPath?: boolean;
   /** SO_REUSEPORT: several listeners share the port, and the system spreads connections over them. @default false */
   readonly reusePort?: boolean;
   /** TLS may begin on its connections. @default false */

@@ -464,8 +464,9 @@ const TOKENS: Readonly<Record<string, CoreConfig["serverTokens"]>> = {
 };
 
 function setServerTokens(cmd: CommandContext, arg: string): string | undefined {
-  const value = TOKENS[(splitWords(arg, 1)[0]?.text ?? "").toLowerCase()];
-  if (value === undefined)
+  const words = splitWords(arg, 1);
+  const value = TOKENS[(words[0]?.text ?? "").toLowerCase()];
+  if (value === undefined || words.length > 1)
     return "ServerTokens takes 1 argument: 'Prod(uctOnly)', 'Major', 'Minor', 'Min(imal)', 'OS', or 'Full'";
   cmd.set("serverTokens", value);
   if (value === "os" || value === "full")

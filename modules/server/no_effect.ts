@@ -158,7 +158,15 @@ function checkPathInfo(_cmd: CommandContext, word: string): string | undefined {
   return /^(on|off|default)$/i.test(word) ? undefined : "AcceptPathInfo must be set to on, off or default";
 }
 
+const MUTEXES = new Set(
+  (
+    "mpm-accept authdigest-client authdigest-opaque ldap-cache rewrite-map ssl-cache ssl-stapling ssl-stapling-refresh " +
+    "watchdog-callback proxy proxy-balancer-shm cache-socache authn-socache socache-shmcb dbd md lua-ivm-shm"
+  ).split(" "),
+);
+
 function checkMutex(_cmd: CommandContext, word: string): string | undefined {
   // The mechanism and its file, or the names of what it is for.
-  return word.includes(":") && !/^(flock|fcntl|file):/i.test(word) ? `Invalid Mutex argument ${word}` : undefined;
+  const known = /^(none|default|pthread|sysvsem|posixsem|sem|omitpid|(flock|fcntl|file)(:.*)?)$/i.test(word);
+  return known || MUTEXES.has(word.toLowerCase()) ? undefined : `Invalid Mutex argument ${word}`;
 }

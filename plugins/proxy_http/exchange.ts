@@ -344,6 +344,7 @@ export class Exchange extends PendingStatus implements BodyOwner, ResponseWatche
     } else if (responseStarted) this.truncated("read timeout");
     else if (this.waiting100) {
       this.logNoStatusLine();
+      r.log.debug(MODULE, "AH01103", "read timeout", this.r);
       this.attempt.failure = failure("read-head", "backend", "yes", "timeout on 100-continue", true);
       this.drop(proxyError(r, 503, "Timeout on 100-Continue"));
     } else this.noStatusLine(true);
@@ -390,12 +391,14 @@ export class Exchange extends PendingStatus implements BodyOwner, ResponseWatche
       this.drop(DONE);
       return;
     }
-    log.debug(
-      MODULE,
-      "AH01105",
-      `NOT Closing connection to client although reading from backend server ${worker.hostPort} failed.`,
-      this.r,
-    );
+    if (r.conn.keepalives <= 1) {
+      log.debug(
+        MODULE,
+        "AH01105",
+        `NOT Closing connection to client although reading from backend server ${worker.hostPort} failed.`,
+        this.r,
+      );
+    }
     const cause = timedOut ? "read timeout" : "closed before the status line";
     this.attempt.failure = failure("read-head", "backend", "never", cause, timedOut);
     this.drop(proxyError(r, 502, "Error reading from remote server"));

@@ -119,17 +119,17 @@ export class ResponseIn implements BackendUser, ChunkConsumer {
   }
 
   private badHead(cause: string): void {
+    const { r } = this.exchange;
     this.state = ENDED;
+    r.log.warn(MODULE, "AH10404", `Error reading headers from backend: ${cause}`, r);
+    this.badFields(cause);
+  }
+
+  private badFields(cause: string): void {
     const { r } = this.exchange;
     const version = this.head?.protocol === HTTP_10 ? "1.0" : "1.1";
-    if (cause !== "") r.log.warn(MODULE, "AH10404", `Error reading headers from backend: ${cause}`, r);
-    r.log.warn(
-      MODULE,
-      "AH01106",
-      `bad HTTP/${version} header returned by ${r.uri} (${r.method})${cause === "" ? "" : `: ${cause}`}`,
-      r,
-    );
-    this.exchange.badAnswer(502, "", cause || "bad head");
+    r.log.warn(MODULE, "AH01106", `bad HTTP/${version} header returned by ${r.uri} (${r.method})`, r);
+    this.exchange.badAnswer(502, "", cause);
   }
 
   // ---- the head
@@ -160,11 +160,9 @@ export class ResponseIn implements BackendUser, ChunkConsumer {
         return false;
       }
       if (taken < 0) {
-        if (head.reason === "") this.badHead("");
-        else {
-          this.state = ENDED;
-          exchange.badAnswer(502, head.reason, "bad head");
-        }
+        this.state = ENDED;
+        if (head.reason === "") this.badFields("bad head");
+        else exchange.badAnswer(502, head.reason, "bad head");
         return true;
       }
       const headStart = at;

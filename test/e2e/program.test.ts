@@ -453,9 +453,12 @@ test("-t and -S open no log; what they warn of is on standard error", SLOW, asyn
   for (const option of ["-t", "-S"]) {
     const { exit, stderr } = await run(option, "-f", conf);
     assert.equal(exit, 0);
-    assert.match(stderr, /AH00111: Config variable \$\{NOBODY\} is not defined/);
+    assert.equal(stderr.match(/AH00111: Config variable \$\{NOBODY\} is not defined/g)?.length, 1);
     assert.equal(existsSync(log), false);
   }
+  const elsewhere = await run("-t", "-E", join(dir, "none", "start.log"), "-f", conf);
+  assert.equal(elsewhere.exit, 0);
+  assert.match(elsewhere.stderr, /^\(2\)No such file or directory: AH00086: sluice: could not open error log file /);
 });
 
 test("a pid file that cannot be written keeps the server from starting, as in httpd", SLOW, async () => {

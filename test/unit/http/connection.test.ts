@@ -136,3 +136,18 @@ test("what the client has not taken is not cut off by the close", async () => {
   await settle();
   assert.deepEqual([client.ended, client.closed], [true, false]);
 });
+
+test("RequestReadTimeout: what is wrong with it", () => {
+  for (const [args, error] of [
+    ["header", /must be in the form 'key=value'$/],
+    ["foot=1", /: foot=1: Unknown RequestReadTimeout parameter$/],
+    ["body=x", /Value 'x' not numerical$/],
+    ["body=5s", /Cannot parse 's'$/],
+    ["header=10-20", /Must set MinRate option if using timeout range$/],
+    ["header=10-20,MinRate=0", /Minimum data rate must be larger than 0$/],
+    ["header=10,minrate=-1", /Value must be non-negative$/],
+    ["header=10-10,minrate=1", /Maximum timeout must be larger than initial timeout$/],
+  ] as const)
+    assert.throws(() => makeServer(`RequestReadTimeout ${args}`), error, args);
+  makeServer('RequestReadTimeout HEADER=0-0,minrate=1 "body=5"\nRequestReadTimeout');
+});

@@ -117,13 +117,29 @@ function destroyed(...peers: Peer[]): Promise<void[]> {
   return closed(...peers);
 }
 
+let paths = 0;
+const pathOf = (port: number): string => join(dir, `${port}.sock`);
+
+/** The same by unix sockets: a port is one of these. */
+const unixSockets: SocketHost = {
+  ...nodeSockets,
+  connect: ({ port }, owner) => nodeSockets.connect({ address: pathOf(port), port: 0, unix: true }, owner),
+  async listen(options, accept, shed) {
+    const port = options.port || ++paths;
+    const { close } = await nodeSockets.listen({ ...options, unix: pathOf(port) }, accept, shed);
+    return { port, close };
+  },
+};
+
 const kinds: readonly (readonly [name: string, host: SocketHost])[] = [
   ["Bun" in globalThis ? "BunSocket" : "DenoSocket", nodeSockets],
   ["NodeSocket", plainSockets],
+  ["a unix socket", unixSockets],
 ];
 
 for (const [name, kind] of kinds)
   describe(name, () => {
+    const ofTcp = { skip: kind === unixSockets };
     before(() => {
       sockets = kind;
     });
@@ -149,7 +165,7 @@ for (const [name, kind] of kinds)
       assert.equal(client.error, null);
     });
 
-    test("knows its addresses, also after the close", async () => {
+    test("knows its addresses, also after the close", ofTcp, async () => {
       const [client, server] = await pair();
       await destroyed(client, server);
       for (const { socket } of [client, server]) {
@@ -407,7 +423,7 @@ for (const [name, kind] of kinds)
       await destroyed(client, server);
     });
 
-    test("a refused connection ends in onClose(ECONNREFUSED) alone", async () => {
+    test("a refused connection ends in onClose(ECONNREFUSED) alone", ofTcp, async () => {
       const listener = await sockets.listen({ address: host, port: 0 }, () => {});
       listener.close();
       const client = connect(listener.port);
@@ -423,7 +439,7 @@ for (const [name, kind] of kinds)
       assert.equal(client.closes, 1);
     });
 
-    test("an impossible port or path ends in onClose(error), after connect() has returned", async () => {
+    test("an impossible port or path ends in onClose(error), after connect() has returned", ofTcp, async () => {
       const port = connect(70_000);
       assert.equal(port.closes, 0);
       await port.event("close");
@@ -436,7 +452,7 @@ for (const [name, kind] of kinds)
       assert.notEqual(long.error, null);
     });
 
-    test("a reset by the peer ends in onClose(ECONNRESET)", async () => {
+    test("a reset by the peer ends in onClose(ECONNRESET)", ofTcp, async () => {
       const accepted = Promise.withResolvers<Peer>();
       const listener = await listen(accepted.resolve);
       const resetter = net.connect({ port: listener.port, host }, () => resetter.write("x"));
