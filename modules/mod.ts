@@ -43,17 +43,7 @@ export { NO_BODY, ZERO_BODY } from "./http/body_in.ts";
 export { isAboveLimit, TOO_LARGE } from "./http/body_limit.ts";
 export { departure } from "./http/body_out.ts";
 export * from "./http/chunked.ts";
-export {
-  type ConnectionView,
-  connectionClosed,
-  connectionCount,
-  connectionOpened,
-  LINGER_MS,
-  openConnections,
-  room,
-  type ServedConnection,
-  serveHttp,
-} from "./http/connection.ts";
+export { LINGER_MS, serveHttp } from "./http/connection.ts";
 export { escapeHtml, signature } from "./http/error_response.ts";
 export * from "./http/fetch_handler.ts";
 export * from "./http/field_value.ts";
@@ -63,6 +53,15 @@ export { dateOf, httpDate, prepareFields, serverOf } from "./http/header_out.ts"
 export * from "./http/host.ts";
 export { type HttpConfig, type HttpSettings, settingsOf, timeLeft } from "./http/http_config.ts";
 export { default as http, handshakeTimeLeft } from "./http/mod_http.ts";
+export {
+  type ConnectionView,
+  connectionClosed,
+  connectionCount,
+  connectionOpened,
+  openConnections,
+  room,
+  type ServedConnection,
+} from "./http/open_connections.ts";
 export { internalRedirect, processRequest, type RequestEnd, refuseRequest } from "./http/process_request.ts";
 export { alpnFor, alpnOf } from "./http/protocols.ts";
 export { readRequest } from "./http/read_request.ts";

@@ -16,8 +16,8 @@ import {
   denoWebSocketHost,
   type WebSocketHost,
 } from "../front/web_socket_host.ts";
-import { whenDrained } from "../http/connection.ts";
 import { largestMessage } from "../http/http_config.ts";
+import { whenDrained } from "../http/open_connections.ts";
 import { endGeneration, startGeneration } from "../server/lifecycle.ts";
 import type { Loaded, LoadSource, Machine } from "../server/load.ts";
 import core from "../server/mod_core.ts";

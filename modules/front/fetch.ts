@@ -18,9 +18,14 @@ import {
   UPGRADE,
 } from "../core/table.ts";
 import { ABNORMAL, type WebSocketOffer, type WebSocketOwner, type WebSocketPeer } from "../core/web_socket.ts";
-import { type ConnectionView, connectionClosed, connectionOpened, type ServedConnection } from "../http/connection.ts";
 import { HTTP_10, HTTP_11 } from "../http/head.ts";
 import { type HttpConfig, type HttpSettings, settingsOf } from "../http/http_config.ts";
+import {
+  type ConnectionView,
+  connectionClosed,
+  connectionOpened,
+  type ServedConnection,
+} from "../http/open_connections.ts";
 import { processRequest, type RequestEnd, refuseRequest } from "../http/process_request.ts";
 import { readRequest } from "../http/read_request.ts";
 import { RequestHead } from "../http/request_head.ts";

@@ -6,8 +6,8 @@
 import type { Timeout } from "../core/clock.ts";
 import { getModuleConfig } from "../core/module.ts";
 import type { ProcessRec } from "../core/records.ts";
-import { connectionCount, room } from "../http/connection.ts";
 import { httpDate } from "../http/header_out.ts";
+import { connectionCount, room } from "../http/open_connections.ts";
 import type { Socket, SocketOwner } from "../net/socket.ts";
 import { acceptConnection } from "../server/connection.ts";
 import core from "../server/mod_core.ts";

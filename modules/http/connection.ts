@@ -25,6 +25,14 @@ import { HTTP_09, HTTP_10, HTTP_11 } from "./head.ts";
 import { dropsConnection, ownConnection, type ResponseProtocol } from "./header_out.ts";
 import { type HttpConfig, type HttpSettings, settingsOf, timeLeft } from "./http_config.ts";
 import { Inbox } from "./inbox.ts";
+import {
+  type ConnectionView,
+  connectionClosed,
+  connectionOpened,
+  type Phase,
+  room,
+  type ServedConnection,
+} from "./open_connections.ts";
 import { processRequest, type RequestEnd, refuseRequest } from "./process_request.ts";
 import { readRequest } from "./read_request.ts";
 import { parseRequestHead, type RequestHead, requestHeads } from "./request_head.ts";
@@ -32,89 +40,10 @@ import { parseRequestHead, type RequestHead, requestHeads } from "./request_head
 /** How long a closed connection waits for the client to take the last response. Source: httpd, SECONDS_TO_LINGER is 30, and 2 between reads */
 export const LINGER_MS = 2000;
 
-type Phase = "waiting" | "head" | "busy" | "discarding" | "lingering" | "upgraded" | "closed";
-
 /** process_connection: takes over the socket. */
 export function serveHttp(conn: ConnRec, socket: Socket): Status {
   new HttpConnection(conn, socket).start();
   return OK;
-}
-
-/** What the stop of a generation waits for, or ends: a client's connection, or a request on a front that has no more. */
-export interface ServedConnection {
-  readonly view: ConnectionView;
-  belongsTo(process: ProcessRec): boolean;
-  /** Its generation stops, and it has no request at hand. */
-  closeIfIdle(): void;
-  /** Whether it was kept alive and idle: it ends. */
-  giveWay?(): boolean;
-  destroy(): void;
-}
-
-const open = new Set<ServedConnection>();
-
-export function connectionOpened(connection: ServedConnection): void {
-  open.add(connection);
-}
-
-export function connectionClosed(connection: ServedConnection, process: ProcessRec): void {
-  open.delete(connection);
-  if (room.wanted > 0) room.freed?.();
-  checkDrained(process);
-}
-
-/** Connections that are open, idle ones included. */
-export function connectionCount(): number {
-  return open.size;
-}
-
-/** Where connections are limited: how many wait for one of those that are open to end. */
-export const room = {
-  wanted: 0,
-  /** Called when one has ended, while one is wanted. */
-  freed: null as (() => void) | null,
-  /** Ends the idle connection that is open longest, if there is one. */
-  make(): void {
-    for (const connection of open) if (connection.giveWay?.()) return;
-  },
-};
-
-/** A connection as status pages show it. */
-export interface ConnectionView {
-  readonly conn: ConnRec;
-  readonly phase: Phase;
-  /** The request at hand, or the last one, if that is kept; null: there is none. */
-  readonly r: RequestRec | null;
-}
-
-export function openConnections(): ConnectionView[] {
-  return [...open].map((connection) => connection.view);
-}
-
-const drains = new Map<ProcessRec, () => void>();
-
-/** Calls `call` once no connection of a stopping generation is left. */
-export function whenDrained(process: ProcessRec, call: () => void): void {
-  drains.set(process, call);
-  checkDrained(process);
-}
-
-function checkDrained(process: ProcessRec): void {
-  const call = drains.get(process);
-  if (call === undefined) return;
-  for (const connection of open) if (connection.belongsTo(process)) return;
-  drains.delete(process);
-  call();
-}
-
-/** Ends idle connections of generations that are stopping, new ones soon; the others end with the response at hand. */
-export function closeIdleConnections(): void {
-  for (const connection of open) connection.closeIfIdle();
-}
-
-/** Ends every connection at once. */
-export function closeAllConnections(): void {
-  for (const connection of open) connection.destroy();
 }
 
 export class HttpConnection implements ServedConnection, SocketOwner, Timeout, BodySource, ResponseSink, RequestEnd {

@@ -4,7 +4,7 @@
  */
 import type { FailedReloads, ProcessRec } from "../core/records.ts";
 import { type ListenFailure, type ListenWays, listenName, NetFront } from "../front/net.ts";
-import { closeAllConnections, closeIdleConnections, connectionCount, whenDrained } from "../http/connection.ts";
+import { closeAllConnections, closeIdleConnections, connectionCount, whenDrained } from "../http/open_connections.ts";
 import { nodeSockets } from "../net/node.ts";
 import { endGeneration, startGeneration } from "../server/lifecycle.ts";
 import type { Loaded } from "../server/load.ts";

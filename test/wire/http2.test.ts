@@ -1,7 +1,7 @@
 /** Requests on streams of HTTP/2, through the whole server: heads, bodies, windows, ends, time. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { closeIdleConnections, openConnections } from "../../modules/http/connection.ts";
+import { closeIdleConnections, openConnections } from "../../modules/http/open_connections.ts";
 import * as f from "../../plugins/http2/frame.ts";
 import { frame, get, Http2Peer, headers, openHttp2, post, setting, u32 } from "../support/http2.ts";
 import { makeServer, settle, type TestServer } from "../support/server.ts";

@@ -1,7 +1,7 @@
 /** Frames of HTTP/2 in disorder, by chance with a fixed seed: nothing throws, and nothing is left behind. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { connectionCount } from "../../modules/http/connection.ts";
+import { connectionCount } from "../../modules/http/open_connections.ts";
 import * as f from "../../plugins/http2/frame.ts";
 import { VirtualClock } from "../support/clock.ts";
 import { block, frame, get, headers, openHttp2, post, setting, u32 } from "../support/http2.ts";

@@ -1,7 +1,7 @@
 /** A client's connection on a virtual clock. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { openConnections } from "../../../modules/http/connection.ts";
+import { openConnections } from "../../../modules/http/open_connections.ts";
 import { makeServer, settle } from "../../support/server.ts";
 
 const PASS = 'ProxyPass "/" "http://127.0.0.1:9/"';
