@@ -5,7 +5,7 @@
  */
 import { splitWords } from "../config/directive.ts";
 import { compileRegex } from "../config/regex.ts";
-import { atoi } from "../config/units.ts";
+import { atoi, intervalOrInt } from "../config/units.ts";
 import type { CommandContext } from "../core/command.ts";
 import { defineModule } from "../core/module.ts";
 import { compileGlob } from "../server/glob.ts";
@@ -437,10 +437,7 @@ function setVia(cmd: CommandContext, arg: string): string | undefined {
 
 function setTimeoutMs(cmd: CommandContext, arg: string): string | undefined {
   if (atoi(arg) < 1) return "Proxy Timeout must be at least 1 second.";
-  const match = /^(\d+)(ms|s|min|h)?$/i.exec(arg);
-  const factor = { ms: 1, s: 1000, min: 60_000, h: 3_600_000 }[(match?.[2] ?? "s").toLowerCase()]!;
-  if (match === null) return `Cannot parse ProxyTimeout "${arg}": unit must be ms, s, min or h`;
-  cmd.set("timeoutMs", Number(match[1]) * factor);
+  cmd.set("timeoutMs", intervalOrInt(arg, "s"));
   return undefined;
 }
 

@@ -66,8 +66,8 @@ test("the status lines of interim answers count as read", async () => {
 
 test("of an answer that cannot be used the status line counts as read", async () => {
   const line = "HTTP/1.1 200 OK";
-  for (const answer of [`${line}\r\nno field\r\n\r\nok`, [`${line}\r\nX: 1`, CLOSE]]) {
-    const x = await answered(answer);
+  for (const parts of [[`${line}\r\nno field\r\n\r\nok`], [`${line}\r\nX: 1`, CLOSE]] as (string | typeof CLOSE)[][]) {
+    const x = await answered(parts);
     assert.equal(x.status, 502);
     assert.equal(x.worker.s.read, line.length);
   }
