@@ -43,8 +43,8 @@ const proxy = defineModule({
     flag("ProxyPassInterpolateEnv", "any", "interpolateEnv", "Interpolate Env Vars in reverse Proxy"),
     flag("ProxyPassInherit", "server", "passInherit", "on to inherit the workers and balancers of the main server"),
     flag("BalancerInherit", "server", "balancerInherit", "on to inherit the balancers of the main server"),
-    params("BalancerMember", "proxy", ["url"], balancerMember, "A balancer name and scheme with list of params"),
-    params("ProxySet", "proxy", ["url"], proxySet, "A balancer or worker name with list of params"),
+    params("BalancerMember", "any", ["url"], balancerMember, "A balancer name and scheme with list of params"),
+    params("ProxySet", "any", ["url"], proxySet, "A balancer or worker name with list of params"),
     section(
       "Proxy",
       "server",
@@ -328,16 +328,10 @@ function isInterpolate(word: string | undefined): boolean {
 
 function balancerMember(cmd: CommandContext, words: Words): string | undefined {
   const plain = words.filter((word) => !word.includes("="));
-  if (cmd.scope.kind !== "proxy" && plain.length > 2) return notKeyValue("BalancerMember");
-  let balancer: string | undefined;
-  let url: string | undefined;
-  if (cmd.scope.kind === "proxy") {
-    balancer = cmd.scope.arg;
-    url = plain[0];
-    if (plain.length > 1) return "BalancerMember can not have a balancer name when defined in a location";
-  } else {
-    [balancer, url] = plain;
-  }
+  const inSection = cmd.scope.kind !== "server";
+  if (inSection && plain.length > 1) return "BalancerMember can not have a balancer name when defined in a location";
+  if (plain.length > 2) return notKeyValue("BalancerMember");
+  const [balancer, url] = inSection ? [cmd.scope.arg, plain[0]] : plain;
   if (balancer === undefined) return "BalancerMember must define balancer name when outside <Proxy > section";
   if (url === undefined) return "BalancerMember must define remote proxy server";
   const error = balancerNameError(balancer) ?? define(cmd, { kind: "member", url, params: pairs(words), balancer });
