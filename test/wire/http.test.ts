@@ -70,6 +70,20 @@ before(async () => {
       LimitRequestBody 5
       ErrorDocument 403 "/b/page"
     </Location>
+    <Location "/b/ranges/">
+      MaxRanges 2
+    </Location>
+    <Location "/b/ranges/none">
+      MaxRanges none
+    </Location>
+    <Location "/b/ranges/any">
+      MaxRanges unlimited
+      MaxRangeOverlaps unlimited
+      MaxRangeReversals unlimited
+    </Location>
+    <Location "/b/ranges/default">
+      MaxRanges default
+    </Location>
     <Location "/untyped">
       Header always unset Content-Type
     </Location>
@@ -514,6 +528,19 @@ test("Range: a short answer that the backend sent whole is cut here", async () =
   assert.deepEqual([(await ask("/part", "1-1")).text, backend.requests.at(-1)!.field("range")], ["012", "bytes=1-1"]);
   await using client = await connectClient(port());
   assert.equal((await client.request("HEAD", "/b/x", ["Range: bytes=2-4"])).field("content-length"), "10");
+  backend.routes = {};
+});
+
+test("MaxRanges: none, a number, default, unlimited", async () => {
+  const short = ok("0123456789");
+  backend.routes = { "/ranges/2": short, "/ranges/none": short, "/ranges/any": short, "/ranges/default": short };
+  const ask = async (path: string, range: string) =>
+    (await answerTo(lines(`GET /b/ranges/${path} HTTP/1.1`, "Host: a", `Range: bytes=${range}`))).status;
+  assert.deepEqual([await ask("2", "0-0,2-2"), await ask("2", "0-0,2-2,4-4")], [206, 200]);
+  assert.equal(await ask("none", "0-0"), 200);
+  assert.equal(await ask("default", "0-0,2-2,4-4"), 206);
+  const overlaps = Array.from({ length: 30 }, () => "1-2").join(",");
+  assert.deepEqual([await ask("default", overlaps), await ask("any", overlaps)], [200, 206]);
   backend.routes = {};
 });
 
