@@ -290,6 +290,25 @@ test("pipelining: answers in the order of the requests, with 404 and bodies betw
   );
 });
 
+test("large bodies that come with their heads, requests right behind them", async () => {
+  await using client = await connectClient(port());
+  const numbers = Array.from({ length: 40_000 }, (_, i) => `${i}.`).join("");
+  const at = backend.requests.length;
+  const sizes = [40_000, 60_000, numbers.length];
+  for (const [i, size] of sizes.entries()) {
+    const body = numbers.slice(0, size);
+    void client.send(post([`Content-Length: ${size}`], body) + lines("GET /b/behind HTTP/1.1", "Host: a"));
+    const answers = 2 * (i + 1);
+    await client.until(() => client.responses.length === answers && client.responses.at(-1)!.complete, "2 answers");
+  }
+  const got = backend.requests.slice(at).map(({ target, text }) => [target, text.length, numbers.startsWith(text)]);
+  const want = sizes.map((size) => [
+    ["/x", size, true],
+    ["/behind", 0, true],
+  ]);
+  assert.deepEqual(got, want.flat());
+});
+
 test("a FIN behind pipelined requests: all of them are answered", async () => {
   const gate = new Gate();
   backend.routes = { "/slow": [gate.step, ok("slow")] };
