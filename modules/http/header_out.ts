@@ -82,11 +82,16 @@ export function renderHead(
   const server = (proxied && lineOf(r, SERVER)) || `Server: ${serverToken(getModuleConfig(r.server.config, core))}\r\n`;
   let head =
     (protocol.forced || r.statusLine !== null ? ownStatusLine(r, protocol) : statusLine(r.status)) + date + server;
-  if (r.errHeadersOut !== null) head = appendOthers(head, r.errHeadersOut);
-  head = appendOthers(head, out);
-  if (framing === "length") head += lengthLine(out, length);
-  else if (framing === "chunked") head += "Transfer-Encoding: chunked\r\n";
-  return `${head}${connection}\r\n`;
+  const told = framing === "length" ? length : -1;
+  // Of what the server makes itself the type is known last.
+  const ownType = !proxied || r.errorPage;
+  if (r.errHeadersOut !== null) head = appendFields(head, r.errHeadersOut, -1, ownType);
+  head = appendFields(head, out, told, ownType);
+  if (told >= 0 && !out.hasId(CONTENT_LENGTH)) head += `Content-Length: ${told}\r\n`;
+  head += connection;
+  if (framing === "chunked") head += "Transfer-Encoding: chunked\r\n";
+  if (ownType) head += lineOf(r, CONTENT_TYPE) ?? "";
+  return `${head}\r\n`;
 }
 
 /** What every head gets, whatever the front: a charset for a type without one, Vary in one field. */
@@ -123,13 +128,6 @@ function statusLine(status: Status): string {
 function ownStatusLine(r: RequestRec, protocol: ResponseProtocol): string {
   const version = protocol.forced ? "HTTP/1.0" : "HTTP/1.1";
   return `${version} ${r.statusLine ?? `${r.status} ${reasonPhrase(r.status)}`}\r\n`;
-}
-
-/** The field as it came, if it says the same. */
-function lengthLine(out: HeaderTable, length: number): string {
-  const at = out.indexOfId(CONTENT_LENGTH);
-  const same = at >= 0 && out.numberAt(at) === length && (out.valueCharCode(at, 0) !== 48 || length === 0);
-  return same ? out.usualLine(at) : `Content-Length: ${length}\r\n`;
 }
 
 /** The first such field as a line; undefined if it is missing. The error table goes before the other one. */
@@ -203,19 +201,48 @@ export function renderInterim(status: Status, reason: string, headers: HeaderTab
   return `HTTP/1.1 ${status} ${reason}\r\n${headers.lines(0, headers.size)}\r\n`;
 }
 
-/** The fields but those that this file writes itself. */
-function appendOthers(head: string, headers: HeaderTable): string {
+/**
+ * The fields but those that `renderHead` has elsewhere.
+ * @param length what the first Content-Length says, at its place; -1: there is none
+ */
+function appendFields(head: string, headers: HeaderTable, length: number, typeLast: boolean): string {
   const { ids } = headers;
   let out = head;
   let from = 0;
+  let told = length;
   for (let i = 0; i < ids.length; i++) {
     const id = ids[i]!;
-    const ours = id === DATE || id === SERVER || id === CONTENT_LENGTH || id === TRANSFER_ENCODING || id === CONNECTION;
-    if (!ours) continue;
+    if (id === CONTENT_LENGTH && told >= 0 && saysLength(headers, i, told)) {
+      told = -1;
+      continue;
+    }
+    if (!isElsewhere(id, typeLast)) continue;
     if (from < i) out += headers.lines(from, i);
     from = i + 1;
+    if (id !== CONTENT_LENGTH || told < 0) continue;
+    out += `Content-Length: ${told}\r\n`;
+    told = -1;
   }
   return from < ids.length ? out + headers.lines(from, ids.length) : out;
+}
+
+function saysLength(headers: HeaderTable, at: number, length: number): boolean {
+  return headers.numberAt(at) === length && (headers.valueCharCode(at, 0) !== 48 || length === 0);
+}
+
+function isElsewhere(id: number, typeLast: boolean): boolean {
+  switch (id) {
+    case DATE:
+    case SERVER:
+    case CONTENT_LENGTH:
+    case TRANSFER_ENCODING:
+    case CONNECTION:
+      return true;
+    case CONTENT_TYPE:
+      return typeLast;
+    default:
+      return false;
+  }
 }
 
 /** Statuses after which httpd reads no more from the client. Source: httpd include/httpd.h, ap_status_drops_connection */

@@ -126,6 +126,27 @@ test("a refused request of HTTP/0.9 gets a head all the same", async () => {
   assert.match(client.received, /^<!DOCTYPE.*<title>404 Not Found/s);
 });
 
+test("fields stand in httpd's order: of a backend's answer as they came, of our own pages the type last", async () => {
+  const fields = ["X-A: 1", "Content-Length: 2", "X-B: 1", "Server: s", "Content-Type: text/plain"];
+  backend.routes = {
+    "/order": `${head(200, ...fields)}ok`,
+    "/wrong": `${head(200, "X-A: 1", "Content-Length: 02", "X-B: 1")}ok`,
+    "/chunked": chunked(["ok"]),
+  };
+  const cases = {
+    "GET /b/order": "Date Server X-A Content-Length X-B Content-Type Connection",
+    "HEAD /b/order": "Date Server X-A Content-Length X-B Content-Type Connection",
+    "GET /b/wrong": "Date Server X-A Content-Length X-B Connection",
+    "GET /b/chunked": "Date Server Connection Transfer-Encoding",
+    "GET /nowhere": "Date Server X-Uri Content-Length Connection Content-Type",
+    "HEAD /nowhere": "Date Server X-Uri Connection Content-Type",
+  };
+  for (const [request, expected] of Object.entries(cases)) {
+    const response = await answerTo(lines(`${request} HTTP/1.1`, "Host: a", "Connection: close"));
+    assert.equal(response.fields.map(([name]) => name).join(" "), expected, request);
+  }
+});
+
 const HIDDEN = "GET /b/hidden HTTP/1.1\r\nHost: a\r\n\r\n";
 
 test("Content-Length beside Transfer-Encoding: chunks rule, the length is dropped, the connection ends", async () => {
