@@ -33,8 +33,8 @@ export function httpDate(us: number): string {
   return dateText;
 }
 
-/** How the body's end is told to the client. */
-export type Framing = "length" | "chunked" | "close" | "none";
+/** How the body's end is told to the client. came: as the fields say that came, of a body that is not sent. */
+export type Framing = "length" | "chunked" | "close" | "none" | "came";
 
 /** The version whose rules a response follows. */
 export interface ResponseProtocol {
@@ -63,6 +63,8 @@ export function responseProtocol(r: RequestRec): ResponseProtocol {
   return r.getEnv("force-response-1.0") === undefined ? AS_10 : FORCED_10;
 }
 
+const AS_IT_CAME = -2;
+
 /**
  * The head of a final response. Date and Server are those in the tables only if the request was proxied.
  * @param connection the connection fields, each line complete
@@ -82,9 +84,9 @@ export function renderHead(
   const server = (proxied && lineOf(r, SERVER)) || `Server: ${serverToken(getModuleConfig(r.server.config, core))}\r\n`;
   let head =
     (protocol.forced || r.statusLine !== null ? ownStatusLine(r, protocol) : statusLine(r.status)) + date + server;
-  const told = framing === "length" ? length : -1;
+  const told = framing === "length" ? length : framing === "came" ? AS_IT_CAME : -1;
   // Of what the server makes itself the type is known last.
-  const ownType = !proxied || r.errorPage;
+  const ownType = typeIsOwn(r);
   if (r.errHeadersOut !== null) head = appendFields(head, r.errHeadersOut, -1, ownType);
   head = appendFields(head, out, told, ownType);
   if (told >= 0 && !out.hasId(CONTENT_LENGTH)) head += `Content-Length: ${told}\r\n`;
@@ -92,6 +94,11 @@ export function renderHead(
   if (framing === "chunked") head += "Transfer-Encoding: chunked\r\n";
   if (ownType) head += lineOf(r, CONTENT_TYPE) ?? "";
   return `${head}\r\n`;
+}
+
+/** Whether the response's type is the server's: of a page that it makes, or of a name that `AddType` knows. */
+export function typeIsOwn(r: RequestRec): boolean {
+  return r.errorPage || r.ownType || r.proxyreq === "none";
 }
 
 /** What every head gets, whatever the front: a charset for a type without one, Vary in one field. */
@@ -203,7 +210,7 @@ export function renderInterim(status: Status, reason: string, headers: HeaderTab
 
 /**
  * The fields but those that `renderHead` has elsewhere.
- * @param length what the first Content-Length says, at its place; -1: there is none
+ * @param length what the first Content-Length says, at its place; -1: there is none; AS_IT_CAME: whatever it says, but for 0
  */
 function appendFields(head: string, headers: HeaderTable, length: number, typeLast: boolean): string {
   const { ids } = headers;
@@ -216,7 +223,7 @@ function appendFields(head: string, headers: HeaderTable, length: number, typeLa
       told = -1;
       continue;
     }
-    if (!isElsewhere(id, typeLast)) continue;
+    if (!isElsewhere(id, typeLast) || (told === AS_IT_CAME && stays(headers, i))) continue;
     if (from < i) out += headers.lines(from, i);
     from = i + 1;
     if (id !== CONTENT_LENGTH || told < 0) continue;
@@ -228,6 +235,11 @@ function appendFields(head: string, headers: HeaderTable, length: number, typeLa
 
 function saysLength(headers: HeaderTable, at: number, length: number): boolean {
   return headers.numberAt(at) === length && (headers.valueCharCode(at, 0) !== 48 || length === 0);
+}
+
+function stays(headers: HeaderTable, at: number): boolean {
+  const id = headers.ids[at];
+  return id === TRANSFER_ENCODING || (id === CONTENT_LENGTH && !headers.valueIs(at, "0"));
 }
 
 function isElsewhere(id: number, typeLast: boolean): boolean {

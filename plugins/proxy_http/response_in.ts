@@ -307,7 +307,7 @@ export class ResponseIn implements BackendUser, ChunkConsumer {
       const phrase = head.phrase;
       r.statusLine = head.protocol !== HTTP_09 && phrase !== reasonPhrase(status) ? `${status} ${phrase}` : null;
     }
-    const chunkedHead = r.method === "HEAD" && headers.hasId(TRANSFER_ENCODING);
+    const headCoding = r.method === "HEAD" ? headers.getId(TRANSFER_ENCODING) : undefined;
     const offered = headers.getId(UPGRADE);
     responseHeaders(r, conf, headers);
     if (offered !== undefined && exchange.mayUpgrade(offered)) {
@@ -315,7 +315,7 @@ export class ResponseIn implements BackendUser, ChunkConsumer {
       headers.addId(UPGRADE, "Upgrade", offered);
     }
     reverseMapHeaders(r, conf, headers);
-    if (chunkedHead) headers.setId(TRANSFER_ENCODING, "Transfer-Encoding", "chunked");
+    if (headCoding !== undefined) headers.setId(TRANSFER_ENCODING, "Transfer-Encoding", headCoding);
     r.headersOut = headers;
     let announced = r.method === "HEAD" ? headLength(headers) : length;
 
@@ -364,13 +364,16 @@ export class ResponseIn implements BackendUser, ChunkConsumer {
       this.state = ENDED;
       return 0;
     }
+    if (r.method === "HEAD") {
+      this.state = ENDED;
+      return 0;
+    }
     let length = -1;
     if (coding === undefined && lengthAt >= 0) {
       length = headers.numberAt(lengthAt);
       if (length < 0 || (headers.indexOfId(CONTENT_LENGTH, lengthAt + 1) >= 0 && !joinLengths(headers))) return -2;
     }
-    if (r.method === "HEAD") this.state = ENDED;
-    else if (coding !== undefined) {
+    if (coding !== undefined) {
       const last = coding
         .slice(coding.lastIndexOf(",") + 1)
         .trim()

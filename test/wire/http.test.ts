@@ -147,6 +147,23 @@ test("fields stand in httpd's order: of a backend's answer as they came, of our 
   }
 });
 
+test("HEAD: what a backend says of a body that it does not send is passed on as it came", async () => {
+  const cases = [
+    ["Content-Length: abc"],
+    ["Content-Length: -5"],
+    ["Content-Length: 005"],
+    ["Content-Length: 99999999999999999999999"],
+    ["Content-Length: 5", "Content-Length: 5"],
+    ["Transfer-Encoding: gzip, chunked"],
+  ];
+  for (const fields of cases) {
+    backend.routes = { "/odd": head(200, ...fields) };
+    const { status, head: got } = await answerTo(lines("HEAD /b/odd HTTP/1.1", "Host: a"));
+    assert.equal(status, 200, String(fields));
+    assert.deepEqual(got.split("\r\n").slice(3).filter(Boolean), fields);
+  }
+});
+
 const HIDDEN = "GET /b/hidden HTTP/1.1\r\nHost: a\r\n\r\n";
 
 test("Content-Length beside Transfer-Encoding: chunks rule, the length is dropped, the connection ends", async () => {
