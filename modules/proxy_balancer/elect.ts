@@ -35,7 +35,7 @@ export function elect(r: RequestRec, attempt: ProxyAttempt): Status | Promise<St
   const session = findSession(balancer, r, attempt);
   const chosen = electMember(balancer, r, session, attempt.elected);
   if (chosen === REFUSED) {
-    log.error(LOG, "AH01167", `${balancer.name}: All workers are in error state for route (${session!.route})`);
+    log.error(LOG, "AH01167", `${balancer.name}: All workers are in error state for route (${session!.route})`, r);
     return SERVICE_UNAVAILABLE;
   }
   if (chosen !== null) return take(balancer, r, attempt, session, chosen);
@@ -107,8 +107,9 @@ function electFreely(
   again: boolean,
 ): ProxyWorker | null {
   const log = r.log;
-  const debug = log.enabled("proxy", 7);
   const { lbmethod, params } = balancer;
+  // httpd's heartbeat has its own way through the members, and does not tell it.
+  const debug = log.enabled("proxy", 7) && params.lbmethod !== "heartbeat";
   if (debug && !again)
     log.debug("proxy", "AH10122", `proxy: Entering ${params.lbmethod} for BALANCER (${balancer.name})`);
   const found = candidatesFor(balancer, r, tried);
@@ -230,7 +231,7 @@ function findSession(balancer: ProxyBalancer, r: RequestRec, attempt: ProxyAttem
   if (!balancer.hasSessions || balancer.sticky === null) return null;
   const session = balancer.sticky.findRoute(balancer, r, attempt);
   if (session !== null && session.route !== "" && r.log.enabled(LOG, 7)) {
-    r.log.debug(LOG, "AH01161", `Found route ${session.route}`);
+    r.log.debug(LOG, "AH01161", `Found route ${session.route}`, r);
   }
   return session;
 }
@@ -314,14 +315,14 @@ function take(
   if (session !== null) r.noteSource = attempt;
   if (balancer.hasSessions) balancer.sticky?.elected?.(balancer, r, worker);
   if (r.log.enabled(LOG, 7)) {
-    r.log.debug(LOG, "AH01172", `${balancer.name}: worker (${worker.name}) rewritten to ${attempt.url}`);
+    r.log.debug(LOG, "AH01172", `${balancer.name}: worker (${worker.name}) rewritten to ${attempt.url}`, r);
   }
   return OK;
 }
 
 function nobody(balancer: ProxyBalancer, r: RequestRec): Status {
-  if (balancer.members.length > 0) r.log.error(LOG, "AH01170", `${balancer.name}: All workers are in error state`);
-  else r.log.error(LOG, "AH01171", `${balancer.name}: No workers in balancer`);
+  if (balancer.members.length > 0) r.log.error(LOG, "AH01170", `${balancer.name}: All workers are in error state`, r);
+  else r.log.error(LOG, "AH01171", `${balancer.name}: No workers in balancer`, r);
   return SERVICE_UNAVAILABLE;
 }
 

@@ -37,6 +37,8 @@ import type { Exchange } from "./exchange.ts";
 const MODULE = "proxy_http";
 /** Source: httpd modules/proxy/mod_proxy.h AP_MAX_INTERIM_RESPONSES */
 const MAX_INTERIM = 10;
+/** Characters of a field that is too long, for the log. */
+const SHOWN_OF_FIELD = 80;
 /** Of a body that ProxyErrorOverride replaces so much is read to keep the connection. */
 const DISCARD_BYTES = 65_536;
 /** httpd limits lines, not their number: without an end to the head a backend could fill our memory. */
@@ -128,6 +130,12 @@ export class ResponseIn implements BackendUser, ChunkConsumer {
   private badFields(cause: string): void {
     const { r } = this.exchange;
     const version = this.head?.protocol === HTTP_10 ? "1.0" : "1.1";
+    const long = this.head?.tooLong ?? null;
+    if (long !== null) {
+      const limit = this.exchange.worker.params.responseFieldSize;
+      const text = `header size is over the limit allowed by ResponseFieldSize (${limit} bytes). Bad response header`;
+      r.log.warn(MODULE, "AH10124", `${text}: '${long.slice(0, SHOWN_OF_FIELD)}[...]'`, r);
+    }
     r.log.warn(MODULE, "AH01106", `bad HTTP/${version} header returned by ${r.uri} (${r.method})`, r);
     this.exchange.badAnswer(502, "", cause);
   }
