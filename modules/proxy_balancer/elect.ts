@@ -3,13 +3,14 @@
  * Source: httpd modules/proxy/mod_proxy_balancer.c proxy_balancer_pre_request, find_session_route, find_best_worker
  */
 import type { Clock } from "../core/clock.ts";
-import type { RequestRec } from "../core/records.ts";
+import type { RequestRec, ServerRec } from "../core/records.ts";
 import { DECLINED, OK, type Status } from "../core/status.ts";
 import type { ProxyAttempt } from "../proxy/attempt.ts";
 import type { ProxyBalancer } from "../proxy/balancer.ts";
 import type { Candidates } from "../proxy/lbmethod.ts";
 import { findBalancer } from "../proxy/server_state.ts";
 import type { SessionRoute } from "../proxy/sticky.ts";
+import type { Origin } from "../proxy/url.ts";
 import { type Election, SHOWN_MEMBERS, tellWatchers } from "../proxy/watch.ts";
 import { HOT_STANDBY, type ProxyWorker, retryWorker } from "../proxy/worker.ts";
 import { afterSlowStart, findCandidates, lookAtMembers, whyNot } from "./candidates.ts";
@@ -26,7 +27,7 @@ const REFUSED = "refused";
 /** Elects a member for an attempt and makes its URL the member's. */
 export function elect(r: RequestRec, attempt: ProxyAttempt): Status | Promise<Status> {
   if (attempt.origin.scheme !== "balancer") return DECLINED;
-  const balancer = findBalancer(r.server, attempt.origin.text);
+  const balancer = balancerOf(r.server, attempt.origin);
   if (balancer === undefined) return DECLINED;
   attempt.balancer = balancer;
 
@@ -41,6 +42,12 @@ export function elect(r: RequestRec, attempt: ProxyAttempt): Status | Promise<St
   if (chosen !== null) return take(balancer, r, attempt, session, chosen);
   if (balancer.params.timeoutMs === 0) return nobody(balancer, r);
   return takeLater(balancer, r, attempt, session);
+}
+
+/** Of `balancer://user@name:80` the name is what counts, if there is one of that name. Source: httpd proxy_balancer_canon */
+function balancerOf(server: ServerRec, { text, host, port, userinfo }: Origin): ProxyBalancer | undefined {
+  const plain = port === 0 && userinfo === undefined;
+  return (plain ? undefined : findBalancer(server, `balancer://${host}`)) ?? findBalancer(server, text);
 }
 
 function takeLater(

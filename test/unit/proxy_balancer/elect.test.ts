@@ -343,6 +343,8 @@ describe("log", () => {
     assert.match(f.lines.join(""), /\[proxy_balancer:error\].*\[client .*\] AH01171: balancer:\/\/app: No workers in balancer/);
     assert.equal(elect(f.request(), new ProxyAttempt(splitProxyUrl("http://app/"))), -1);
     assert.equal(elect(f.request(), new ProxyAttempt(splitProxyUrl("balancer://other/"))), -1);
+    assert.equal(elect(f.request(), new ProxyAttempt(splitProxyUrl("balancer://user@app:8080/"))), 503);
+    assert.equal(elect(f.request(), new ProxyAttempt(splitProxyUrl("balancer://other:8080/"))), -1);
   });
 
   it("one line of each kind for each attempt, in httpd's order and with its numbers", () => {
