@@ -189,7 +189,10 @@ function readFraming(r: RequestRec): ReadRequest {
   }
   const expect = headersIn.getId(EXPECT);
   if (expect !== undefined && expect !== "") {
-    if (trimOws(expect, 0).toLowerCase() !== "100-continue") return { r, body, refused: 417 };
+    if (trimOws(expect, 0).toLowerCase() !== "100-continue") {
+      r.log.info("core", "AH00570", `client sent an unrecognized expectation value of Expect: ${expect}`, r);
+      return { r, body, refused: 417 };
+    }
     r.expecting100 = true;
   }
   return { r, body, refused: 0 };

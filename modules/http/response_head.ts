@@ -262,12 +262,24 @@ function slowResponseFields(
         into.lastField = -1;
         if (!second && badHeader === "StartBody") {
           into.startBody = true;
-          return next - start;
+          return foldsEnd(b, next, end) - start;
         }
       }
     }
     p = next;
   }
+}
+
+/** What is folded belongs to the line before it. */
+function foldsEnd(b: Bytes, from: number, end: number): number {
+  let p = from;
+  while (p < end && (b[p] === 32 || b[p] === 9)) {
+    let i = p;
+    while (i < end && b[i] !== 10) i++;
+    if (i === end) return p;
+    p = i + 1;
+  }
+  return p;
 }
 
 function responseLater(b: Bytes, start: number, p: number, end: number, fieldSize: number, into: ResponseHead): number {

@@ -268,11 +268,7 @@ export class ResponseIn implements BackendUser, ChunkConsumer {
     exchange.attempt.status = status;
     r.noteSource = exchange.attempt;
     if (exchange.attempt.electedAtMs >= 0) exchange.attempt.answered(r.conn.process.clock.now());
-    if (head.ignored !== null) {
-      for (const line of head.ignored) {
-        r.log.warn(MODULE, "AH01100", `Ignoring bogus HTTP header returned by ${exchange.worker.hostPort}: ${line}`, r);
-      }
-    }
+    if (head.ignored !== null) this.tellIgnored(head, head.ignored);
     if (head.illegal) {
       this.state = ENDED;
       r.log.error("http", "AH02429", "Response header name or value contains invalid characters, aborting request", r);
@@ -350,6 +346,16 @@ export class ResponseIn implements BackendUser, ChunkConsumer {
       r.out.flush();
       if (exchange.requestSent) this.backend.arm(exchange.timeoutMs);
     }
+  }
+
+  private tellIgnored({ startBody, headers }: ResponseHead, lines: readonly string[]): void {
+    const { r, worker } = this.exchange;
+    for (const line of startBody ? lines.slice(0, -1) : lines)
+      r.log.warn(MODULE, "AH01100", `Ignoring bogus HTTP header returned by ${worker.hostPort}: ${line}`, r);
+    if (!startBody) return;
+    const by = `returned by ${r.uri} (${r.method})`;
+    if (headers.size === 0) r.log.warn(MODULE, "AH01099", `No HTTP headers ${by}`, r);
+    else r.log.warn(MODULE, "AH01098", `Starting body due to bogus non-header in headers ${by}`, r);
   }
 
   /** Sets `state` and `keepAlive`; answers the length, -1: not known, -2: the Content-Length is none. */

@@ -51,6 +51,7 @@ before(async () => {
     </VirtualHost>
     <VirtualHost *:PORT5>
       ProxyErrorOverride On
+      ProxyBadHeader StartBody
       ErrorDocument 404 "/b/page"
       ErrorDocument 500 "/b/page"
       ProxyPass "/b/" "${backend.url}/"
@@ -162,6 +163,18 @@ test("HEAD: what a backend says of a body that it does not send is passed on as 
     assert.equal(status, 200, String(fields));
     assert.deepEqual(got.split("\r\n").slice(3).filter(Boolean), fields);
   }
+});
+
+test("ProxyBadHeader StartBody: what is folded belongs to the bad line; the log says where the body began", async () => {
+  backend.routes = {
+    "/after": untilClose("").toSpliced(0, 1, "HTTP/1.1 200 OK\r\nA: 1\r\nbad\r\n more\r\nbody"),
+    "/at-once": untilClose("").toSpliced(0, 1, "HTTP/1.1 200 OK\r\n folded\r\nbody"),
+  };
+  const bodies: string[] = [];
+  for (const path of ["after", "at-once"]) bodies.push((await fetchOnce(sluice.ports[4]!, `/b/${path}`)).text);
+  assert.deepEqual(bodies, ["body", "body"]);
+  await sluice.untilLog(/AH01098: Starting body due to bogus non-header in headers returned by \/b\/after \(GET\)/);
+  await sluice.untilLog(/AH01099: No HTTP headers returned by \/b\/at-once \(GET\)/);
 });
 
 const HIDDEN = "GET /b/hidden HTTP/1.1\r\nHost: a\r\n\r\n";
