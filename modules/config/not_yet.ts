@@ -2,7 +2,7 @@
  * Directives of httpd that sluice has not, so that the error can say more than "misspelled".
  */
 const NOT_YET: Readonly<Record<string, string>> = {
-  "mod_ssl's SRP, and its use of OpenSSL itself": "SSLSRP* SSLOpenSSLConfCmd SSLSessionTicketKeyFile SSLRequire",
+  "mod_ssl's SRP, and its use of OpenSSL itself": "SSLSRP* SSLOpenSSLConfCmd SSLSessionTicketKeyFile",
   mod_authz_core: "<AuthzProviderAlias",
   mod_authn_core: "<AuthnProviderAlias",
   mod_auth_digest: "AuthDigest*",
