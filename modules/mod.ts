@@ -11,7 +11,7 @@ export {
   type Word,
 } from "./config/directive.ts";
 export { mergeRaw } from "./config/merge.ts";
-export { compileRegex, matchGroups, namedGroups } from "./config/regex.ts";
+export { compileRegex, matchGroups, namedGroups, RegexError } from "./config/regex.ts";
 export { atoi, interval, parseInterval, whole } from "./config/units.ts";
 export * from "./core/brigade.ts";
 export * from "./core/bytes.ts";
