@@ -137,4 +137,4 @@ export * from "./slotmem/slotmem.ts";
 export * from "./slotmem/stripes.ts";
 export * from "./slotmem/struct.ts";
 export * from "./watchdog/hooks.ts";
-export { Watchdog } from "./watchdog/watchdog.ts";
+export { Watchdog, type WatchdogName } from "./watchdog/watchdog.ts";

@@ -236,6 +236,8 @@ export interface RequestBody {
   readonly ended: boolean;
   /** Somebody reads it, or did. */
   readonly taken: boolean;
+  /** Nobody needs what lies in front of its bytes in their buffers. */
+  readonly alone: boolean;
   /** Delivers to `consumer` from here on; sends 100 Continue first if the client waits for it and it was not sent. */
   read(consumer: BodyConsumer): void;
   pause(): void;

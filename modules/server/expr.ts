@@ -5,17 +5,10 @@
  * The text of an expression is Unicode, as configurations are, and becomes UTF-8 bytes.
  */
 import type { Expr, ExprSubject } from "../core/expr.ts";
-import { ParseError, parseBool, parseString, SSL_COMPARISONS } from "./expr_parse.ts";
+import { type ExprNames, ParseError, parseBool, parseString, SSL_COMPARISONS } from "./expr_parse.ts";
 
 export { type Expr, ExprFailure, type ExprSubject } from "../core/expr.ts";
-
-/** The variables and string functions that an expression may use; any other is an error where it is parsed. */
-export interface ExprNames {
-  /** Upper case; "SSL_*" stands for every name with that beginning. */
-  readonly variables: ReadonlySet<string>;
-  /** Lower case. */
-  readonly functions: ReadonlySet<string>;
-}
+export type { ExprNames } from "./expr_parse.ts";
 
 /** A text that is no expression. */
 export interface ExprError {

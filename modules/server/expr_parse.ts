@@ -5,9 +5,16 @@
 import { capturingGroups, compileRegex, matchGroups, RegexError } from "../config/regex.ts";
 import type { ExprSubject } from "../core/expr.ts";
 import { IpSubnet, parseIpSubnet } from "../core/ipsubnet.ts";
-import type { ExprNames } from "./expr.ts";
 import { Scanner, type Token, type TokenKind } from "./expr_lex.ts";
 import { BINARY, compareNumbers, isTrueText, PURE_FUNCTIONS, SUBJECT_TESTS } from "./expr_ops.ts";
+
+/** The variables and string functions that an expression may use; any other is an error where it is parsed. */
+export interface ExprNames {
+  /** Upper case; "SSL_*" stands for every name with that beginning. */
+  readonly variables: ReadonlySet<string>;
+  /** Lower case. */
+  readonly functions: ReadonlySet<string>;
+}
 
 export type Cond = (subject: ExprSubject) => boolean;
 type Value = (subject: ExprSubject) => string;

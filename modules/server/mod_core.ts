@@ -101,7 +101,11 @@ const RANGE_LIMITS = [
   { name: "MaxRangeReversals", key: "maxRangeReversals", what: "reversals in Ranges in a request" },
 ] as const;
 const DEFAULT_LIMIT = -1;
-const RANGE_WORDS: Readonly<Record<string, number>> = { none: 0, default: DEFAULT_LIMIT, unlimited: Infinity };
+const RANGE_WORDS: Readonly<Record<string, number>> = {
+  none: 0,
+  default: DEFAULT_LIMIT,
+  unlimited: Number.MAX_SAFE_INTEGER,
+};
 
 const core = defineModule({
   name: "mod_core",

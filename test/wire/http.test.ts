@@ -71,6 +71,20 @@ before(async () => {
       LimitRequestBody 5
       ErrorDocument 403 "/b/page"
     </Location>
+    <Location "/b/ranges/">
+      MaxRanges 2
+    </Location>
+    <Location "/b/ranges/none">
+      MaxRanges none
+    </Location>
+    <Location "/b/ranges/any">
+      MaxRanges unlimited
+      MaxRangeOverlaps unlimited
+      MaxRangeReversals unlimited
+    </Location>
+    <Location "/b/ranges/default">
+      MaxRanges default
+    </Location>
     <Location "/untyped">
       Header always unset Content-Type
     </Location>
@@ -327,6 +341,25 @@ test("pipelining: answers in the order of the requests, with 404 and bodies betw
   );
 });
 
+test("large bodies that come with their heads, requests right behind them", async () => {
+  await using client = await connectClient(port());
+  const numbers = Array.from({ length: 40_000 }, (_, i) => `${i}.`).join("");
+  const at = backend.requests.length;
+  const sizes = [40_000, 60_000, numbers.length];
+  for (const [i, size] of sizes.entries()) {
+    const body = numbers.slice(0, size);
+    void client.send(post([`Content-Length: ${size}`], body) + lines("GET /b/behind HTTP/1.1", "Host: a"));
+    const answers = 2 * (i + 1);
+    await client.until(() => client.responses.length === answers && client.responses.at(-1)!.complete, "2 answers");
+  }
+  const got = backend.requests.slice(at).map(({ target, text }) => [target, text.length, numbers.startsWith(text)]);
+  const want = sizes.map((size) => [
+    ["/x", size, true],
+    ["/behind", 0, true],
+  ]);
+  assert.deepEqual(got, want.flat());
+});
+
 test("a FIN behind pipelined requests: all of them are answered", async () => {
   const gate = new Gate();
   backend.routes = { "/slow": [gate.step, ok("slow")] };
@@ -565,6 +598,19 @@ test("Range: a short answer that the backend sent whole is cut here", async () =
   assert.deepEqual([(await ask("/part", "1-1")).text, backend.requests.at(-1)!.field("range")], ["012", "bytes=1-1"]);
   await using client = await connectClient(port());
   assert.equal((await client.request("HEAD", "/b/x", ["Range: bytes=2-4"])).field("content-length"), "10");
+  backend.routes = {};
+});
+
+test("MaxRanges: none, a number, default, unlimited", async () => {
+  const short = ok("0123456789");
+  backend.routes = { "/ranges/2": short, "/ranges/none": short, "/ranges/any": short, "/ranges/default": short };
+  const ask = async (path: string, range: string) =>
+    (await answerTo(lines(`GET /b/ranges/${path} HTTP/1.1`, "Host: a", `Range: bytes=${range}`))).status;
+  assert.deepEqual([await ask("2", "0-0,2-2"), await ask("2", "0-0,2-2,4-4")], [206, 200]);
+  assert.equal(await ask("none", "0-0"), 200);
+  assert.equal(await ask("default", "0-0,2-2,4-4"), 206);
+  const overlaps = Array.from({ length: 30 }, () => "1-2").join(",");
+  assert.deepEqual([await ask("default", overlaps), await ask("any", overlaps)], [200, 206]);
   backend.routes = {};
 });
 

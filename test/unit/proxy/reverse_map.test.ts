@@ -50,7 +50,10 @@ test("mapCookie", () => {
     ["path=/NS; x", "path=/NS; x"],
     ["a=b; Path=/NS; HttpOnly; path=/NS/y", "a=b; Path=/NS; HttpOnly; path=/ns"],
     ["a=b; path=/NS; path=q", "a=b; path=/NS; path=q"],
-    ["a=b; domain=.wild.internal; Domain=.wild.internal; path=/", "a=b; domain=.wild.internal; Domain=pub.example; path=/all"],
+    [
+      "a=b; domain=.wild.internal; Domain=.wild.internal; path=/",
+      "a=b; domain=.wild.internal; Domain=pub.example; path=/all",
+    ],
   ] as const)
     assert.equal(mapCookie(value, paths, domains), expected);
 });

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { workerStruct } from "../../../modules/proxy/worker.ts";
-import { type Action, onAction, perform, undo } from "../../../modules/proxy_balancer/actions.ts";
+import { onAction, perform, undo } from "../../../modules/proxy_balancer/actions.ts";
+import type { Action } from "../../../modules/proxy_balancer/audit.ts";
 import { type Actor, auditLog } from "../../../modules/proxy_balancer/audit.ts";
 import { previewMember } from "../../../modules/proxy_balancer/preview.ts";
 import { balancerState } from "../../../modules/proxy_balancer/state.ts";

@@ -5,7 +5,13 @@ import { Providers } from "../../../modules/core/providers.ts";
 import { ConnRec, type ProcessRec, RequestRec, ServerRec } from "../../../modules/core/records.ts";
 import { HeaderTable } from "../../../modules/core/table.ts";
 import { nodeHost } from "../../../modules/mpm/host.ts";
-import { ExprFailure, type ExprSubject, parseExpr, parseSslExpr, parseStringExpr } from "../../../modules/server/expr.ts";
+import {
+  ExprFailure,
+  type ExprSubject,
+  parseExpr,
+  parseSslExpr,
+  parseStringExpr,
+} from "../../../modules/server/expr.ts";
 import { requestSubject } from "../../../modules/server/expr_subject.ts";
 import core from "../../../modules/server/mod_core.ts";
 
