@@ -378,6 +378,8 @@ export class RequestRec {
   errorPage = false;
   /** The response is the server's own word: no module adds to it. */
   unfiltered = false;
+  /** The type of the response is known from elsewhere, not from a field that a backend sent. */
+  ownType = false;
   /** A module set a response field that must not be sent: the response becomes an error page. */
   illegalHeader = false;
   /** What an error page says, besides the standard text; HTML-escaped by the page. */

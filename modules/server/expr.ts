@@ -5,7 +5,7 @@
  * The text of an expression is Unicode, as configurations are, and becomes UTF-8 bytes.
  */
 import type { Expr, ExprSubject } from "../core/expr.ts";
-import { type ExprNames, ParseError, parseBool, parseString } from "./expr_parse.ts";
+import { type ExprNames, ParseError, parseBool, parseString, SSL_COMPARISONS } from "./expr_parse.ts";
 
 export { type Expr, ExprFailure, type ExprSubject } from "../core/expr.ts";
 export type { ExprNames } from "./expr_parse.ts";
@@ -41,8 +41,17 @@ export function parseExpr(
   text: string,
   names: ExprNames = REQUEST_NAMES,
 ): { readonly expr: Expr<boolean> } | ExprError {
+  return parseCondition(text, names);
+}
+
+/** The expression of SSLRequire, which compares in its own way. */
+export function parseSslExpr(text: string): { readonly expr: Expr<boolean> } | ExprError {
+  return parseCondition(text, REQUEST_NAMES, SSL_COMPARISONS);
+}
+
+function parseCondition(text: string, names: ExprNames, comparisons?: typeof SSL_COMPARISONS) {
   return attempt(text, (bytes) => {
-    const cond = parseBool(bytes, names);
+    const cond = parseBool(bytes, names, comparisons);
     return (subject) => {
       const result = cond(subject);
       subject.evaluated?.();

@@ -53,11 +53,8 @@ const latest = new WeakMap<ProcessRec, Texts>();
 /** ssl_bind_outgoing: sets `attempt.tls`. */
 export function bindOutgoing(r: RequestRec, conf: SslConfig, url: ProxyUrl, attempt: ProxyAttempt): Status {
   if (!conf.proxyEngine) {
-    r.log.error(
-      "ssl",
-      "AH01961",
-      `SSL Proxy requested for ${r.server.hostname} but not enabled [Hint: SSLProxyEngine]`,
-    );
+    r.log.debug("ssl", "AH10272", `SSL Proxy requested for ${r.server.hostname} but not enabled for us.`);
+    r.log.error("core", "AH01961", "failed to enable ssl support [Hint: if using mod_ssl, see SSLProxyEngine]");
     return 500;
   }
   const scope = scopeOf(r.server.process, conf);

@@ -26,7 +26,7 @@ before(async () => {
       ProxySet nonce=None
     </Proxy>
     <Proxy "balancer://random">
-      BalancerMember "${one.url}"
+      BalancerMember "${one.url}" enablereuse=on
     </Proxy>
     ProxyPass "/app" "balancer://app/"
     <Location "/bm">
@@ -234,6 +234,8 @@ test("?xml=1 with a Referer is XML, without one it is the page", async () => {
   const xml = await fetchOnce(sluice.port, "/bm?xml=1", REFERER);
   assert.equal(xml.field("Content-Type"), "text/xml");
   assert.match(xml.text, /<httpd:name>balancer:\/\/app<\/httpd:name>\s*<httpd:nonce>12345678-nonce</);
+  // Said of a member is shown, whatever it is.
+  assert.equal(xml.text.match(/<httpd:disablereuse>Off</g)?.length, 1);
   assert.match(xml.text, /<httpd:route>&lt;b&gt;<\/httpd:route>/);
   assert.match((await fetchOnce(sluice.port, "/bm?xml=1")).field("Content-Type") ?? "", /^text\/html/);
 });

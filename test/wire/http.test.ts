@@ -51,6 +51,7 @@ before(async () => {
     </VirtualHost>
     <VirtualHost *:PORT5>
       ProxyErrorOverride On
+      ProxyBadHeader StartBody
       ErrorDocument 404 "/b/page"
       ErrorDocument 500 "/b/page"
       ProxyPass "/b/" "${backend.url}/"
@@ -138,6 +139,56 @@ test("a refused request of HTTP/0.9 gets a head all the same", async () => {
   void client.send("GET /nowhere\r\n");
   await client.untilEnded();
   assert.match(client.received, /^<!DOCTYPE.*<title>404 Not Found/s);
+});
+
+test("fields stand in httpd's order: of a backend's answer as they came, of our own pages the type last", async () => {
+  const fields = ["X-A: 1", "Content-Length: 2", "X-B: 1", "Server: s", "Content-Type: text/plain"];
+  backend.routes = {
+    "/order": `${head(200, ...fields)}ok`,
+    "/wrong": `${head(200, "X-A: 1", "Content-Length: 02", "X-B: 1")}ok`,
+    "/chunked": chunked(["ok"]),
+  };
+  const cases = {
+    "GET /b/order": "Date Server X-A Content-Length X-B Content-Type Connection",
+    "HEAD /b/order": "Date Server X-A Content-Length X-B Content-Type Connection",
+    "GET /b/wrong": "Date Server X-A Content-Length X-B Connection",
+    "GET /b/chunked": "Date Server Connection Transfer-Encoding",
+    "GET /nowhere": "Date Server X-Uri Content-Length Connection Content-Type",
+    "HEAD /nowhere": "Date Server X-Uri Connection Content-Type",
+  };
+  for (const [request, expected] of Object.entries(cases)) {
+    const response = await answerTo(lines(`${request} HTTP/1.1`, "Host: a", "Connection: close"));
+    assert.equal(response.fields.map(([name]) => name).join(" "), expected, request);
+  }
+});
+
+test("HEAD: what a backend says of a body that it does not send is passed on as it came", async () => {
+  const cases = [
+    ["Content-Length: abc"],
+    ["Content-Length: -5"],
+    ["Content-Length: 005"],
+    ["Content-Length: 99999999999999999999999"],
+    ["Content-Length: 5", "Content-Length: 5"],
+    ["Transfer-Encoding: gzip, chunked"],
+  ];
+  for (const fields of cases) {
+    backend.routes = { "/odd": head(200, ...fields) };
+    const { status, head: got } = await answerTo(lines("HEAD /b/odd HTTP/1.1", "Host: a"));
+    assert.equal(status, 200, String(fields));
+    assert.deepEqual(got.split("\r\n").slice(3).filter(Boolean), fields);
+  }
+});
+
+test("ProxyBadHeader StartBody: what is folded belongs to the bad line; the log says where the body began", async () => {
+  backend.routes = {
+    "/after": untilClose("").toSpliced(0, 1, "HTTP/1.1 200 OK\r\nA: 1\r\nbad\r\n more\r\nbody"),
+    "/at-once": untilClose("").toSpliced(0, 1, "HTTP/1.1 200 OK\r\n folded\r\nbody"),
+  };
+  const bodies: string[] = [];
+  for (const path of ["after", "at-once"]) bodies.push((await fetchOnce(sluice.ports[4]!, `/b/${path}`)).text);
+  assert.deepEqual(bodies, ["body", "body"]);
+  await sluice.untilLog(/AH01098: Starting body due to bogus non-header in headers returned by \/b\/after \(GET\)/);
+  await sluice.untilLog(/AH01099: No HTTP headers returned by \/b\/at-once \(GET\)/);
 });
 
 const HIDDEN = "GET /b/hidden HTTP/1.1\r\nHost: a\r\n\r\n";

@@ -120,7 +120,7 @@ test("in a balancer a member whose handshake fails is 500, and in error from the
 
 test("without SSLProxyEngine there is no TLS to backends: 500", async () => {
   assert.equal((await fetchOnce(sluice.ports[2]!, "/x")).status, 500);
-  await sluice.untilLog(/AH01961: SSL Proxy requested for front.test but not enabled \[Hint: SSLProxyEngine\]/);
+  await sluice.untilLog(/core:error\].* AH01961: failed to enable ssl support \[Hint: .*SSLProxyEngine\]/);
 });
 
 test("SNI and Host: the backend's name, or the client's with ProxyPreserveHost; an address is no SNI", async () => {

@@ -404,8 +404,8 @@ export const BACKEND_CASES: readonly BackendGroup[] = [
       "Set-Cookie whose path is a lie",
       "mapped, not parsed",
       respond(200, "", "Set-Cookie: a=1; Path=/; Path=/x"),
-      "200 {set-cookie: a=1; Path=/b/; Path=/b/} after; reused",
-      { httpd: "200 {set-cookie: a=1; Path=/; Path=/b/} after; reused", gives: ["set-cookie"] },
+      "200 {set-cookie: a=1; Path=/; Path=/b/} after; reused",
+      { gives: ["set-cookie"] },
     ],
     [
       "a value beyond responsefieldsize",
