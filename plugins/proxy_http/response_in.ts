@@ -121,8 +121,9 @@ export class ResponseIn implements BackendUser, ChunkConsumer {
   }
 
   private badHead(cause: string): void {
-    const { r } = this.exchange;
+    const { r, worker } = this.exchange;
     this.state = ENDED;
+    worker.s.read += this.head!.lineLength;
     r.log.warn(MODULE, "AH10404", `Error reading headers from backend: ${cause}`, r);
     this.badFields(cause);
   }
@@ -169,6 +170,7 @@ export class ResponseIn implements BackendUser, ChunkConsumer {
       }
       if (taken < 0) {
         this.state = ENDED;
+        exchange.worker.s.read += head.lineLength;
         if (head.reason === "") this.badFields("bad head");
         else exchange.badAnswer(502, head.reason, "bad head");
         return true;
@@ -176,7 +178,7 @@ export class ResponseIn implements BackendUser, ChunkConsumer {
       const headStart = at;
       at += taken;
       this.pending = null;
-      this.exchange.worker.s.read += head.lineLength;
+      exchange.worker.s.read += head.lineLength;
       if (head.status < 100 || head.status >= 200) {
         this.final(bytes, head.protocol === HTTP_09 ? headStart : at, end, at);
         return true;
@@ -491,7 +493,6 @@ export class ResponseIn implements BackendUser, ChunkConsumer {
 
   private pass(bytes: Bytes, start: number, end: number, last: boolean): void {
     const { exchange } = this;
-    exchange.worker.s.read += end - start;
     if (this.discarding) {
       this.discarded += end - start;
       if (last) this.done(true);
@@ -501,6 +502,7 @@ export class ResponseIn implements BackendUser, ChunkConsumer {
       }
       return;
     }
+    exchange.worker.s.read += end - start;
     const { out } = exchange.r;
     const socket = this.backend.socket;
     // `write` is told the socket: it alone can say whether these bytes outlive the call.

@@ -87,9 +87,7 @@ export const sslSchema = z.object({
   proxyVerify: z.enum(VERIFY_MODES).default("none"),
   proxyVerifyDepth: z.number().default(1),
   proxyCa: files(),
-  /** SSLProxyVerify none was said of a <Proxy> section. */
-  trustsAnybody: z.boolean().default(false),
-  /** Neither said: the name is checked, unless anybody is trusted. */
+  /** Neither said: the name is checked. */
   checkPeerName: z.boolean().optional(),
   checkPeerCn: z.boolean().optional(),
   checkPeerExpire: z.boolean().default(true),

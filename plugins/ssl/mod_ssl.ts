@@ -316,12 +316,6 @@ function setVerifyClient(cmd: CommandContext, arg: string): Answer {
   return verifyMode(cmd, arg, "verifyClient");
 }
 
-function setProxyVerify(cmd: CommandContext, arg: string): Answer {
-  // In <Proxy> httpd then forgets that names are checked unless something is said of them; on a server it does not.
-  cmd.set("trustsAnybody", cmd.scope.kind !== "server" && /^(none|off)$/i.test(arg));
-  return verifyMode(cmd, arg, "proxyVerify");
-}
-
 function depth(cmd: CommandContext, arg: string, key: Key): Answer {
   if (!/^\d+$/.test(arg)) return `${cmd.directive.name}: Invalid argument '${arg}'`;
   cmd.set(key, Number(arg));
@@ -332,6 +326,10 @@ function setVerifyDepth(cmd: CommandContext, arg: string): Answer {
   if (cmd.scope.kind !== "server")
     return `SSLVerifyDepth in <${cmd.scope.section}> needs a renegotiation, which the runtimes do not have: set it for the <VirtualHost>`;
   return depth(cmd, arg, "verifyDepth");
+}
+
+function setProxyVerify(cmd: CommandContext, arg: string): Answer {
+  return verifyMode(cmd, arg, "proxyVerify");
 }
 
 function setProxyDepth(cmd: CommandContext, arg: string): Answer {

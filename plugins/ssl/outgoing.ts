@@ -189,8 +189,7 @@ class Identity implements BackendTls {
       return "expired";
     }
     const names = fields.subject.filter(({ oid }) => oid === COMMON_NAME).map(({ value }) => value);
-    const { checkPeerName, checkPeerCn, trustsAnybody } = conf;
-    if (trustsAnybody && checkPeerName === undefined && checkPeerCn === undefined) return null;
+    const { checkPeerName, checkPeerCn } = conf;
     // As httpd has it: who switches the one off that is not the default has switched both off.
     if (checkPeerName !== false && (checkPeerCn !== false || checkPeerName === true)) {
       if ([...altNames(fields, 2), ...names].some((written) => matchesHost(written, this.name))) return null;

@@ -117,6 +117,12 @@ test("Referer, Origin and Sec-Fetch-Site of a browser on the page itself are fin
   await post({ w: one.url, w_status_D: "0" }, fields);
 });
 
+test("names of parameters have no case, a NUL ends a value, a unix: form of w counts by its URL", async () => {
+  await post({ W: `unix:/any.sock|${one.url}`, W_Status_n: "1", w_WR: "z%00y" });
+  assert.deepEqual((await cells(one.url)).slice(1, 6), ["z", "", "1.00", "0", "Init Drn Ok "]);
+  await post({ w: one.url, w_status_N: "0", w_wr: "a" });
+});
+
 test("a GET changes nothing, nor does the query of a POST", async () => {
   const query = `?b=app&nonce=${NONCE}&w=${encodeURIComponent(one.url)}&w_status_D=1`;
   assert.equal((await send("GET", `/bm${query}`, [REFERER])).status, 200);

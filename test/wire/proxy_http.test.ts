@@ -64,6 +64,15 @@ test("the status lines of interim answers count as read", async () => {
   assert.equal(x.worker.s.read, "HTTP/1.1 103 Early Hints".length + "HTTP/1.1 200 OK".length + 2);
 });
 
+test("of an answer that cannot be used the status line counts as read", async () => {
+  const line = "HTTP/1.1 200 OK";
+  for (const parts of [[`${line}\r\nno field\r\n\r\nok`], [`${line}\r\nX: 1`, CLOSE]] as (string | typeof CLOSE)[][]) {
+    const x = await answered(parts);
+    assert.equal(x.status, 502);
+    assert.equal(x.worker.s.read, line.length);
+  }
+});
+
 const TABLE: [name: string, answer: string | (string | typeof CLOSE)[], ask: Ask, want: Record<string, unknown>][] = [
   [
     "chunks of one read leave together",
