@@ -213,7 +213,7 @@ function addPass(cmd: CommandContext, given: Words, isMatch: boolean): string | 
     const error = define(cmd, {
       kind: isBalancer(url) ? "balancer" : "worker",
       url,
-      params,
+      params: lastOfEach(params),
       isMatch: regexWanted,
       path: fake,
     });
@@ -334,7 +334,8 @@ function balancerMember(cmd: CommandContext, words: Words): string | undefined {
   const [balancer, url] = inSection ? [cmd.scope.arg, plain[0]] : plain;
   if (balancer === undefined) return "BalancerMember must define balancer name when outside <Proxy > section";
   if (url === undefined) return "BalancerMember must define remote proxy server";
-  const error = balancerNameError(balancer) ?? define(cmd, { kind: "member", url, params: pairs(words), balancer });
+  const error =
+    balancerNameError(balancer) ?? define(cmd, { kind: "member", url, params: lastOfEach(pairs(words)), balancer });
   return error === null ? undefined : `BalancerMember ${error}`;
 }
 
@@ -346,6 +347,19 @@ function pairs(words: Words): (readonly [string, string])[] {
   return words
     .filter((word) => word.includes("="))
     .map((word) => [word.slice(0, word.indexOf("=")), word.slice(word.indexOf("=") + 1)] as const);
+}
+
+/**
+ * httpd keeps the parameters of a BalancerMember and a ProxyPass in a table: of a key that comes again the last value counts,
+ * in the place of the first. Those of ProxySet and <Proxy> are set one after the other.
+ */
+function lastOfEach(params: readonly (readonly [string, string])[]): (readonly [string, string])[] {
+  const table = new Map<string, readonly [string, string]>();
+  for (const [name, value] of params) {
+    const key = name.toLowerCase();
+    table.set(key, [table.get(key)?.[0] ?? name, value]);
+  }
+  return [...table.values()];
 }
 
 function proxySet(cmd: CommandContext, words: Words): string | undefined {
