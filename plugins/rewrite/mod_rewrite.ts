@@ -247,7 +247,7 @@ function fixup(r: RequestRec): Status {
   const root = documentRoot(r);
   const [path, rest] = proxied
     ? [r.filename, ""]
-    : splitPathInfo(r.filename || root + r.uri, root, r.server.process.host);
+    : splitPathInfo(r.filename || (root + r.uri).replace(/\/{2,}/g, "/"), root, r.server.process.host);
   // A section is asked about what is below it: `/a` for <Location /a> is not, unless told so.
   if (!proxied && !conf.options.allowNoSlash && path === directory.slice(0, -1)) return DECLINED;
   const maps = mergedRewrite(getModuleConfig(r.server.config, rewrite)).maps;

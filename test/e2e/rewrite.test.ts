@@ -139,6 +139,7 @@ test(
     ProxyPass /e/ ${backend.url}/one/ mapping=encoded
     ProxyPass /n/ ${backend.url}/raw/ nocanon
     ProxyPass /plain/ ${backend.url}/plain/
+    MergeSlashes Off
     RewriteEngine On
     RewriteRule one/(rule.*) ${backend.url}/two/$1 [P]
     RewriteRule one/denied - [F]
@@ -147,6 +148,10 @@ test(
     <Location /e/section>
       RewriteEngine On
       RewriteRule one/(.*) ${backend.url}/three/$1 [P]
+    </Location>
+    <Location /files>
+      RewriteEngine On
+      RewriteRule files/(.*) ${backend.url}/five/$1 [P]
     </Location>
     <Location /n/>
       RewriteEngine On
@@ -164,5 +169,6 @@ test(
     assert.equal(await asked("/e/again"), "404"); // a request is mapped once
     assert.equal(await asked("/e/section/%2fa?q"), "b GET /three/section/%2fa?q");
     assert.equal(await asked("/n/b%41%25"), "b GET /four/b%41%25");
+  assert.equal(await asked("/files//a///b/"), "b GET /five/a/b/"); // the name of a file has no empty segments
   },
 );
