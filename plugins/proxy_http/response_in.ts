@@ -309,7 +309,7 @@ export class ResponseIn implements BackendUser, ChunkConsumer {
     }
     const chunkedHead = r.method === "HEAD" && headers.hasId(TRANSFER_ENCODING);
     const offered = headers.getId(UPGRADE);
-    responseHeaders(r, conf, headers);
+    if (head.protocol !== HTTP_09) responseHeaders(r, conf, headers);
     if (offered !== undefined && exchange.mayUpgrade(offered)) {
       headers.addId(CONNECTION, "Connection", "Upgrade");
       headers.addId(UPGRADE, "Upgrade", offered);

@@ -169,6 +169,6 @@ test(
     assert.equal(await asked("/e/again"), "404"); // a request is mapped once
     assert.equal(await asked("/e/section/%2fa?q"), "b GET /three/section/%2fa?q");
     assert.equal(await asked("/n/b%41%25"), "b GET /four/b%41%25");
-  assert.equal(await asked("/files//a///b/"), "b GET /five/a/b/"); // the name of a file has no empty segments
+    assert.equal(await asked("/files//a///b/"), "b GET /five/a/b/"); // the name of a file has no empty segments
   },
 );
