@@ -420,6 +420,43 @@ test("-k start, start again, graceful, stop, stop again, over the PidFile", SLOW
   await sluice.stop();
 });
 
+test(
+  "-k start: standard error is the error log's file then; a program that dies takes nobody along",
+  SLOW,
+  async () => {
+    await using sluice = await runSluice(
+      `Listen 127.0.0.1:PORT\nServerName a\nPidFile DIR/pid\nErrorLog DIR/error.log\nCustomLog "|$read line; echo enough >&2" "%U"`,
+      { args: ["-k", "start"] },
+    );
+    assert.deepEqual([sluice.exit, sluice.stderr], [0, ""]);
+    const pid = Number(sluice.file("pid"));
+    try {
+      await fetchOnce(sluice.port, "/x");
+      for (let i = 0; !sluice.errorLog.includes("AH00106") && i < 100; i++) {
+        await new Promise((resolve) => setTimeout(resolve, 50));
+      }
+      assert.match(
+        sluice.errorLog,
+        /^enough\nAH00106: piped log program '\|\$read .*' failed unexpectedly \(exit 0\)$/m,
+      );
+      assert.equal((await fetchOnce(sluice.port, "/y")).status, 404);
+    } finally {
+      process.kill(pid);
+    }
+  },
+);
+
+test("-k start: what keeps it from starting is on standard error, and in the error log", SLOW, async () => {
+  await using taken = await startSluice("Listen 127.0.0.1:PORT\nServerName a");
+  await using sluice = await runSluice(
+    `Listen 127.0.0.1:${taken.port}\nServerName a\nPidFile DIR/pid\nErrorLog DIR/error.log`,
+    { args: ["-k", "start"], files: { "error.log": "of yesterday\n" } },
+  );
+  assert.equal(sluice.exit, 1);
+  assert.match(sluice.stderr, /^\(98\)Address already in use: AH00072: [\s\S]*AH00015: Unable to open logs\n$/);
+  assert.equal(sluice.errorLog, `of yesterday\n${sluice.stderr}`);
+});
+
 test("-k with a broken file sends no signal", SLOW, async () => {
   await using sluice = await startSluice(passTo(one));
   sluice.writeConf("Bogus on");
