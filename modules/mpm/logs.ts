@@ -127,6 +127,17 @@ export class LogSet {
   }
 }
 
+/** The same log for one who is silent while others say the same. */
+export function silenced(sink: LogSink, silent: () => boolean): LogSink {
+  return {
+    stamps: sink.stamps ?? false,
+    start: () => sink.start?.(),
+    write(line, rank) {
+      if (!silent()) sink.write(line, rank);
+    },
+  };
+}
+
 /** Whether an ErrorLog, or another log, is a file: no program, no syslog, no standard error. */
 export function isLogFile(target: string): boolean {
   return target !== "" && target !== "/dev/stderr" && !target.startsWith("|") && !isSyslog(target);

@@ -499,6 +499,23 @@ test("-t and -S open no log; what they warn of is on standard error", SLOW, asyn
   assert.match(elsewhere.stderr, /^\(2\)No such file or directory: AH00086: sluice: could not open error log file /);
 });
 
+test(
+  "what a module warns of as it checks the configuration is said once, however many children there are",
+  SLOW,
+  async () => {
+    const plugin = `import { checkConfig, defineModule } from "sluice";
+    export default defineModule({ name: "mod_warns", registerHooks(hooks) {
+      hooks.hook(checkConfig, (process) => process.log.warn("warns", "", "take care"));
+    } });`;
+    const conf = "Listen 127.0.0.1:PORT\nServerName a\nStartServers 2\nLoadModule warns_module ./warns.ts";
+    await using checked = await runSluice(conf, { args: ["-t"], files: { "warns.ts": plugin } });
+    assert.equal(checked.stderr.match(/take care/g)?.length, 1, checked.stderr);
+    await using sluice = await startSluice(conf, { files: { "warns.ts": plugin } });
+    await sluice.untilLog("2 children serve");
+    assert.equal(sluice.errorLog.match(/take care/g)?.length, 1);
+  },
+);
+
 test("a pid file that cannot be written keeps the server from starting, as in httpd", SLOW, async () => {
   await using sluice = await runSluice("Listen 127.0.0.1:PORT\nServerName a\nPidFile DIR");
   const lines = [
