@@ -3,7 +3,7 @@
  * Long for its directives, most of a few lines; what they name becomes records in definitions.ts.
  * Source: httpd modules/proxy/mod_proxy.c
  */
-import { splitWords } from "../config/directive.ts";
+import { didYouMean, splitWords } from "../config/directive.ts";
 import { compileRegex } from "../config/regex.ts";
 import { atoi, parseInterval } from "../config/units.ts";
 import { ArgumentError, type CommandContext } from "../core/command.ts";
@@ -371,7 +371,12 @@ function balancerMember(cmd: CommandContext, words: Words): string | undefined {
     [balancer, url] = plain;
   }
   if (balancer === undefined) return "BalancerMember must define balancer name when outside <Proxy > section";
-  if (url === undefined) return "BalancerMember must define remote proxy server";
+  if (url === undefined) {
+    const near = pairs(words).find(([key]) => didYouMean(key, ["url"]) !== undefined);
+    if (near === undefined) return "BalancerMember must define remote proxy server";
+    const at = { text: near.join("="), column: 1 };
+    throw new ArgumentError("BalancerMember must define remote proxy server", at, `${near[0]}: did you mean url?`);
+  }
   const unfit = balancerNameError(balancer);
   if (unfit !== null) return `BalancerMember ${unfit}`;
   return define(cmd, "BalancerMember", { kind: "member", url, params: pairs(words), balancer });
