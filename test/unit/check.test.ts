@@ -182,6 +182,10 @@ test("a wrong parameter comes with its column, and with what to write instead", 
   const member = (word: string) => hint(`<Proxy balancer://a>\nBalancerMember http://127.0.0.1:1 ${word}\n</Proxy>`);
   assert.equal(await member("lodfactor=2"), "did you mean loadfactor?");
   assert.equal(await member("stickysession=A"), "stickysession is a parameter of balancers");
+  assert.equal(
+    await hint("<Proxy balancer://a>\nBalancerMember ulr=http://127.0.0.1:1\n</Proxy>"),
+    "ulr: did you mean url?",
+  );
   assert.match((await member("foo=1"))!, /^there are loadfactor, retry, .*hcuri/);
   const set = (word: string) => hint(`<Proxy balancer://a>\nProxySet ${word}\n</Proxy>`);
   assert.equal(await set("lbmethod=byrequest"), "did you mean byrequests?");
