@@ -1,7 +1,7 @@
 /**
  * Embedding: a configuration → a `fetch` handler, for a runtime's server, a host's, or a framework.
  */
-import { type Directive, errorAt } from "../config/directive.ts";
+import { ConfigError, type Directive, errorAt, formatConfigError } from "../config/directive.ts";
 import { TimerWheel } from "../core/clock.ts";
 import { type Capability, getModuleConfig, type Module } from "../core/module.ts";
 import type { ProcessRec } from "../core/records.ts";
@@ -66,13 +66,23 @@ export interface EmbedHost {
 
 /**
  * Makes a handler.
- * @throws ConfigError also for a directive that asks for what the host cannot give
+ * @throws ConfigError also for a directive that asks for what the host cannot give. Its message has all that the program prints:
+ * whoever embeds shows it as any error, or nobody catches it.
  */
 export async function makeHandler(
   config: string | SluiceConfig,
   options: HandlerOptions,
   host: EmbedHost,
 ): Promise<Handler> {
+  try {
+    return await build(config, options, host);
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    throw new ConfigError(formatConfigError(error, "sluice"), { ...error, form: "plain" });
+  }
+}
+
+async function build(config: string | SluiceConfig, options: HandlerOptions, host: EmbedHost): Promise<Handler> {
   const name = options.target ?? host.target;
   const target = targets[name];
   const clock = new RequestClock(host.machine().clock);
