@@ -11,9 +11,10 @@ import { getModuleConfig, type Module } from "./core/module.ts";
 import type { ProcessRec } from "./core/records.ts";
 import { loadAll, type Shipped } from "./core/shipped.ts";
 import * as sluice from "./mod.ts";
+import type { StartOptions } from "./mpm/children.ts";
 import { isLogFile } from "./mpm/logs.ts";
 import { describeUser } from "./mpm/mod_unixd.ts";
-import { type FirstConfig, loadFirst, Parent, pidFileOf, readPid, type StartOptions } from "./mpm/parent.ts";
+import { type FirstPlan, loadFirst, Parent, pidFileOf, readPid } from "./mpm/parent.ts";
 import type { Loaded } from "./server/load.ts";
 import core from "./server/mod_core.ts";
 
@@ -88,7 +89,7 @@ export async function main(
     logsClosed: line.flags.has("t") || dumped(line),
   };
   nameOurselves();
-  let first: FirstConfig;
+  let first: FirstPlan;
   try {
     first = await loadFirst(options);
   } catch (error) {
@@ -112,7 +113,7 @@ export function nameOurselves(): void {
 }
 
 /** Serves until it is told to end. */
-async function serve(first: FirstConfig, options: StartOptions, args: readonly string[]): Promise<number> {
+async function serve(first: FirstPlan, options: StartOptions, args: readonly string[]): Promise<number> {
   const parent = new Parent(first, options, [PROGRAM, ...args].join(" "));
   if (!(await parent.start())) return 1;
   return parent.ended;
@@ -168,7 +169,7 @@ function describeRun(loaded: Loaded, line: CommandLine): string {
 /** -k: speaks to a running server through its pid file. The configuration was read, so a broken one sends no signal. */
 async function control(
   action: string,
-  first: FirstConfig,
+  first: FirstPlan,
   options: StartOptions,
   args: readonly string[],
   line: CommandLine,
@@ -198,7 +199,7 @@ async function control(
 
 /** -k start goes to the background, unless -X or -D FOREGROUND. */
 async function start(
-  first: FirstConfig,
+  first: FirstPlan,
   options: StartOptions,
   args: readonly string[],
   line: CommandLine,

@@ -12,7 +12,7 @@ export {
   type Word,
 } from "./config/directive.ts";
 export { mergeRaw } from "./config/merge.ts";
-export { compileRegex, matchGroups, namedGroups } from "./config/regex.ts";
+export { compileRegex, matchGroups, namedGroups, RegexError } from "./config/regex.ts";
 export { atoi, interval, parseInterval, whole } from "./config/units.ts";
 export * from "./core/brigade.ts";
 export * from "./core/bytes.ts";
@@ -50,7 +50,7 @@ export * from "./http/fetch_handler.ts";
 export * from "./http/field_value.ts";
 export { FilteredOut } from "./http/filtered_out.ts";
 export * from "./http/head.ts";
-export { dateOf, httpDate, prepareFields, serverOf } from "./http/header_out.ts";
+export { dateOf, httpDate, prepareFields, serverOf, typeIsOwn } from "./http/header_out.ts";
 export * from "./http/host.ts";
 export { type HttpConfig, type HttpSettings, settingsOf, timeLeft } from "./http/http_config.ts";
 export { default as http, handshakeTimeLeft } from "./http/mod_http.ts";
@@ -138,4 +138,4 @@ export * from "./slotmem/slotmem.ts";
 export * from "./slotmem/stripes.ts";
 export * from "./slotmem/struct.ts";
 export * from "./watchdog/hooks.ts";
-export { Watchdog } from "./watchdog/watchdog.ts";
+export { Watchdog, type WatchdogName } from "./watchdog/watchdog.ts";

@@ -2,7 +2,7 @@
  * Directives of httpd that sluice has not, so that the error can say more than "misspelled".
  */
 const NOT_YET: Readonly<Record<string, string>> = {
-  "mod_ssl's SRP, and its use of OpenSSL itself": "SSLSRP* SSLOpenSSLConfCmd SSLSessionTicketKeyFile SSLRequire",
+  mod_ssl: "SSLSRP* SSLOpenSSLConfCmd SSLSessionTicketKeyFile",
   mod_authz_core: "<AuthzProviderAlias",
   mod_authn_core: "<AuthnProviderAlias",
   mod_auth_digest: "AuthDigest*",
@@ -93,7 +93,7 @@ const NEVER: Readonly<Record<string, string>> = {
 /** A sentence on why a directive of httpd is refused; undefined if httpd has no such directive. */
 export function notYet(name: string): string | undefined {
   const later = ownerOf(NOT_YET, name);
-  if (later !== undefined) return `${name} belongs to ${later}, which sluice does not have yet`;
+  if (later !== undefined) return `${name} belongs to ${later}: sluice does not have it yet`;
   const owner = ownerOf(NEVER, name);
   return owner === undefined ? undefined : `${name} belongs to ${owner}: sluice does not have it`;
 }

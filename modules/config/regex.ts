@@ -8,7 +8,7 @@
  * Source: pcre2pattern(3); httpd server/util_pcre.c
  */
 import { parsePattern, RegexError, type RegexFlags } from "./regex_parse.ts";
-import { printPattern } from "./regex_print.ts";
+import { type GroupNumbers, printPattern } from "./regex_print.ts";
 
 export { RegexError, type RegexFlags };
 
@@ -21,8 +21,8 @@ interface RegexInfo {
   names: readonly NamedGroup[];
   /** Of the pattern, named ones included. */
   count: number;
-  /** User's group number → number in the RegExp; null when they are the same. */
-  groups: readonly number[] | null;
+  /** User's group number → numbers in the RegExp, of which one took part at most; null when they are the same. */
+  groups: GroupNumbers | null;
 }
 
 // Not properties of the RegExp: a subclass or an own property takes engines off their fast path.
@@ -52,9 +52,17 @@ export function matchGroups(re: RegExp, text: string): string[] | null {
   if (groups === null) {
     for (let i = 0; i < match.length; i++) out.push(match[i] ?? "");
   } else {
-    for (const group of groups) out.push(match[group] ?? "");
+    for (const numbers of groups) out.push(firstOf(match, numbers));
   }
   return out;
+}
+
+function firstOf(match: RegExpExecArray, numbers: readonly number[]): string {
+  for (const number of numbers) {
+    const text = match[number];
+    if (text !== undefined) return text;
+  }
+  return "";
 }
 
 /** How many groups the pattern captures. */

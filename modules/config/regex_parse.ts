@@ -102,9 +102,12 @@ class Parser {
   }
 
   // Up to the closing parenthesis or the end. Modes set inside end here, but reach over the bars, as in PCRE.
-  private alternatives(): PatternNode[] {
+  /** @param reset the groups of each alternative are numbered alike: (?| */
+  private alternatives(reset = false): PatternNode[] {
     const outer = { ...this.modes };
     const nodes: PatternNode[] = [];
+    const before = this.groupCount;
+    let most = before;
     while (this.at < this.text.length || this.quoting) {
       if (!this.quoting) {
         this.skipIgnored();
@@ -113,11 +116,14 @@ class Parser {
         if (this.text[this.at] === "|") {
           this.at++;
           nodes.push("|");
+          most = Math.max(most, this.groupCount);
+          if (reset) this.groupCount = before;
           continue;
         }
       }
       this.item(nodes);
     }
+    this.groupCount = Math.max(most, this.groupCount);
     this.modes = outer;
     return nodes;
   }
@@ -370,6 +376,13 @@ class Parser {
       this.lookbehind = outer;
       return look[0] === "?:" ? "whole" : "bare";
     }
+    if (rest.startsWith("?|")) {
+      this.at += 2;
+      const body = this.alternatives(true);
+      this.close(start);
+      nodes.push({ kind: "group", open: "(?:", user: 0, body });
+      return "whole";
+    }
     if (rest.startsWith("?>")) {
       // RegExp reads a lookbehind from right to left, and would meet the reference before the group
       if (this.lookbehind >= 0) this.fail("atomic group in a lookbehind is not supported", start);
@@ -408,7 +421,6 @@ class Parser {
   }
 
   private refusedGroup(rest: string): string {
-    if (rest.startsWith("?|")) return "branch reset (?|";
     if (rest.startsWith("?(")) return "conditional (?(";
     if (rest.startsWith("?C")) return "callout (?C";
     if (/^\?(R|[+-]?\d|&|P>)/.test(rest)) return "recursion or subroutine call";

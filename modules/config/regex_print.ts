@@ -5,12 +5,15 @@
  */
 import { type ParsedPattern, type PatternNode, RegexError } from "./regex_parse.ts";
 
-/** @returns `groups`: the user's group number → the number in the RegExp; null when they are the same */
+/** The groups of the RegExp that one of the user's is: several where alternatives are numbered alike. */
+export type GroupNumbers = readonly (readonly number[])[];
+
+/** @returns `groups`: the user's group number → the numbers in the RegExp; null when they are the same */
 export function printPattern(
   parsed: ParsedPattern,
   pattern: string,
-): { readonly source: string; readonly groups: readonly number[] | null } {
-  const numbers: number[] = [0];
+): { readonly source: string; readonly groups: GroupNumbers | null } {
+  const numbers: number[][] = [[0]];
   const counter = { emitted: 0 };
   numberGroups(parsed.body, numbers, counter);
   const source = new Printer(parsed, pattern, numbers).print(parsed.body);
@@ -20,10 +23,10 @@ export function printPattern(
 class Printer {
   private readonly parsed: ParsedPattern;
   private readonly pattern: string;
-  private readonly numbers: readonly number[];
+  private readonly numbers: GroupNumbers;
   private emitted = 0;
 
-  constructor(parsed: ParsedPattern, pattern: string, numbers: readonly number[]) {
+  constructor(parsed: ParsedPattern, pattern: string, numbers: GroupNumbers) {
     this.parsed = parsed;
     this.pattern = pattern;
     this.numbers = numbers;
@@ -46,7 +49,8 @@ class Printer {
       } else {
         const { ignoreCase } = this.parsed;
         const modes = node.ignoreCase === ignoreCase ? "" : node.ignoreCase ? "i" : "-i";
-        out += `(?${modes}:\\${this.numbers[this.groupOf(node)]})`;
+        // One that took no part matches "", so that of several the one that did is what is matched.
+        out += `(?${modes}:${this.numbers[this.groupOf(node)]!.map((group) => `\\${group}`).join("(?:)")})`;
       }
     }
     return out;
@@ -66,11 +70,11 @@ class Printer {
 }
 
 /** Which number each of the user's groups gets in the RegExp, helpers counted. */
-function numberGroups(nodes: readonly PatternNode[], numbers: number[], counter: { emitted: number }): void {
+function numberGroups(nodes: readonly PatternNode[], numbers: number[][], counter: { emitted: number }): void {
   for (const node of nodes) {
     if (typeof node === "string" || node.kind === "ref") continue;
     if (node.kind === "atomic") counter.emitted++;
-    else if (node.kind === "group" && node.user > 0) numbers[node.user] = ++counter.emitted;
+    else if (node.kind === "group" && node.user > 0) (numbers[node.user] ??= []).push(++counter.emitted);
     numberGroups(node.body, numbers, counter);
   }
 }

@@ -5,13 +5,29 @@ import * as z from "../core/schema.ts";
 
 const MS_PER: Readonly<Record<string, number>> = { ms: 1, s: 1000, mi: 60_000, h: 3_600_000 };
 
+/** httpd counts microseconds in 64 bits. */
+const MAX_MS = 2 ** 63 / 1000;
+
 /**
- * Milliseconds of "5", "5s", "500ms", "2min", "1h"; undefined if it is none of these. The first letters of a unit count.
+ * Milliseconds of "5", "5s", "500ms", "2min", "1h"; undefined if it is none of these. The first letters of a unit count, in
+ * lower case; without digits it is 0.
  * Source: httpd server/util.c ap_timeout_parameter_parse
  */
 export function parseInterval(text: string, unit: "ms" | "s"): number | undefined {
-  const match = /^\s*\+?(\d+)(?:(ms|s|mi|h).*|$)/is.exec(text);
-  return match === null ? undefined : Number(match[1]) * MS_PER[(match[2] ?? unit).toLowerCase()]!;
+  const digits = /^\s*[+-]?\d+/.exec(text)?.[0] ?? "";
+  const suffix = text.slice(digits.length);
+  const letters = suffix === "" ? unit : /^(?:ms|s|mi|h)/.exec(suffix)?.[0];
+  if (letters === undefined) return undefined;
+  const ms = Number(digits) * MS_PER[letters]!;
+  return ms >= 0 && ms < MAX_MS ? ms : undefined;
+}
+
+/**
+ * Milliseconds where httpd 2.4 reads an integer and drops what follows, so that timeout=500ms is 500 seconds. A unit counts
+ * here (a listed difference), in any case; anything else that follows is dropped, as there.
+ */
+export function intervalOrInt(text: string, unit: "ms" | "s"): number {
+  return parseInterval(text.toLowerCase(), unit) ?? atoi(text) * MS_PER[unit]!;
 }
 
 /** The leading digits, 0 without any: what httpd reads where it calls atoi. */

@@ -236,6 +236,8 @@ export interface RequestBody {
   readonly ended: boolean;
   /** Somebody reads it, or did. */
   readonly taken: boolean;
+  /** Nobody needs what lies in front of its bytes in their buffers. */
+  readonly alone: boolean;
   /** Delivers to `consumer` from here on; sends 100 Continue first if the client waits for it and it was not sent. */
   read(consumer: BodyConsumer): void;
   pause(): void;
@@ -376,6 +378,8 @@ export class RequestRec {
   errorPage = false;
   /** The response is the server's own word: no module adds to it. */
   unfiltered = false;
+  /** The type of the response is known from elsewhere, not from a field that a backend sent. */
+  ownType = false;
   /** A module set a response field that must not be sent: the response becomes an error page. */
   illegalHeader = false;
   /** What an error page says, besides the standard text; HTML-escaped by the page. */

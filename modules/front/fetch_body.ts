@@ -16,6 +16,7 @@ export class FetchBody implements RequestBody, Timeout {
   slot = 0;
   readonly length: number;
   readonly announced: boolean;
+  readonly alone = false;
   ended: boolean;
   private readonly reader: BodyReader | null;
   private readonly r: RequestRec;

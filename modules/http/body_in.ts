@@ -28,6 +28,7 @@ class EmptyBody implements RequestBody {
   readonly announced: boolean;
   readonly ended = true;
   readonly taken = true;
+  readonly alone = true;
 
   constructor(announced: boolean) {
     this.announced = announced;
@@ -48,6 +49,8 @@ export const ZERO_BODY: RequestBody = new EmptyBody(true);
 export class BodyIn implements RequestBody, ChunkConsumer {
   readonly length: number;
   readonly announced: boolean;
+  /** There were the head, whose text is a string by now, and what of the body was delivered before. */
+  readonly alone = true;
   ended: boolean;
   /** Bytes delivered so far. */
   received = 0;

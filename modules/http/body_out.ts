@@ -5,7 +5,7 @@
 import type { Bytes } from "../core/bytes.ts";
 import type { RequestRec, UpgradedClient } from "../core/records.ts";
 import { hasNoBody, type Status } from "../core/status.ts";
-import { type HeaderTable, TRANSFER_ENCODING } from "../core/table.ts";
+import { CONTENT_LENGTH, type HeaderTable, TRANSFER_ENCODING } from "../core/table.ts";
 import type { Socket, SocketOwner } from "../net/socket.ts";
 import { chunkHeader, LAST_CHUNK } from "./chunked.ts";
 import { FilteredOut } from "./filtered_out.ts";
@@ -66,7 +66,7 @@ export class BodyOut extends FilteredOut {
     const protocol = responseProtocol(r);
     this.hasBody = !hasNoBody(r.status) && !r.headerOnly;
     if (hasNoBody(r.status)) this.framing = "none";
-    else if (r.headerOnly && saysNothing(r, known)) this.framing = "none";
+    else if (r.headerOnly) this.framing = headFraming(r, known);
     else if (known >= 0) this.framing = "length";
     else this.framing = protocol.number >= HTTP_11 ? "chunked" : "close";
     const delimited = this.framing !== "close" || !this.hasBody;
@@ -155,7 +155,12 @@ export class BodyOut extends FilteredOut {
   }
 }
 
-/** Of HEAD: a length of 0 would be that of the answer that was not made, not of GET's. Source: httpd ap_http_header_filter */
-function saysNothing(r: RequestRec, known: number): boolean {
-  return known === 0 || (known < 0 && !r.headersOut.hasId(TRANSFER_ENCODING));
+/**
+ * Of HEAD: what a backend says of the body that it did not send is its own business, but that a length of 0 would be that of no
+ * answer at all, not of GET's. Source: httpd ap_http_header_filter
+ */
+function headFraming(r: RequestRec, known: number): Framing {
+  const { headersOut } = r;
+  if (headersOut.hasId(CONTENT_LENGTH) || headersOut.hasId(TRANSFER_ENCODING)) return "came";
+  return known > 0 ? "length" : "none";
 }

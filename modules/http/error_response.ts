@@ -77,6 +77,7 @@ export function sendErrorResponse(r: RequestRec, status: Status, parts: PagePart
   for (const name of required(status)) {
     for (const value of kept.getAll(name)) r.headersOut.add(name, value);
   }
+  if ((status === 405 || status === 501) && !r.headersOut.has("Allow")) r.headersOut.set("Allow", allowedAnyway(r));
   setStatus(r, status);
   r.outputFilters = null;
   const page =
@@ -116,6 +117,11 @@ function required(status: Status): readonly string[] {
     default:
       return [];
   }
+}
+
+/** Where no handler says which methods it knows. Source: httpd modules/http/http_protocol.c, make_allow */
+function allowedAnyway(r: RequestRec): string {
+  return getModuleConfig(r.server.config, core).traceEnable === "off" ? "" : "TRACE";
 }
 
 function errorPage(r: RequestRec, status: Status, location: string | undefined, recursive?: Status): string {

@@ -59,7 +59,11 @@ export abstract class FilteredOut implements ResponseOut {
       this.refuse();
       return;
     }
-    const known = r.outputFilters?.some((filter) => filter.changesBody) ? -1 : length;
+    let known = length;
+    if (r.outputFilters?.some((filter) => filter.changesBody)) {
+      known = -1;
+      r.headersOut.unset("Content-Length");
+    }
     if (mayBeCut(r, known)) this.composeRanges(known);
     else this.compose(known);
   }

@@ -33,8 +33,8 @@ export function httpDate(us: number): string {
   return dateText;
 }
 
-/** How the body's end is told to the client. */
-export type Framing = "length" | "chunked" | "close" | "none";
+/** How the body's end is told to the client. came: as the fields say that came, of a body that is not sent. */
+export type Framing = "length" | "chunked" | "close" | "none" | "came";
 
 /** The version whose rules a response follows. */
 export interface ResponseProtocol {
@@ -63,6 +63,8 @@ export function responseProtocol(r: RequestRec): ResponseProtocol {
   return r.getEnv("force-response-1.0") === undefined ? AS_10 : FORCED_10;
 }
 
+const AS_IT_CAME = -2;
+
 /**
  * The head of a final response. Date and Server are those in the tables only if the request was proxied.
  * @param connection the connection fields, each line complete
@@ -82,11 +84,21 @@ export function renderHead(
   const server = (proxied && lineOf(r, SERVER)) || `Server: ${serverToken(getModuleConfig(r.server.config, core))}\r\n`;
   let head =
     (protocol.forced || r.statusLine !== null ? ownStatusLine(r, protocol) : statusLine(r.status)) + date + server;
-  if (r.errHeadersOut !== null) head = appendOthers(head, r.errHeadersOut);
-  head = appendOthers(head, out);
-  if (framing === "length") head += lengthLine(out, length);
-  else if (framing === "chunked") head += "Transfer-Encoding: chunked\r\n";
-  return `${head}${connection}\r\n`;
+  const told = framing === "length" ? length : framing === "came" ? AS_IT_CAME : -1;
+  // Of what the server makes itself the type is known last.
+  const ownType = typeIsOwn(r);
+  if (r.errHeadersOut !== null) head = appendFields(head, r.errHeadersOut, -1, ownType);
+  head = appendFields(head, out, told, ownType);
+  if (told >= 0 && !out.hasId(CONTENT_LENGTH)) head += `Content-Length: ${told}\r\n`;
+  head += connection;
+  if (framing === "chunked") head += "Transfer-Encoding: chunked\r\n";
+  if (ownType) head += lineOf(r, CONTENT_TYPE) ?? "";
+  return `${head}\r\n`;
+}
+
+/** Whether the response's type is the server's: of a page that it makes, or of a name that `AddType` knows. */
+export function typeIsOwn(r: RequestRec): boolean {
+  return r.errorPage || r.ownType || r.proxyreq === "none";
 }
 
 /** What every head gets, whatever the front: a charset for a type without one, Vary in one field. */
@@ -123,13 +135,6 @@ function statusLine(status: Status): string {
 function ownStatusLine(r: RequestRec, protocol: ResponseProtocol): string {
   const version = protocol.forced ? "HTTP/1.0" : "HTTP/1.1";
   return `${version} ${r.statusLine ?? `${r.status} ${reasonPhrase(r.status)}`}\r\n`;
-}
-
-/** The field as it came, if it says the same. */
-function lengthLine(out: HeaderTable, length: number): string {
-  const at = out.indexOfId(CONTENT_LENGTH);
-  const same = at >= 0 && out.numberAt(at) === length && (out.valueCharCode(at, 0) !== 48 || length === 0);
-  return same ? out.usualLine(at) : `Content-Length: ${length}\r\n`;
 }
 
 /** The first such field as a line; undefined if it is missing. The error table goes before the other one. */
@@ -203,19 +208,53 @@ export function renderInterim(status: Status, reason: string, headers: HeaderTab
   return `HTTP/1.1 ${status} ${reason}\r\n${headers.lines(0, headers.size)}\r\n`;
 }
 
-/** The fields but those that this file writes itself. */
-function appendOthers(head: string, headers: HeaderTable): string {
+/**
+ * The fields but those that `renderHead` has elsewhere.
+ * @param length what the first Content-Length says, at its place; -1: there is none; AS_IT_CAME: whatever it says, but for 0
+ */
+function appendFields(head: string, headers: HeaderTable, length: number, typeLast: boolean): string {
   const { ids } = headers;
   let out = head;
   let from = 0;
+  let told = length;
   for (let i = 0; i < ids.length; i++) {
     const id = ids[i]!;
-    const ours = id === DATE || id === SERVER || id === CONTENT_LENGTH || id === TRANSFER_ENCODING || id === CONNECTION;
-    if (!ours) continue;
+    if (id === CONTENT_LENGTH && told >= 0 && saysLength(headers, i, told)) {
+      told = -1;
+      continue;
+    }
+    if (!isElsewhere(id, typeLast) || (told === AS_IT_CAME && stays(headers, i))) continue;
     if (from < i) out += headers.lines(from, i);
     from = i + 1;
+    if (id !== CONTENT_LENGTH || told < 0) continue;
+    out += `Content-Length: ${told}\r\n`;
+    told = -1;
   }
   return from < ids.length ? out + headers.lines(from, ids.length) : out;
+}
+
+function saysLength(headers: HeaderTable, at: number, length: number): boolean {
+  return headers.numberAt(at) === length && (headers.valueCharCode(at, 0) !== 48 || length === 0);
+}
+
+function stays(headers: HeaderTable, at: number): boolean {
+  const id = headers.ids[at];
+  return id === TRANSFER_ENCODING || (id === CONTENT_LENGTH && !headers.valueIs(at, "0"));
+}
+
+function isElsewhere(id: number, typeLast: boolean): boolean {
+  switch (id) {
+    case DATE:
+    case SERVER:
+    case CONTENT_LENGTH:
+    case TRANSFER_ENCODING:
+    case CONNECTION:
+      return true;
+    case CONTENT_TYPE:
+      return typeLast;
+    default:
+      return false;
+  }
 }
 
 /** Statuses after which httpd reads no more from the client. Source: httpd include/httpd.h, ap_status_drops_connection */

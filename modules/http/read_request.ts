@@ -8,6 +8,7 @@ import type { Status } from "../core/status.ts";
 import { CONTENT_LENGTH, EXPECT, type HeaderTable, HOST, TRANSFER_ENCODING } from "../core/table.ts";
 import { detached } from "../core/text.ts";
 import core from "../server/mod_core.ts";
+import { allowed } from "../server/request.ts";
 import { requestScheme } from "../server/server_name.ts";
 import { vhostNamed, vhostOfPath } from "../server/vhost.ts";
 import { isChunked } from "./field_value.ts";
@@ -51,6 +52,10 @@ export function readRequest(conn: ConnRec, head: RequestHead, bad: Status): Read
   // Looked for before an absolute target stands in for it: RFC 9112 section 3.2 asks for both.
   const hostless = !head.headers.hasId(HOST);
   const target = readTarget(r, head);
+  if (target === 405) {
+    chooseVhost(r);
+    r.headersOut.set("Allow", allowed(r));
+  }
   if (target !== 0) return { r, body: NO_BODY, refused: target };
   if (hostless && r.protoNum >= HTTP_11) {
     r.log.info("core", "AH00569", "client sent HTTP/1.1 request without hostname (see RFC2616 section 14.23)", r);
@@ -72,10 +77,7 @@ function readTarget(r: RequestRec, { path, query }: RequestHead): Status {
     r.args = query;
     return 0;
   }
-  if (r.method === "CONNECT") {
-    r.headersOut.set("Allow", "POST,OPTIONS,HEAD,GET,TRACE");
-    return 405;
-  }
+  if (r.method === "CONNECT") return readAuthority(r);
   if (target === "*") {
     r.encodedUri = target;
     return r.method === "OPTIONS" ? 0 : 400;
@@ -89,6 +91,16 @@ function readTarget(r: RequestRec, { path, query }: RequestHead): Status {
   const sameScheme = match[1]!.toLowerCase() === requestScheme(r);
   if (sameScheme && match[2] !== "") r.headersIn.setId(HOST, "Host", match[2]!.toLowerCase());
   return 0;
+}
+
+/** CONNECT is for forward proxies. It is known by its host all the same. */
+function readAuthority(r: RequestRec): Status {
+  const target = r.unparsedUri;
+  if (!/^(\[[^\]]*\]|[^:/?#@[\]]*):\d+$/.test(target)) return 400;
+  r.encodedUri = "/";
+  r.uri = "/";
+  r.headersIn.setId(HOST, "Host", target.toLowerCase());
+  return 405;
 }
 
 function chooseVhost(r: RequestRec): Status {
@@ -177,7 +189,10 @@ function readFraming(r: RequestRec): ReadRequest {
   }
   const expect = headersIn.getId(EXPECT);
   if (expect !== undefined && expect !== "") {
-    if (trimOws(expect, 0).toLowerCase() !== "100-continue") return { r, body, refused: 417 };
+    if (trimOws(expect, 0).toLowerCase() !== "100-continue") {
+      r.log.info("core", "AH00570", `client sent an unrecognized expectation value of Expect: ${expect}`, r);
+      return { r, body, refused: 417 };
+    }
     r.expecting100 = true;
   }
   return { r, body, refused: 0 };

@@ -37,6 +37,8 @@ export class ResponseHead extends Head {
   startBody = false;
   /** Lines dropped, to be warned about (AH01108 or so); null when none. */
   ignored: string[] | null = null;
+  /** A field that is longer than `fieldSize`, as far as it is known; null: none is. */
+  tooLong: string | null = null;
   /** A name or value that cannot be sent on: the client gets 500. */
   illegal = false;
   skippedEmpty = false;
@@ -61,6 +63,7 @@ export class ResponseHead extends Head {
     this.lineLength = 0;
     this.startBody = this.illegal = this.skippedEmpty = false;
     this.ignored = null;
+    this.tooLong = null;
   }
 }
 
@@ -209,6 +212,11 @@ function refuseResponse(into: ResponseHead, reason: string): number {
   return -502;
 }
 
+function refuseField(into: ResponseHead, field: string): number {
+  into.tooLong = field;
+  return refuseResponse(into, "");
+}
+
 /** Field lines that are not clean, one at a time: folds, bare LF, no colon, names with illegal characters. */
 function slowResponseFields(
   b: Bytes,
@@ -227,7 +235,7 @@ function slowResponseFields(
     const stop = i > p && b[i - 1] === 13 ? i - 1 : i;
     const next = i + 1;
     if (stop === p) return next - start;
-    if (stop - p > fieldSize - 1) return refuseResponse(into, "");
+    if (stop - p > fieldSize - 1) return refuseField(into, b.latin1Slice(p, stop));
     const s = b.latin1Slice(p, stop);
     if (s.indexOf("\0") >= 0) return refuseResponse(into, "");
     const folded = s.charCodeAt(0) === 32 || s.charCodeAt(0) === 9;
@@ -235,7 +243,8 @@ function slowResponseFields(
       // joined with its white space as received; only the end of each line is trimmed
       const headers = into.headers;
       into.lastLength += stop - p;
-      if (into.lastLength > fieldSize - 1) return refuseResponse(into, "");
+      if (into.lastLength > fieldSize - 1)
+        return refuseField(into, `${headers.nameAt(into.lastField)}: ${headers.valueAt(into.lastField)}`);
       headers.setValueAt(into.lastField, trimOws(headers.valueAt(into.lastField) + s, 0));
       into.illegal ||= !isClean(s);
     } else {
@@ -253,12 +262,24 @@ function slowResponseFields(
         into.lastField = -1;
         if (!second && badHeader === "StartBody") {
           into.startBody = true;
-          return next - start;
+          return foldsEnd(b, next, end) - start;
         }
       }
     }
     p = next;
   }
+}
+
+/** What is folded belongs to the line before it. */
+function foldsEnd(b: Bytes, from: number, end: number): number {
+  let p = from;
+  while (p < end && (b[p] === 32 || b[p] === 9)) {
+    let i = p;
+    while (i < end && b[i] !== 10) i++;
+    if (i === end) return p;
+    p = i + 1;
+  }
+  return p;
 }
 
 function responseLater(b: Bytes, start: number, p: number, end: number, fieldSize: number, into: ResponseHead): number {
@@ -270,7 +291,7 @@ function responseLater(b: Bytes, start: number, p: number, end: number, fieldSiz
 /** An incomplete line: refused, or HTTP/0.9, once it cannot fit any more. */
 function responsePiece(b: Bytes, p: number, end: number, fieldSize: number, into: ResponseHead): number {
   if (pieceLength(b, p, end) <= fieldSize - 1) return 0;
-  if (into.started) return refuseResponse(into, "");
+  if (into.started) return refuseField(into, b.latin1Slice(p, end));
   const read = statusLine(b.latin1Slice(p, end), fieldSize, into);
   return read < 0 ? read : into.resume + end - p;
 }

@@ -43,7 +43,6 @@ export function traceIsOff(r: RequestRec): boolean {
 }
 
 export function refuseTrace(r: RequestRec): Status {
-  r.headersOut.set("Allow", "");
   r.errorNotes = "TRACE denied by server configuration";
   return 405;
 }

@@ -3,8 +3,7 @@
  */
 import { closeSync, fstatSync, openSync, write, writeSync } from "node:fs";
 import type { LogSink } from "../core/error_log.ts";
-import type { LogOrder, SharedLog } from "./log_order.ts";
-import type { LogLine } from "./messages.ts";
+import type { LogLine, LogOrder, SharedLog } from "./log_order.ts";
 
 /** How much may wait for a disk or a program; what comes beyond it is dropped, and counted. */
 export const QUEUE_CHARS = 4 * 1024 * 1024;

@@ -7,7 +7,6 @@
  * wait for that one's. Who was answered before another request began has the lower number, whatever the processors do.
  */
 import { MOST_CHILDREN } from "../core/siblings.ts";
-import type { LogLine } from "./messages.ts";
 
 /** Between looks at the others. */
 const LOOK_MS = 1;
@@ -19,6 +18,8 @@ const DRAWN = 0;
 const SEATS = 1;
 const FIRST = 2;
 const SENT = FIRST + MOST_CHILDREN;
+
+export type LogLine = readonly [line: string, rank: number | undefined];
 
 /** A log that children share. */
 export interface SharedLog {

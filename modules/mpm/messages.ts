@@ -7,6 +7,7 @@ import type { ReadConfig } from "../server/load.ts";
 import type { LentListener } from "./held.ts";
 import type { KeptFile } from "./kept_files.ts";
 import type { LoadOptions } from "./load.ts";
+import type { LogLine } from "./log_order.ts";
 
 /** A configuration for a child, with the memory that it shares. */
 export interface ChildConfig {
@@ -91,8 +92,6 @@ export interface SentLines {
   readonly number: number;
   readonly lines: readonly LogLine[];
 }
-
-export type LogLine = readonly [line: string, rank: number | undefined];
 
 /** To who started this thread. */
 export function send(message: FromChild): void {

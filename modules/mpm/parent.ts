@@ -7,11 +7,12 @@ import { ConfigError, formatConfigError } from "../config/directive.ts";
 import type { LogSink } from "../core/error_log.ts";
 import { getModuleConfig } from "../core/module.ts";
 import { OnlyChild } from "../core/only_child.ts";
-import type { FailedReloads, ProcessRec } from "../core/records.ts";
+import type { ProcessRec } from "../core/records.ts";
 import { fileError, openGeneration } from "../server/lifecycle.ts";
 import type { Loaded } from "../server/load.ts";
 import core, { serverToken } from "../server/mod_core.ts";
 import { treeChanges } from "./changes.ts";
+import type { Children, FirstConfig, StartOptions } from "./children.ts";
 import { type Dup, loadDup } from "./dup.ts";
 import { makeFolderOf } from "./files.ts";
 import { nodeHost } from "./host.ts";
@@ -19,7 +20,7 @@ import { describe, type Inherited, takeInherited } from "./inherited.ts";
 import { closeInspector, guardInspector } from "./inspector.ts";
 import { listensOnUnix, newListeners, takesRestart } from "./listen_changes.ts";
 import { handsOnPaths } from "./listener_pool.ts";
-import { type LoadOptions, loadConfig, nodeMachine } from "./load.ts";
+import { loadConfig, nodeMachine } from "./load.ts";
 import { silenced } from "./logs.ts";
 import { dropPrivileges } from "./mod_unixd.ts";
 import { planOf } from "./mpm.ts";
@@ -36,45 +37,14 @@ const NO_START = "AH00015: Unable to open logs";
 const NO_HEIR = "on Deno, and without a C library, no child can go on with the unix socket of another";
 const NO_DUP = "its listeners cannot be shared without --allow-ffi and a C library";
 
-/** Those who serve: this event loop, or threads. */
-export interface Children {
-  /** Makes those ready that are to open listeners. Answers why they are not. */
-  start(): Promise<readonly string[]>;
-  /** Opens the listeners. Answers what could not be. */
-  open(): Promise<readonly string[]>;
-  /** Serves. */
-  begin(): void;
-  /** New requests belong to `next`; or why not, and nothing was changed. */
-  exchange(next: Loaded): Promise<readonly string[]>;
-  /** The configuration that was read could not be used; those who show it tell. */
-  reloadFailed(failed: FailedReloads): void;
-  /** Ends at once. */
-  stop(): Promise<void>;
-  /** Takes no new connections; answers whether all that were open ended by themselves. */
-  drain(): Promise<boolean>;
-}
-
-/** How the program was started. */
-export interface StartOptions extends LoadOptions {
-  /** What a thread runs to become a child; undefined: there are no threads. */
-  readonly program?: string | undefined;
-  /** Reload when a file of the configuration changes. */
-  readonly reloadOnChange?: boolean;
-}
-
-/** A configuration that may serve, and who is to serve it. */
-export interface FirstConfig {
-  readonly loaded: Loaded;
-  readonly siblings: OnlyChild;
-  readonly inherited: Inherited;
-  /** null: there is none, or nobody needs it. */
-  readonly dup: Dup | null;
+/** The first configuration, and who is to serve it. */
+export interface FirstPlan extends FirstConfig {
   /** Who several children are run by; null: there is one, here. */
   readonly threads: typeof Threads | null;
 }
 
 /** Reads a configuration, and says who is to serve it. @throws as loadConfig, takeInherited */
-export async function loadFirst(options: StartOptions): Promise<FirstConfig> {
+export async function loadFirst(options: StartOptions): Promise<FirstPlan> {
   const inherited = takeInherited(process.env, process.pid);
   const alone = new OnlyChild(nodeHost.randomBytes(32));
   const loaded = await load(options, 0, alone, inherited);
@@ -149,7 +119,7 @@ export class Parent {
     this.done = resolve;
   });
 
-  constructor(first: FirstConfig, options: StartOptions, commandLine: string) {
+  constructor(first: FirstPlan, options: StartOptions, commandLine: string) {
     this.loaded = first.loaded;
     this.current = first.loaded.process;
     this.siblings = first.siblings;

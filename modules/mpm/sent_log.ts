@@ -1,9 +1,9 @@
 /**
  * A log that the parent writes: of a program, of which there is one for all children, or of a file that only root may open.
  */
-import type { LogOrder, SharedLog } from "./log_order.ts";
+import type { LogLine, LogOrder, SharedLog } from "./log_order.ts";
 import { isSyslog, type ProgramLog } from "./logs.ts";
-import { type LogLine, send } from "./messages.ts";
+import { send } from "./messages.ts";
 
 export class SentLog implements ProgramLog, SharedLog {
   readonly stamps: boolean;

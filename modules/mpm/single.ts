@@ -6,8 +6,8 @@ import type { FailedReloads } from "../core/records.ts";
 import type { Loaded } from "../server/load.ts";
 import type { ListenSpec } from "../server/mod_core.ts";
 import { Child } from "./child.ts";
+import type { Children } from "./children.ts";
 import type { Inherited } from "./inherited.ts";
-import type { Children } from "./parent.ts";
 
 export class SingleChild implements Children {
   private readonly child: Child;

@@ -4,11 +4,11 @@
 import { socketRoom } from "../net/descriptors.ts";
 import type { Loaded } from "../server/load.ts";
 import { ChildThread } from "./child_thread.ts";
+import type { StartOptions } from "./children.ts";
 import type { HeldListeners } from "./held.ts";
 import { keptFiles } from "./kept_files.ts";
 import type { ListenerPool } from "./listener_pool.ts";
 import type { ChildConfig, ChildStart, FromChild } from "./messages.ts";
-import type { StartOptions } from "./parent.ts";
 import { inodeOf } from "./proc_net.ts";
 import type { Roster } from "./roster.ts";
 import type { ThreadParent } from "./thread_parent.ts";

@@ -1,8 +1,8 @@
 /**
  * Unix sockets on Deno, by Deno.connect and Deno.listen. Below node:net Deno closes each descriptor of a unix socket twice
  * (2.9.5, all of them, seen by strace): if another thread has opened a file in between, that one is closed, be it a listener,
- * a client of another child, or what an event loop waits with. Can go when it closes them once. (TLS on a unix socket, and one that
- * was handed over to the program, still go by node:net: there is no other way.)
+ * a client of another child, or what an event loop waits with. Can go when it closes them once. (TLS on a unix socket, which
+ * Deno.startTls does not take, and one that was handed over to the program still go by node:net: there is no other way.)
  */
 import { Buffer } from "node:buffer";
 import type { Bytes } from "../core/bytes.ts";

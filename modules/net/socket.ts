@@ -55,6 +55,11 @@ export interface Socket {
   write(data: string | Uint8Array): boolean;
   /** Sends the parts in one go: one segment if they fit. */
   writev(parts: readonly (string | Uint8Array)[]): boolean;
+  /**
+   * As `writev`. Buffers that end with one of the parts are nobody's any more: their memory may be given back once they are
+   * written. Absent where nothing is gained by it.
+   */
+  writeAway?(parts: readonly (string | Uint8Array)[]): boolean;
   /** The bytes [start, end) in a buffer of their own, valid for good. Only inside `onData`. */
   keep(bytes: Bytes, start: number, end: number): Bytes;
   /** The same for `to.write` or `to.writev`, which must get it before `onData` returns, and nobody else: perhaps without a copy. */

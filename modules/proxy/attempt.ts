@@ -58,7 +58,7 @@ export class ProxyAttempt implements EnvSource, NoteSource, FilenameSource {
   failure: Failure | null = null;
   /** The status is the backend's, only its page is not (ProxyErrorOverride): nothing is wrong with the member. */
   overridden = false;
-  /** Body bytes read from the client before a backend was tried; sent again to the next one. */
+  /** Body bytes read from the client before a backend was tried; null again once one was sent them, which is then the last. */
   prefetched: Bytes[] | null = null;
   prefetchedBytes = 0;
   /** The prefetched bytes are the whole body. */

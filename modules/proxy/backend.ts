@@ -100,10 +100,15 @@ export class Backend implements SocketOwner, Timeout {
   onDrain(): void {}
 
   onEnd(): void {
-    this.drop();
+    this.disconnected();
   }
 
   onClose(): void {
+    this.disconnected();
+  }
+
+  private disconnected(): void {
+    if (!this.closed) this.pool.disconnected();
     this.drop();
   }
 

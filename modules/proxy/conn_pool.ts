@@ -168,6 +168,11 @@ export class ConnPool {
     if (at >= 0) this.idle.splice(at, 1);
   }
 
+  /** The backend ended an idle connection. */
+  disconnected(): void {
+    this.process.log.debug("proxy", "AH00951", `${this.worker.scheme}: backend socket is disconnected.`);
+  }
+
   /** A connection had bytes that nobody asked for. */
   notEmpty(): void {
     this.process.log.info(
@@ -250,7 +255,9 @@ export class ConnPool {
   }
 
   private async lookup(): Promise<readonly string[]> {
-    const addresses = await this.host.lookup(this.worker.host);
+    const { scheme, host } = this.worker;
+    const addresses = await this.host.lookup(host);
+    this.process.log.debug("proxy", "AH10479", `${scheme}: ${host} resolved to ${addresses.join(" ")}`);
     if (this.addressesCached) {
       const ttl = this.worker.params.addressTtlMs ?? -1;
       // All children forget at the same moments: the multiples of the ttl.

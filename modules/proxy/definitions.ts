@@ -75,7 +75,9 @@ export function buildStates(process: ProcessRec): void {
     const conf = getModuleConfig(server.config, module);
     const inherits = server !== main && (conf.passInherit || conf.balancerInherit);
     const balancers = new Map<string, ProxyBalancer>();
-    for (const [name, from] of inherits ? [...ownOfMain.balancers, ...own.balancers] : own.balancers) {
+    // As in httpd's lists: what is inherited and not mentioned comes first.
+    const inherited = inherits ? [...ownOfMain.balancers].filter(([name]) => !own.balancers.has(name)) : [];
+    for (const [name, from] of [...inherited, ...own.balancers]) {
       const base = inherits ? ownOfMain.balancers.get(name) : undefined;
       const balancer = record(process, records, name, from, base === from ? undefined : base);
       balancers.set(name, balancer);

@@ -121,8 +121,8 @@ function ask(r: RequestRec, attempt: ProxyAttempt, elected: Status): Status | Pr
   const url = new ProxyUrl(attempt.origin, attempt.target || "/");
   const log = r.log;
   if (log.enabled("proxy", 7)) {
-    const scheme = r.filename.slice(6, r.filename.indexOf(":", 6));
-    log.debug("proxy", "AH01143", `Running scheme ${scheme} handler (attempt ${attempt.number})`);
+    const scheme = attempt.balancer !== null ? "balancer" : r.filename.slice(6, r.filename.indexOf(":", 6));
+    log.debug("proxy", "AH01143", `Running scheme ${scheme} handler (attempt ${attempt.number})`, r);
   }
   const answer = schemeHandler.run(generation.hooks, r, worker, url, attempt);
   if (answer !== DECLINED) return answer;

@@ -2,13 +2,14 @@
  * Which fields cross the proxy, and which it adds, in both directions.
  * Source: httpd modules/proxy/proxy_util.c ap_proxy_create_hdrbrgd, ap_proxy_clear_connection; mod_proxy_http.c process_proxy_header
  */
+import { getModuleConfig } from "../core/module.ts";
 import type { RequestRec } from "../core/records.ts";
 import { DONE, OK, type Status } from "../core/status.ts";
 import * as h from "../core/table.ts";
 import { flat } from "../core/text.ts";
 import { connectionTokens } from "../http/field_value.ts";
 import { refuseTrace, sendTrace, traceIsOff } from "../http/trace.ts";
-import { SERVER_VERSION } from "../server/mod_core.ts";
+import core, { SERVER_VERSION } from "../server/mod_core.ts";
 import { requestScheme, serverPort } from "../server/server_name.ts";
 import { defaultPort } from "../server/uri.ts";
 import type { ProxyConfig } from "./config.ts";
@@ -271,8 +272,18 @@ export function checkForwards(r: RequestRec, conf: ProxyConfig): Status {
     }
   }
   if (left >= 0) r.headersIn.setId(h.MAX_FORWARDS, "Max-Forwards", String(left));
-  if (r.method === "TRACE" && traceIsOff(r)) return refuseTrace(r);
-  return OK;
+  return r.method === "TRACE" ? checkTrace(r) : OK;
+}
+
+function checkTrace(r: RequestRec): Status {
+  if (traceIsOff(r)) {
+    r.log.error("proxy", "AH01139", "TRACE forbidden by server configuration", r);
+    return refuseTrace(r);
+  }
+  if (r.body.length === 0 || getModuleConfig(r.server.config, core).traceEnable === "extended") return OK;
+  r.errorNotes = "TRACE with request body is not allowed";
+  r.log.error("proxy", "AH01140", r.errorNotes, r);
+  return 413;
 }
 
 function sendOptions(r: RequestRec): Status {

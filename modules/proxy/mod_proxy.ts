@@ -5,7 +5,7 @@
  */
 import { didYouMean, splitWords } from "../config/directive.ts";
 import { compileRegex } from "../config/regex.ts";
-import { atoi, parseInterval } from "../config/units.ts";
+import { atoi, intervalOrInt, parseInterval } from "../config/units.ts";
 import { ArgumentError, type CommandContext } from "../core/command.ts";
 import { defineModule } from "../core/module.ts";
 import { compileGlob } from "../server/glob.ts";
@@ -49,8 +49,8 @@ const proxy = defineModule({
     flag("ProxyPassInterpolateEnv", "any", "interpolateEnv", "Interpolate Env Vars in reverse Proxy"),
     flag("ProxyPassInherit", "server", "passInherit", "on to inherit the workers and balancers of the main server"),
     flag("BalancerInherit", "server", "balancerInherit", "on to inherit the balancers of the main server"),
-    params("BalancerMember", "proxy", ["url"], balancerMember, "A balancer name and scheme with list of params"),
-    params("ProxySet", "proxy", ["url"], proxySet, "A balancer or worker name with list of params"),
+    params("BalancerMember", "any", ["url"], balancerMember, "A balancer name and scheme with list of params"),
+    params("ProxySet", "any", ["url"], proxySet, "A balancer or worker name with list of params"),
     section(
       "Proxy",
       "server",
@@ -360,16 +360,10 @@ function isInterpolate(word: string | undefined): boolean {
 
 function balancerMember(cmd: CommandContext, words: Words): string | undefined {
   const plain = words.filter((word) => !word.includes("="));
-  if (cmd.scope.kind !== "proxy" && plain.length > 2) return notKeyValue("BalancerMember");
-  let balancer: string | undefined;
-  let url: string | undefined;
-  if (cmd.scope.kind === "proxy") {
-    balancer = cmd.scope.arg;
-    url = plain[0];
-    if (plain.length > 1) return "BalancerMember can not have a balancer name when defined in a location";
-  } else {
-    [balancer, url] = plain;
-  }
+  const inSection = cmd.scope.kind !== "server";
+  if (inSection && plain.length > 1) return "BalancerMember can not have a balancer name when defined in a location";
+  if (plain.length > 2) return notKeyValue("BalancerMember");
+  const [balancer, url] = inSection ? [cmd.scope.arg, plain[0]] : plain;
   if (balancer === undefined) return "BalancerMember must define balancer name when outside <Proxy > section";
   if (url === undefined) {
     const near = pairs(words).find(([key]) => didYouMean(key, ["url"]) !== undefined);
@@ -474,10 +468,7 @@ function setVia(cmd: CommandContext, arg: string): string | undefined {
 
 function setTimeoutMs(cmd: CommandContext, arg: string): string | undefined {
   if (atoi(arg) < 1) return "Proxy Timeout must be at least 1 second.";
-  const match = /^(\d+)(ms|s|min|h)?$/i.exec(arg);
-  const factor = { ms: 1, s: 1000, min: 60_000, h: 3_600_000 }[(match?.[2] ?? "s").toLowerCase()]!;
-  if (match === null) return `Cannot parse ProxyTimeout "${arg}": unit must be ms, s, min or h`;
-  cmd.set("timeoutMs", Number(match[1]) * factor);
+  cmd.set("timeoutMs", intervalOrInt(arg, "s"));
   return undefined;
 }
 

@@ -5,7 +5,7 @@
  * Parsers answer null or the text of an error, in httpd's words; the caller puts the directive's name in front.
  */
 import { didYouMean } from "../config/directive.ts";
-import { atoi as int } from "../config/units.ts";
+import { atoi as int, intervalOrInt, parseInterval } from "../config/units.ts";
 import type { BalancerParams, HashKey, ProxyBalancer } from "./balancer.ts";
 import {
   applyHealthCheck,
@@ -38,12 +38,6 @@ const MAX_NAME = 63;
 /** upgrade=: httpd's buffer is 16 bytes. */
 const MAX_PROTOCOL = 15;
 const SECOND = 1000;
-const UNITS: readonly (readonly [RegExp, number])[] = [
-  [/^s/i, SECOND],
-  [/^h/i, 3_600_000],
-  [/^ms/i, 1],
-  [/^mi/i, 60_000],
-];
 
 const WORKER: Readonly<Record<string, Rule<WorkerSettings>>> = {
   loadfactor: (into, value) => {
@@ -52,15 +46,15 @@ const WORKER: Readonly<Record<string, Rule<WorkerSettings>>> = {
     return put(into, "lbfactor", hundredths);
   },
   retry: (into, value) => {
-    const ms = intervalOrInt(value, SECOND);
+    const ms = intervalOrInt(value, "s");
     return ms < 0 ? "Retry must be a positive value" : put(into, "retryMs", ms);
   },
   ttl: (into, value) => {
-    const ms = intervalOrInt(value, SECOND);
+    const ms = intervalOrInt(value, "s");
     return ms < 1 ? "TTL must be at least one second" : put(into, "ttlMs", ms);
   },
   timeout: (into, value) => {
-    const ms = intervalOrInt(value, SECOND);
+    const ms = intervalOrInt(value, "s");
     return ms < 1 ? "Timeout must be at least one second" : put(into, "timeoutMs", ms);
   },
   min: (into, value) => {
@@ -76,24 +70,24 @@ const WORKER: Readonly<Record<string, Rule<WorkerSettings>>> = {
     return n < 0 ? "Smax must be a positive number" : put(into, "smax", n);
   },
   acquire: (into, value) => {
-    const ms = interval(value, 1);
-    if (ms === null) return "Acquire timeout has wrong format";
+    const ms = parseInterval(value, "ms");
+    if (ms === undefined) return "Acquire timeout has wrong format";
     return ms < 1 ? "Acquire must be at least one millisecond" : put(into, "acquireMs", ms);
   },
   connectiontimeout: (into, value) => {
-    const ms = interval(value, SECOND);
-    if (ms === null) return "Connectiontimeout has wrong format";
+    const ms = parseInterval(value, "s");
+    if (ms === undefined) return "Connectiontimeout has wrong format";
     return ms < 1 ? "Connectiontimeout must be at least one millisecond." : put(into, "connectionTimeoutMs", ms);
   },
   ping: (into, value) => {
-    const ms = interval(value, SECOND);
-    if (ms === null) return "Ping/Pong timeout has wrong format";
+    const ms = parseInterval(value, "s");
+    if (ms === undefined) return "Ping/Pong timeout has wrong format";
     return ms < 1 ? "Ping/Pong timeout must be at least one millisecond" : put(into, "pingMs", ms);
   },
   addressttl: (into, value) => {
     if (value === "-1") return put(into, "addressTtlMs", undefined);
-    const ms = interval(value, SECOND);
-    if (ms === null || ms % SECOND !== 0 || ms > 2147483647 * SECOND) {
+    const ms = parseInterval(value, "s");
+    if (ms === undefined || ms % SECOND !== 0 || ms > 2147483647 * SECOND) {
       return "AddressTTL must be -1 or a number of seconds not exceeding (2147483647)";
     }
     return put(into, "addressTtlMs", ms);
@@ -139,7 +133,7 @@ const WORKER: Readonly<Record<string, Rule<WorkerSettings>>> = {
     return put(into, "flushPackets", when);
   },
   flushwait: (into, value) => {
-    const ms = intervalOrInt(value, 1);
+    const ms = intervalOrInt(value, "ms");
     if (ms < 0 || ms > 1000) return "flushwait must be <= 1000, or 0 for system default of 10 millseconds.";
     return put(into, "flushWaitMs", ms || 10);
   },
@@ -148,7 +142,7 @@ const WORKER: Readonly<Record<string, Rule<WorkerSettings>>> = {
     return n < 0 || n > 99 ? "lbset must be between 0 and 99" : put(into, "lbset", n);
   },
   slowstart: (into, value) => {
-    const ms = intervalOrInt(value, SECOND);
+    const ms = intervalOrInt(value, "s");
     return ms < 0 ? "slowstart must be a positive value" : put(into, "slowStartMs", ms);
   },
   upgrade: (into, value) => {
@@ -188,7 +182,7 @@ const BALANCER: Readonly<Record<string, Rule<BalancerSettings>>> = {
     return on === null ? "failover must be On|Off" : put(into, "noFailover", on);
   },
   timeout: (into, value) => {
-    const ms = intervalOrInt(value, SECOND);
+    const ms = intervalOrInt(value, "s");
     return ms < 1 ? "timeout must be at least one second" : put(into, "timeoutMs", ms);
   },
   failonstatus: (into, value) => {
@@ -220,7 +214,7 @@ const BALANCER: Readonly<Record<string, Rule<BalancerSettings>>> = {
     return n < 1 || n > 100 ? "growth must be between 1 and 100" : put(into, "growth", n);
   },
   slowstart: (into, value) => {
-    const ms = intervalOrInt(value, SECOND);
+    const ms = intervalOrInt(value, "s");
     return ms < 0 ? "slowstart must be a positive value" : put(into, "slowStartMs", ms);
   },
   hashkey: (into, value) => {
@@ -297,25 +291,4 @@ function put<S, K extends keyof S>(into: S, key: K, value: S[K]): null {
 function onOff(value: string): boolean | null {
   const word = value.toLowerCase();
   return word === "on" ? true : word === "off" ? false : null;
-}
-
-/**
- * A number and the first letters of a unit: s, h, ms, mi. Answers milliseconds, or null when it is not of that form.
- * Source: httpd server/util.c ap_timeout_parameter_parse
- * @param unit of a number alone, in milliseconds
- */
-function interval(value: string, unit: number): number | null {
-  const match = /^\s*\+?(\d+)(.*)$/s.exec(value);
-  if (match === null) return null;
-  const suffix = match[2]!;
-  const factor = suffix === "" ? unit : UNITS.find(([letters]) => letters.test(suffix))?.[1];
-  return factor === undefined ? null : Number(match[1]) * factor;
-}
-
-/**
- * Where httpd 2.4 reads an integer and silently drops what follows, so that timeout=500ms is 500 seconds. A unit is
- * honoured here (a listed difference); anything else that follows is dropped, as there.
- */
-function intervalOrInt(value: string, unit: number): number {
-  return interval(value, unit) ?? int(value) * unit;
 }

@@ -74,18 +74,23 @@ function pathPart(value: string): string {
 }
 
 /**
- * A Set-Cookie value with its `path=` and `domain=` mapped. The first entry whose internal text is a prefix replaces
- * the whole attribute value, what follows the prefix included; all else stays byte for byte.
+ * A Set-Cookie value with its `path=` and `domain=` mapped, the last of each: that is the one that counts. The first entry whose
+ * internal text is a prefix replaces the whole attribute value, what follows the prefix included; all else stays byte for byte.
  */
 export function mapCookie(value: string, paths: readonly CookieEntry[], domains: readonly CookieEntry[]): string {
   if (paths.length === 0 && domains.length === 0) return value;
   const parts = value.split(";");
-  for (let i = 1; i < parts.length; i++) {
+  let pathSeen = false;
+  let domainSeen = false;
+  for (let i = parts.length - 1; i > 0; i--) {
     // 0 is the cookie itself, whatever its name
     const part = parts[i]!;
     const match = /^([\t-\r ]*(path|domain)=)(.*)$/is.exec(part);
     if (match === null) continue;
     const isPath = match[2]!.toLowerCase() === "path";
+    if (isPath ? pathSeen : domainSeen) continue;
+    if (isPath) pathSeen = true;
+    else domainSeen = true;
     const current = match[3]!;
     const entry = isPath
       ? paths.find((candidate) => current.startsWith(candidate.internal))

@@ -67,8 +67,8 @@ export interface WorkerParams {
   retryMs: number;
   /** SO_KEEPALIVE. @default false */
   keepAlive: boolean;
-  /** Close after each request. @default false */
-  disableReuse: boolean;
+  /** Close after each request. @default undefined: as false, but that nobody said so */
+  disableReuse: boolean | undefined;
   /** Life of a cached address; 0: no caching and no reuse. @default undefined: for ever */
   addressTtlMs: number | undefined;
   /** Only for ajp and fcgi. @default "off" */
@@ -103,7 +103,7 @@ export function defaultWorkerParams(): WorkerParams {
     connectionTimeoutMs: undefined,
     retryMs: 60_000,
     keepAlive: false,
-    disableReuse: false,
+    disableReuse: undefined,
     addressTtlMs: undefined,
     flushPackets: "off",
     flushWaitMs: 10,

@@ -7,7 +7,7 @@ import type { ProxyBalancer } from "../proxy/balancer.ts";
 import { findBalancer, getProxyServerState, matchWorker } from "../proxy/server_state.ts";
 import { DISABLED, IN_ERROR, ProxyWorker, STOPPED } from "../proxy/worker.ts";
 import { parseWorkerUrl } from "../proxy/worker_url.ts";
-import { type Actor, type AuditEntry, auditLog, type Change } from "./audit.ts";
+import { type Action, type Actor, type AuditEntry, auditLog, type Change } from "./audit.ts";
 import {
   type BalancerChange,
   balancerRefusal,
@@ -18,19 +18,6 @@ import {
   memberRefusal,
   memberSettings,
 } from "./settings.ts";
-
-/** `balancer` is its name, balancer://NAME; `member` the URL as shown, unix:PATH| included. */
-export type Action =
-  | { readonly kind: "set-member"; balancer: string; member: string; settings: MemberChange }
-  | { readonly kind: "set-balancer"; balancer: string; settings: BalancerChange }
-  | { readonly kind: "add-member"; balancer: string; url: string; settings?: MemberChange | undefined }
-  | { readonly kind: "remove-member"; balancer: string; member: string }
-  /** Ends the error state now. */
-  | { readonly kind: "recover"; balancer: string; member: string }
-  /** Runs the member's health check now. */
-  | { readonly kind: "check"; balancer: string; member: string }
-  /** Zeroes elected, transferred, read, retries and lbstatus; of all members where none is named. */
-  | { readonly kind: "reset"; balancer: string; member?: string | undefined };
 
 /** Why an action was not done; `status` is HTTP's. */
 export interface Refusal {

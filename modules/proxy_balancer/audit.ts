@@ -2,7 +2,20 @@
  * The audit log: what operators changed, who, from where, and what it was before.
  */
 import type { ProcessRec, ServerRec } from "../core/records.ts";
-import type { Action } from "./actions.ts";
+import type { BalancerChange, MemberChange } from "./settings.ts";
+
+/** `balancer` is its name, balancer://NAME; `member` the URL as shown, unix:PATH| included. */
+export type Action =
+  | { readonly kind: "set-member"; balancer: string; member: string; settings: MemberChange }
+  | { readonly kind: "set-balancer"; balancer: string; settings: BalancerChange }
+  | { readonly kind: "add-member"; balancer: string; url: string; settings?: MemberChange | undefined }
+  | { readonly kind: "remove-member"; balancer: string; member: string }
+  /** Ends the error state now. */
+  | { readonly kind: "recover"; balancer: string; member: string }
+  /** Runs the member's health check now. */
+  | { readonly kind: "check"; balancer: string; member: string }
+  /** Zeroes elected, transferred, read, retries and lbstatus; of all members where none is named. */
+  | { readonly kind: "reset"; balancer: string; member?: string | undefined };
 
 /** Who acts. */
 export interface Actor {

@@ -3,13 +3,14 @@
  * Source: httpd modules/proxy/mod_proxy_balancer.c proxy_balancer_pre_request, find_session_route, find_best_worker
  */
 import type { Clock } from "../core/clock.ts";
-import type { RequestRec } from "../core/records.ts";
+import type { RequestRec, ServerRec } from "../core/records.ts";
 import { DECLINED, OK, type Status } from "../core/status.ts";
 import type { ProxyAttempt } from "../proxy/attempt.ts";
 import type { ProxyBalancer } from "../proxy/balancer.ts";
 import type { Candidates } from "../proxy/lbmethod.ts";
 import { findBalancer } from "../proxy/server_state.ts";
 import type { SessionRoute } from "../proxy/sticky.ts";
+import type { Origin } from "../proxy/url.ts";
 import { type Election, SHOWN_MEMBERS, tellWatchers } from "../proxy/watch.ts";
 import { HOT_STANDBY, type ProxyWorker, retryWorker } from "../proxy/worker.ts";
 import { afterSlowStart, findCandidates, lookAtMembers, whyNot } from "./candidates.ts";
@@ -26,7 +27,7 @@ const REFUSED = "refused";
 /** Elects a member for an attempt and makes its URL the member's. */
 export function elect(r: RequestRec, attempt: ProxyAttempt): Status | Promise<Status> {
   if (attempt.origin.scheme !== "balancer") return DECLINED;
-  const balancer = findBalancer(r.server, attempt.origin.text);
+  const balancer = balancerOf(r.server, attempt.origin);
   if (balancer === undefined) return DECLINED;
   attempt.balancer = balancer;
 
@@ -35,12 +36,18 @@ export function elect(r: RequestRec, attempt: ProxyAttempt): Status | Promise<St
   const session = findSession(balancer, r, attempt);
   const chosen = electMember(balancer, r, session, attempt.elected);
   if (chosen === REFUSED) {
-    log.error(LOG, "AH01167", `${balancer.name}: All workers are in error state for route (${session!.route})`);
+    log.error(LOG, "AH01167", `${balancer.name}: All workers are in error state for route (${session!.route})`, r);
     return SERVICE_UNAVAILABLE;
   }
   if (chosen !== null) return take(balancer, r, attempt, session, chosen);
   if (balancer.params.timeoutMs === 0) return nobody(balancer, r);
   return takeLater(balancer, r, attempt, session);
+}
+
+/** Of `balancer://user@name:80` the name is what counts, if there is one of that name. Source: httpd proxy_balancer_canon */
+function balancerOf(server: ServerRec, { text, host, port, userinfo }: Origin): ProxyBalancer | undefined {
+  const plain = port === 0 && userinfo === undefined;
+  return (plain ? undefined : findBalancer(server, `balancer://${host}`)) ?? findBalancer(server, text);
 }
 
 function takeLater(
@@ -107,8 +114,9 @@ function electFreely(
   again: boolean,
 ): ProxyWorker | null {
   const log = r.log;
-  const debug = log.enabled("proxy", 7);
   const { lbmethod, params } = balancer;
+  // httpd's heartbeat has its own way through the members, and does not tell it.
+  const debug = log.enabled("proxy", 7) && params.lbmethod !== "heartbeat";
   if (debug && !again)
     log.debug("proxy", "AH10122", `proxy: Entering ${params.lbmethod} for BALANCER (${balancer.name})`);
   const found = candidatesFor(balancer, r, tried);
@@ -230,7 +238,7 @@ function findSession(balancer: ProxyBalancer, r: RequestRec, attempt: ProxyAttem
   if (!balancer.hasSessions || balancer.sticky === null) return null;
   const session = balancer.sticky.findRoute(balancer, r, attempt);
   if (session !== null && session.route !== "" && r.log.enabled(LOG, 7)) {
-    r.log.debug(LOG, "AH01161", `Found route ${session.route}`);
+    r.log.debug(LOG, "AH01161", `Found route ${session.route}`, r);
   }
   return session;
 }
@@ -314,14 +322,14 @@ function take(
   if (session !== null) r.noteSource = attempt;
   if (balancer.hasSessions) balancer.sticky?.elected?.(balancer, r, worker);
   if (r.log.enabled(LOG, 7)) {
-    r.log.debug(LOG, "AH01172", `${balancer.name}: worker (${worker.name}) rewritten to ${attempt.url}`);
+    r.log.debug(LOG, "AH01172", `${balancer.name}: worker (${worker.name}) rewritten to ${attempt.url}`, r);
   }
   return OK;
 }
 
 function nobody(balancer: ProxyBalancer, r: RequestRec): Status {
-  if (balancer.members.length > 0) r.log.error(LOG, "AH01170", `${balancer.name}: All workers are in error state`);
-  else r.log.error(LOG, "AH01171", `${balancer.name}: No workers in balancer`);
+  if (balancer.members.length > 0) r.log.error(LOG, "AH01170", `${balancer.name}: All workers are in error state`, r);
+  else r.log.error(LOG, "AH01171", `${balancer.name}: No workers in balancer`, r);
   return SERVICE_UNAVAILABLE;
 }
 

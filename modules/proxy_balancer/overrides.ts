@@ -14,8 +14,8 @@ import {
   type ProxyWorker,
   STOPPED,
 } from "../proxy/worker.ts";
-import { type Action, type Outcome, perform } from "./actions.ts";
-import type { Actor, Change } from "./audit.ts";
+import { type Outcome, perform } from "./actions.ts";
+import type { Action, Actor, Change } from "./audit.ts";
 import { type BalancerSettings, balancerSettings, type MemberSettings, memberSettings } from "./settings.ts";
 
 /** What is otherwise of a balancer, or of one of its members. */

@@ -218,9 +218,9 @@ export function changeMember(
 ): MemberChange {
   const usable = member.isUsable;
   const before = writeAll(MEMBER, member, change, server);
-  if (change.loadFactor !== undefined && first) {
+  if (change.loadFactor !== undefined) {
     if (balancer.members.length === 1) member.s.lbfactor = 100;
-    for (const { s } of balancer.members) s.lbstatus = s.lbfactor;
+    if (first) for (const { s } of balancer.members) s.lbstatus = s.lbfactor;
   }
   if (!usable && member.isUsable) balancer.resetPending = true;
   return before;

@@ -24,17 +24,17 @@ export function checkAccess(r: RequestRec): Answer {
 
 /** `Satisfy Any`: an address that may is enough. */
 function eitherWay(r: RequestRec, byAddress: Status): Answer {
-  return byAddress === OK ? OK : authorize(r, byAddress);
+  return byAddress === OK ? OK : authorize(r);
 }
 
 function bothWays(r: RequestRec, byAddress: Status): Answer {
-  return byAddress === OK ? authorize(r, OK) : byAddress;
+  return byAddress === OK ? authorize(r) : byAddress;
 }
 
-/** @param otherwise the answer where no module authorizes */
-function authorize(r: RequestRec, otherwise: Status): Answer {
+/** Where nothing is required everybody is authorized: so says mod_authz_core, which takes part only where something is. */
+function authorize(r: RequestRec): Answer {
   const chains = r.server.process.hooks;
-  if (hooks.accessCheckerEx.isEmpty(chains)) return otherwise;
+  if (hooks.accessCheckerEx.isEmpty(chains)) return OK;
   return then(hooks.accessCheckerEx.run(chains, r), authenticate, r);
 }
 

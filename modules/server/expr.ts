@@ -5,17 +5,10 @@
  * The text of an expression is Unicode, as configurations are, and becomes UTF-8 bytes.
  */
 import type { Expr, ExprSubject } from "../core/expr.ts";
-import { ParseError, parseBool, parseString } from "./expr_parse.ts";
+import { type ExprNames, ParseError, parseBool, parseString, SSL_COMPARISONS } from "./expr_parse.ts";
 
 export { type Expr, ExprFailure, type ExprSubject } from "../core/expr.ts";
-
-/** The variables and string functions that an expression may use; any other is an error where it is parsed. */
-export interface ExprNames {
-  /** Upper case; "SSL_*" stands for every name with that beginning. */
-  readonly variables: ReadonlySet<string>;
-  /** Lower case. */
-  readonly functions: ReadonlySet<string>;
-}
+export type { ExprNames } from "./expr_parse.ts";
 
 /** A text that is no expression. */
 export interface ExprError {
@@ -37,7 +30,7 @@ export const REQUEST_NAMES: ExprNames = {
       "SCRIPT_FILENAME SCRIPT_USER SCRIPT_GROUP PATH_INFO QUERY_STRING IS_SUBREQ THE_REQUEST " +
       "DOCUMENT_ROOT DOCUMENT_URI CONTEXT_PREFIX CONTEXT_DOCUMENT_ROOT CONTENT_TYPE HANDLER LAST_MODIFIED " +
       "TIME TIME_YEAR TIME_MON TIME_DAY TIME_HOUR TIME_MIN TIME_SEC TIME_WDAY " +
-      "HTTPS HTTP2 IPV6 CONN_LOG_ID CONN_REMOTE_ADDR SSL_* HC_BODY"
+      "HTTPS HTTP2 IPV6 CONN_LOG_ID CONN_REMOTE_ADDR SSL_* HC_*"
     ).split(" "),
   ),
   functions: new Set("req http req_novary resp reqenv osenv note env file filesize md5 sha1 ssl hc".split(" ")),
@@ -48,8 +41,17 @@ export function parseExpr(
   text: string,
   names: ExprNames = REQUEST_NAMES,
 ): { readonly expr: Expr<boolean> } | ExprError {
+  return parseCondition(text, names);
+}
+
+/** The expression of SSLRequire, which compares in its own way. */
+export function parseSslExpr(text: string): { readonly expr: Expr<boolean> } | ExprError {
+  return parseCondition(text, REQUEST_NAMES, SSL_COMPARISONS);
+}
+
+function parseCondition(text: string, names: ExprNames, comparisons?: typeof SSL_COMPARISONS) {
   return attempt(text, (bytes) => {
-    const cond = parseBool(bytes, names);
+    const cond = parseBool(bytes, names, comparisons);
     return (subject) => {
       const result = cond(subject);
       subject.evaluated?.();

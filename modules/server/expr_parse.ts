@@ -5,9 +5,16 @@
 import { capturingGroups, compileRegex, matchGroups, RegexError } from "../config/regex.ts";
 import type { ExprSubject } from "../core/expr.ts";
 import { IpSubnet, parseIpSubnet } from "../core/ipsubnet.ts";
-import type { ExprNames } from "./expr.ts";
 import { Scanner, type Token, type TokenKind } from "./expr_lex.ts";
 import { BINARY, compareNumbers, isTrueText, PURE_FUNCTIONS, SUBJECT_TESTS } from "./expr_ops.ts";
+
+/** The variables and string functions that an expression may use; any other is an error where it is parsed. */
+export interface ExprNames {
+  /** Upper case; "SSL_*" stands for every name with that beginning. */
+  readonly variables: ReadonlySet<string>;
+  /** Lower case. */
+  readonly functions: ReadonlySet<string>;
+}
 
 export type Cond = (subject: ExprSubject) => boolean;
 type Value = (subject: ExprSubject) => string;
@@ -31,8 +38,8 @@ export class ParseError extends Error {
 const DEEPEST = 100;
 
 /** @throws ParseError */
-export function parseBool(text: string, names: ExprNames): Cond {
-  return new Parser(new Scanner(text, false), names).wholeCondition();
+export function parseBool(text: string, names: ExprNames, comparisons = COMPARISONS): Cond {
+  return new Parser(new Scanner(text, false), names, comparisons).wholeCondition();
 }
 
 /** @throws ParseError */
@@ -41,8 +48,9 @@ export function parseString(text: string, names: ExprNames): Value {
 }
 
 type Compare = (a: string, b: string) => boolean;
+type Comparisons = Readonly<Record<TokenKind, Compare>>;
 
-const COMPARISONS: Readonly<Record<TokenKind, Compare>> = {
+const COMPARISONS: Comparisons = {
   T_OP_EQ: (a, b) => compareNumbers(a, b) === 0,
   T_OP_NE: (a, b) => compareNumbers(a, b) !== 0,
   T_OP_LT: (a, b) => compareNumbers(a, b) < 0,
@@ -57,15 +65,40 @@ const COMPARISONS: Readonly<Record<TokenKind, Compare>> = {
   T_OP_STR_GE: (a, b) => a >= b,
 };
 
+const equal: Compare = (a, b) => a === b;
+const differs: Compare = (a, b) => a !== b;
+const less: Compare = (a, b) => (a.length === b.length ? a < b : a.length < b.length);
+const more: Compare = (a, b) => less(b, a);
+const notMore: Compare = (a, b) => !less(b, a);
+const notLess: Compare = (a, b) => !less(a, b);
+
+/** Those of SSLRequire: words and signs compare texts, of which the longer one is the greater. Source: httpd strcmplex */
+export const SSL_COMPARISONS: Comparisons = {
+  T_OP_EQ: equal,
+  T_OP_NE: differs,
+  T_OP_LT: less,
+  T_OP_LE: notMore,
+  T_OP_GT: more,
+  T_OP_GE: notLess,
+  T_OP_STR_EQ: equal,
+  T_OP_STR_NE: differs,
+  T_OP_STR_LT: less,
+  T_OP_STR_LE: notMore,
+  T_OP_STR_GT: more,
+  T_OP_STR_GE: notLess,
+};
+
 class Parser {
   private readonly scanner: Scanner;
   private readonly names: ExprNames;
+  private readonly comparisons: Comparisons;
   private token: Token;
   private depth = 0;
 
-  constructor(scanner: Scanner, names: ExprNames) {
+  constructor(scanner: Scanner, names: ExprNames, comparisons = COMPARISONS) {
     this.scanner = scanner;
     this.names = names;
+    this.comparisons = comparisons;
     this.token = scanner.next();
   }
 
@@ -125,7 +158,7 @@ class Parser {
   private comparison(): Cond {
     const { value } = this.word();
     const { kind, text, at } = this.token;
-    const compare = COMPARISONS[kind];
+    const compare = this.comparisons[kind];
     if (compare !== undefined) {
       this.advance();
       const right = this.word().value;

@@ -4,7 +4,7 @@
  */
 
 import { ConfigError, splitWords } from "../config/directive.ts";
-import { parseInterval } from "../config/units.ts";
+import { atoi, intervalOrInt } from "../config/units.ts";
 import { ArgumentError, type CommandContext } from "../core/command.ts";
 import { LEVELS, levelRank } from "../core/error_log.ts";
 import { registerMethod } from "../core/method.ts";
@@ -101,7 +101,11 @@ const RANGE_LIMITS = [
   { name: "MaxRangeReversals", key: "maxRangeReversals", what: "reversals in Ranges in a request" },
 ] as const;
 const DEFAULT_LIMIT = -1;
-const RANGE_WORDS: Readonly<Record<string, number>> = { none: 0, default: DEFAULT_LIMIT, unlimited: Infinity };
+const RANGE_WORDS: Readonly<Record<string, number>> = {
+  none: 0,
+  default: DEFAULT_LIMIT,
+  unlimited: Number.MAX_SAFE_INTEGER,
+};
 
 const core = defineModule({
   name: "mod_core",
@@ -404,17 +408,16 @@ export function logLevelsOf(
 
 // httpd drops what follows the digits (`500ms` is 500 s); here a unit counts.
 function setTimeoutSeconds(cmd: CommandContext, arg: string): string | undefined {
-  const match = /^(\d+)(ms|s|min|h)?$/i.exec(arg);
-  if (match === null) return `Cannot parse Timeout "${arg}": unit must be ms, s, min or h`;
-  const factor = { ms: 1, s: 1000, min: 60_000, h: 3_600_000 }[(match[2] ?? "s").toLowerCase()]!;
-  cmd.set("timeoutMs", Number(match[1]) * factor);
-  if (match[2] !== undefined) cmd.remark({ differs: "the unit counts; httpd drops it and takes seconds" });
+  if (!/^\s*\+?\d/.test(arg)) return `Cannot parse Timeout "${arg}": it must be a number`;
+  const ms = intervalOrInt(arg, "s");
+  cmd.set("timeoutMs", ms);
+  if (ms !== atoi(arg) * 1000) cmd.remark({ differs: "the unit counts; httpd drops it and takes seconds" });
   return undefined;
 }
 
 /** Seconds; what is no number is 0, as in httpd. */
 function setGracefulTimeout(cmd: CommandContext, arg: string): void {
-  cmd.set("gracefulShutdownTimeoutMs", Math.max(0, parseInterval(arg, "s") ?? 0));
+  cmd.set("gracefulShutdownTimeoutMs", Math.max(0, intervalOrInt(arg, "s")));
 }
 
 function registerHttpMethod(_cmd: CommandContext, method: string): void {

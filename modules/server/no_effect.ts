@@ -35,10 +35,7 @@ const TABLE: Readonly<Record<string, readonly Row[]>> = {
     ["any", "take1", "EnableMMAP EnableSendfile", checkOnOff],
     ["any", "take1", "ContentDigest", checkFlag("ContentDigest")],
     ["any", "take1", "AcceptPathInfo", checkPathInfo],
-    ["any", "take1", "MaxRanges MaxRangeOverlaps MaxRangeReversals", checkRanges],
     ["any", "take1", "DefaultType"],
-    ["any", "raw", "DirectoryIndex"],
-    ["any", "take1", "DirectorySlash DirectoryCheckHandler DirectoryIndexRedirect"],
     ["any", "iterate2", "AddHandler AddInputFilter AddOutputFilter"],
     ["any", "iterate", "RemoveHandler RemoveInputFilter RemoveOutputFilter"],
     ["any", "iterate", "MultiviewsMatch LanguagePriority ForceLanguagePriority"],
@@ -129,11 +126,6 @@ function checkOverride(cmd: CommandContext, args: string): string | undefined {
   const { file, line } = cmd.directive;
   if (cmd.scope.kind === "location") cmd.warn("AH00114", `Useless use of AllowOverride in line ${line} of ${file}.`);
   return undefined;
-}
-
-function checkRanges(cmd: CommandContext, word: string): string | undefined {
-  const count = /^(default|unlimited|none)$/i.test(word) || Number.parseInt(word, 10) > 0;
-  return count ? undefined : `${cmd.directive.name} requires 'none', 'default', 'unlimited' or a positive integer`;
 }
 
 function checkETag(_cmd: CommandContext, word: string): string | undefined {

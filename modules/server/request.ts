@@ -276,7 +276,8 @@ function nothingHere(r: RequestRec): Status {
   }
 }
 
-function allowed(r: RequestRec): string {
+/** The methods that are allowed where nothing is. */
+export function allowed(r: RequestRec): string {
   const { traceEnable } = getModuleConfig(r.server.config, core);
   return traceEnable === "off" ? "POST,OPTIONS,HEAD,GET" : "POST,OPTIONS,HEAD,GET,TRACE";
 }

@@ -5,10 +5,7 @@
 import { runFirst, runVoid } from "../core/hooks.ts";
 import { providerGroup } from "../core/providers.ts";
 import type { ProcessRec } from "../core/records.ts";
-import type { Watchdog } from "./watchdog.ts";
-
-/** `_singleton_` runs in the child that leads, `_default_` in each. The names are httpd's. */
-export type WatchdogName = "_singleton_" | "_default_";
+import type { Watchdog, WatchdogName } from "./watchdog.ts";
 
 /** Does anything need this watchdog? OK: yes. It does not run otherwise. */
 export const watchdogNeed = runFirst<[process: ProcessRec, name: WatchdogName]>("watchdog_need");

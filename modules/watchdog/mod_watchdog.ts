@@ -10,8 +10,8 @@ import type { ProcessRec, ServerRec } from "../core/records.ts";
 import * as z from "../core/schema.ts";
 import { OK } from "../core/status.ts";
 import { childExit, childInit, postConfig } from "../server/hooks.ts";
-import { leadership, type WatchdogName, watchdogExit, watchdogInit, watchdogNeed, watchdogStep } from "./hooks.ts";
-import { Watchdog } from "./watchdog.ts";
+import { leadership, watchdogExit, watchdogInit, watchdogNeed, watchdogStep } from "./hooks.ts";
+import { Watchdog, type WatchdogName } from "./watchdog.ts";
 
 const LEAST_MS = 100;
 const NAMES: readonly WatchdogName[] = ["_singleton_", "_default_"];

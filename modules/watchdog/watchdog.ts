@@ -4,7 +4,9 @@
  */
 import type { Timer } from "../core/clock.ts";
 import type { ProcessRec } from "../core/records.ts";
-import type { WatchdogName } from "./hooks.ts";
+
+/** `_singleton_` runs in the child that leads, `_default_` in each. The names are httpd's. */
+export type WatchdogName = "_singleton_" | "_default_";
 
 export class Watchdog {
   readonly name: WatchdogName;

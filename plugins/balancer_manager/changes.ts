@@ -39,11 +39,14 @@ export interface Selection {
   readonly member: ProxyWorker | null;
 }
 
-/** `b` without balancer://, and `w` among its members: a URL below a member's selects it, too. */
+/**
+ * `b` without balancer://, and `w` among its members: a URL below a member's selects it, too, and of a member on a unix
+ * socket unix:PATH|URL does as URL.
+ */
 export function select(r: RequestRec, params: Params): Selection {
   const name = params.get("b");
   const balancer = name === undefined ? null : (findBalancer(r.server, `balancer://${name}`) ?? null);
-  const url = params.get("w");
+  const url = params.get("w")?.replace(/^unix:[^|]*\|/i, "");
   const member = balancer === null || url === undefined ? null : (matchWorker(balancer.members, url) ?? null);
   return { balancer, member };
 }
@@ -125,13 +128,13 @@ function doneText({ action, changes }: AuditEntry): string {
 }
 
 const FLAGS = {
-  w_status_I: "ignoreErrors",
-  w_status_N: "draining",
-  w_status_D: "disabled",
-  w_status_H: "standby",
-  w_status_R: "spare",
-  w_status_S: "stopped",
-  w_status_C: "checkFailed",
+  w_status_i: "ignoreErrors",
+  w_status_n: "draining",
+  w_status_d: "disabled",
+  w_status_h: "standby",
+  w_status_r: "spare",
+  w_status_s: "stopped",
+  w_status_c: "checkFailed",
 } as const;
 
 function memberChange(r: RequestRec, params: Params, member: ProxyWorker): MemberChange {

@@ -16,6 +16,7 @@ const MAX_BODY_BYTES = 1024;
 /** A GET changes nothing: it says what to show. */
 const OF_GET = new Set(["w", "b", "nonce", "xml"]);
 
+/** Names in lower case: httpd keeps them in a table that does not tell cases apart. */
 export type Params = ReadonlyMap<string, string>;
 const NONE: Params = new Map();
 
@@ -33,7 +34,7 @@ export async function bodyParams(r: RequestRec): Promise<Params | Status> {
 
 /**
  * Splits at "&" and the first "="; of a name that comes again the last value counts. Values are decoded twice: links and
- * forms of the manager encode them twice. A "+" stays one.
+ * forms of the manager encode them twice. A "+" stays one; a NUL ends the value.
  * @param known null: any name
  */
 export function parseParams(text: string, known: ReadonlySet<string> | null): Params {
@@ -43,7 +44,8 @@ export function parseParams(text: string, known: ReadonlySet<string> | null): Pa
     const equals = pair.indexOf("=");
     const name = decode(equals < 0 ? pair : pair.slice(0, equals));
     if (known !== null && !known.has(name)) continue;
-    params.set(name, equals < 0 ? "" : decode(decode(pair.slice(equals + 1))));
+    const value = equals < 0 ? "" : decode(decode(pair.slice(equals + 1)));
+    params.set(name.toLowerCase(), value.split("\0", 1)[0]!);
   }
   return params;
 }

@@ -72,7 +72,7 @@ function workerXml(worker: ProxyWorker): string {
       ["redirect", worker.redirect],
       ["busy", s.busy],
       ["lbset", s.lbset],
-      ["disablereuse", params.disableReuse ? "On" : undefined],
+      ["disablereuse", params.disableReuse === undefined ? undefined : onOff(params.disableReuse)],
       ["connectiontimeout", params.connectionTimeoutMs && params.connectionTimeoutMs % 1000],
       ["retry", params.retryMs === 60_000 ? undefined : seconds(params.retryMs)],
     ]),

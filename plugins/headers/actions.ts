@@ -10,6 +10,7 @@ import {
   hasNoBody,
   matchGroups,
   type RequestRec,
+  typeIsOwn,
 } from "../../modules/mod.ts";
 import { applies, type HeaderEntry, hasControls, isToken, withoutControls } from "./header_entry.ts";
 
@@ -72,7 +73,7 @@ function editContentType(r: RequestRec, entry: HeaderEntry, table: HeaderTable):
   const out = r.headersOut;
   switch (entry.action) {
     case "setifempty":
-      if (table.hasId(CONTENT_TYPE)) return;
+      if (table.hasId(CONTENT_TYPE) && (table !== out || !typeIsOwn(r))) return;
       out.setId(CONTENT_TYPE, entry.name, fieldValue(r, entry, true));
       break;
     case "add":
@@ -82,7 +83,7 @@ function editContentType(r: RequestRec, entry: HeaderEntry, table: HeaderTable):
       else if (out.getId(CONTENT_TYPE) === "") edit(r, entry, table, true); // that is no type
       break;
     case "unset":
-      if (table === out || r.errorPage || r.proxyreq === "none") out.unsetId(CONTENT_TYPE);
+      if (table === out || typeIsOwn(r)) out.unsetId(CONTENT_TYPE);
       break;
     case "note":
       edit(r, entry, table, true);

@@ -207,10 +207,7 @@ class Monitor {
 /** handler `heartbeat`: a POST with a heartbeat. */
 function receive(r: RequestRec): Status | Promise<Status> {
   if (r.handler !== "heartbeat") return DECLINED;
-  if (r.method !== "POST") {
-    r.headersOut.set("Allow", "POST");
-    return 405;
-  }
+  if (r.method !== "POST") return 405;
   const monitor = monitorOf(r.server.process);
   if (monitor === undefined || !monitor.active) {
     r.log.error(LOG, "AH10561", "Heartbeat monitoring not active", r);

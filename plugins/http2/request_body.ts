@@ -21,6 +21,8 @@ export class StreamBody implements RequestBody, Timeout {
   slot = 0;
   readonly length: number;
   readonly announced: boolean;
+  /** Frames of other streams lie in the same buffers. */
+  readonly alone = false;
   ended = false;
   private readonly stream: Http2Stream;
   private readonly r: RequestRec;

@@ -135,7 +135,10 @@ function label(r: RequestRec): void {
   if (languages.length === 0 && conf.defaultLanguage !== "") languages.push(conf.defaultLanguage);
   const { headersOut } = r;
   type = conf.forcedType || withCharset(type, charset);
-  if (type !== "" && !headersOut.has("Content-Type")) headersOut.add("Content-Type", type);
+  if (type !== "" && !headersOut.has("Content-Type")) {
+    headersOut.add("Content-Type", type);
+    r.ownType = true;
+  }
   if (encodings.length > 0) headersOut.set("Content-Encoding", encodings.join(", "));
   if (languages.length > 0)
     headersOut.set("Content-Language", merged(languages, headersOut.getAll("Content-Language")));

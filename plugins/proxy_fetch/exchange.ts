@@ -2,9 +2,10 @@
  * One attempt at one backend by `fetch`, and how each failure ends: as those of mod_proxy_http, where fetch can tell them apart.
  */
 import {
+  acquireConnection,
+  ClientWatch,
   CONTENT_ENCODING,
   CONTENT_LENGTH,
-  ConnPool,
   DONE,
   disableWorker,
   type FailureRetry,
@@ -16,7 +17,6 @@ import {
   OK,
   overridesError,
   ownBytes,
-  type PoolWaiter,
   type ProxyAttempt,
   type ProxyConfig,
   type ProxyUrl,
@@ -24,11 +24,9 @@ import {
   parseContentLength,
   proxyError,
   type RequestRec,
-  type ResponseWatcher,
   reasonPhrase,
   requestHead,
   responseHeaders,
-  retryWorker,
   reverseMapHeaders,
   type Status,
   serverTimeoutMs,
@@ -53,7 +51,7 @@ interface FetchOptions extends RequestInit {
   readonly decompress?: boolean;
 }
 
-export class FetchExchange implements BodyOwner, ResponseWatcher, Timeout {
+export class FetchExchange implements BodyOwner, Timeout {
   deadline = 0;
   slot = 0;
   private readonly r: RequestRec;
@@ -61,12 +59,10 @@ export class FetchExchange implements BodyOwner, ResponseWatcher, Timeout {
   private readonly url: ProxyUrl;
   private readonly attempt: ProxyAttempt;
   private readonly conf: ProxyConfig;
-  private readonly pool: ConnPool;
   private readonly timeoutMs: number;
   private readonly body: FetchRequestBody | null;
+  private readonly client = new ClientWatch();
   private readonly abort = new AbortController();
-  private waiter: PoolWaiter | null = null;
-  private reserved = false;
   private result: Status | null = null;
   private resolve: ((status: Status) => void) | null = null;
   private reader: ReadableStreamDefaultReader<Uint8Array> | null = null;
@@ -81,45 +77,26 @@ export class FetchExchange implements BodyOwner, ResponseWatcher, Timeout {
     this.url = url;
     this.attempt = attempt;
     this.conf = getProxyConfig(r.perDirConfig);
-    this.pool = worker.pool ??= new ConnPool(worker, r.conn.process.sockets, r.conn.process);
     this.timeoutMs = worker.params.timeoutMs ?? this.conf.timeoutMs ?? serverTimeoutMs(r);
     this.body = r.body.announced && r.body.length !== 0 ? new FetchRequestBody(r.body, attempt, this) : null;
   }
 
-  run(): Status | Promise<Status> {
-    const { r, worker } = this;
-    this.attempt.failure = null;
+  async run(): Promise<Status> {
+    const { r, client } = this;
     r.statusLine = r.errorNotes = null; // of an attempt before
-    if (!worker.isUsable && !this.mayRetry()) {
-      r.log.error("proxy", "AH00940", `HTTP: disabled connection for (${worker.hostPort})`);
-      this.failed("acquire", "proxy", "yes", "worker is not usable");
-      return 503;
-    }
-    r.out.watcher = this;
-    if (this.pool.reserve()) this.placed();
-    else this.waiter = this.pool.wait((granted) => this.queued(granted));
-    return this.result ?? new Promise((resolve) => (this.resolve = resolve));
-  }
-
-  private mayRetry(): boolean {
-    const { process } = this.r.conn;
-    return retryWorker(this.worker, process.clock.wallUs() / 1000, process.log, "HTTP") && this.worker.isUsable;
-  }
-
-  private queued(granted: boolean): void {
-    this.waiter = null;
-    if (granted) this.placed();
-    else {
-      this.r.log.error("proxy", "AH00941", `HTTP: failed to acquire connection for (${this.worker.hostPort})`);
-      this.failed("acquire", "proxy", "yes", "no free connection");
-      this.finish(503);
-    }
-  }
-
-  private placed(): void {
-    this.reserved = true;
-    if (this.body === null) this.send();
+    const pool = await acquireConnection("HTTP", r, this.worker, this.attempt, client);
+    if (typeof pool === "number") return pool;
+    const ended = new Promise<Status>((resolve) => {
+      this.resolve = resolve;
+    });
+    client.onLeave = () => this.clientLeft();
+    client.onRoom = () => this.clientReads();
+    if (client.gone) this.clientLeft();
+    else if (this.body === null) this.send();
     else this.body.prefetch();
+    const status = await ended;
+    pool.free();
+    return status;
   }
 
   onPrefetched(): void {
@@ -313,15 +290,14 @@ export class FetchExchange implements BodyOwner, ResponseWatcher, Timeout {
 
   // The client, and the clock
 
-  onClientDrain(): void {
+  private clientReads(): void {
     if (!this.paused) return;
     this.paused = false;
     this.readOn();
   }
 
-  onClientGone(): void {
+  private clientLeft(): void {
     if (this.result !== null) return;
-    if (this.waiter !== null) this.pool.leaveQueue(this.waiter);
     this.failed(this.reader === null ? "send-head" : "read-body", "client", "never", "client left");
     this.abort.abort();
     this.end(DONE);
@@ -362,7 +338,6 @@ export class FetchExchange implements BodyOwner, ResponseWatcher, Timeout {
     this.r.out.watcher = null;
     this.body?.stop();
     this.reader?.cancel().catch(() => {});
-    if (this.reserved) this.pool.free();
     if (status > OK) this.r.headersOut = new HeaderTable();
     this.resolve?.(status);
   }

@@ -8,7 +8,8 @@
  */
 import {
   ABNORMAL,
-  ConnPool,
+  acquireConnection,
+  ClientWatch,
   clientAddress,
   disableWorker,
   type FailureRetry,
@@ -19,15 +20,12 @@ import {
   MESSAGE_TOO_BIG,
   NO_STATUS,
   OK,
-  type PoolWaiter,
   type ProxyAttempt,
   type ProxyUrl,
   type ProxyWorker,
   proxyError,
   type RequestRec,
-  type ResponseWatcher,
   requestHead,
-  retryWorker,
   type Status,
   serverTimeoutMs,
   type Timeout,
@@ -64,7 +62,7 @@ interface BunClient {
 const relays = new Set<WebSocketRelay>();
 let allBytes = 0;
 
-export class WebSocketRelay implements WebSocketOwner, ResponseWatcher, Timeout {
+export class WebSocketRelay implements WebSocketOwner, Timeout {
   deadline = 0;
   slot = 0;
   private readonly r: RequestRec;
@@ -72,13 +70,11 @@ export class WebSocketRelay implements WebSocketOwner, ResponseWatcher, Timeout 
   private readonly url: ProxyUrl;
   private readonly attempt: ProxyAttempt;
   private readonly offer: WebSocketOffer;
-  private readonly pool: ConnPool;
+  private readonly watch = new ClientWatch();
   /** For the handshake. */
   private readonly timeoutMs: number;
   /** Longest silence. Source: httpd, a tunnel lives by the longer of both sides' time-outs */
   private readonly idleMs: number;
-  private waiter: PoolWaiter | null = null;
-  private reserved = false;
   private backend: (WebSocket & BunClient) | null = null;
   private client: WebSocketPeer | null = null;
   /** Who is not read, as the other one does not take what came. */
@@ -97,39 +93,26 @@ export class WebSocketRelay implements WebSocketOwner, ResponseWatcher, Timeout 
     this.url = url;
     this.attempt = attempt;
     this.offer = offer;
-    this.pool = worker.pool ??= new ConnPool(worker, r.conn.process.sockets, r.conn.process);
     this.timeoutMs = worker.params.timeoutMs ?? getProxyConfig(r.perDirConfig).timeoutMs ?? serverTimeoutMs(r);
     this.idleMs = Math.max(serverTimeoutMs(r), this.timeoutMs);
   }
 
-  run(): Status | Promise<Status> {
-    const { r, worker } = this;
-    this.attempt.failure = null;
-    const { process } = r.conn;
-    const nowMs = process.clock.wallUs() / 1000;
-    if (!worker.isUsable && !(retryWorker(worker, nowMs, process.log, "WS") && worker.isUsable)) {
-      r.log.error("proxy", "AH00940", `WS: disabled connection for (${worker.hostPort})`);
-      this.failed("acquire", "proxy", "yes", "worker is not usable");
-      return 503;
-    }
-    r.out.watcher = this;
-    if (this.pool.reserve()) this.connect();
-    else this.waiter = this.pool.wait((granted) => this.queued(granted));
-    return this.result ?? new Promise((resolve) => (this.resolve = resolve));
-  }
-
-  private queued(granted: boolean): void {
-    this.waiter = null;
-    if (granted) this.connect();
-    else {
-      this.r.log.error("proxy", "AH00941", `WS: failed to acquire connection for (${this.worker.hostPort})`);
-      this.failed("acquire", "proxy", "yes", "no free connection");
-      this.finish(503);
-    }
+  async run(): Promise<Status> {
+    const { watch } = this;
+    const pool = await acquireConnection("WS", this.r, this.worker, this.attempt, watch);
+    if (typeof pool === "number") return pool;
+    const ended = new Promise<Status>((resolve) => {
+      this.resolve = resolve;
+    });
+    watch.onLeave = () => this.clientLeft();
+    if (watch.gone) this.clientLeft();
+    else this.connect();
+    const status = await ended;
+    pool.free();
+    return status;
   }
 
   private connect(): void {
-    this.reserved = true;
     const socket = this.open();
     this.backend = socket;
     socket.binaryType = "arraybuffer";
@@ -336,12 +319,9 @@ export class WebSocketRelay implements WebSocketOwner, ResponseWatcher, Timeout 
     this.closeBoth(ABNORMAL, "");
   }
 
-  onClientDrain(): void {}
-
   /** Before the handshake was complete. */
-  onClientGone(): void {
+  private clientLeft(): void {
     if (this.result !== null) return;
-    if (this.waiter !== null) this.pool.leaveQueue(this.waiter);
     this.failed("send-head", "client", "never", "client left");
     this.finish(OK);
   }
@@ -376,7 +356,6 @@ export class WebSocketRelay implements WebSocketOwner, ResponseWatcher, Timeout 
     this.queuedBytes = 0;
     this.r.out.watcher = null;
     if (this.client === null) this.closeBackend(ABNORMAL, "");
-    if (this.reserved) this.pool.free();
     const client = clientAddress(this.r.conn);
     this.r.log.debug(MODULE, "", `WebSocket of ${client} ended: ${this.attempt.failure?.cause ?? "closed"}`, this.r);
     this.resolve?.(status);

@@ -25,11 +25,11 @@ import {
 } from "../../modules/mod.ts";
 import { ActivePort } from "./active_port.ts";
 import { FtpAnswer } from "./answer.ts";
+import type { FtpConfig } from "./config.ts";
 import { FtpControl } from "./control.ts";
 import { DataConnection } from "./data.ts";
 import { Listing } from "./listing.ts";
 import { type Login, unauthorized } from "./login.ts";
-import type { FtpConfig } from "./mod_proxy_ftp.ts";
 import { escapeWildcards, type FtpPath, hasWildcard, type TransferType } from "./path.ts";
 import { type DataAddress, type FtpReply, parseEpsv, parseMdtm, parsePasv, parsePwd } from "./reply.ts";
 

@@ -20,22 +20,15 @@ import {
   type Status,
   schemeHandler,
   traceIsOff,
-  z,
 } from "../../modules/mod.ts";
+import { ftpConfig } from "./config.ts";
 import { FtpExchange } from "./exchange.ts";
 import { loginOf } from "./login.ts";
 import { isSendable, parseFtpPath } from "./path.ts";
 
 const proxyFtp = defineModule({
   name: "mod_proxy_ftp",
-  config: z.object({
-    /** ProxyFtpListOnWildcard: a name with wildcards is a listing, not a file. */
-    listOnWildcard: z.boolean().default(true),
-    /** ProxyFtpEscapeWildcards: servers get them with a backslash. */
-    escapeWildcards: z.boolean().default(true),
-    /** ProxyFtpDirCharset: of listings. */
-    dirCharset: z.string().default("ISO-8859-1"),
-  }),
+  config: ftpConfig,
   needs: ["sockets"],
   commands: ({ flag, take1 }) => [
     flag(
@@ -58,8 +51,6 @@ const proxyFtp = defineModule({
   },
 });
 export default proxyFtp;
-
-export type FtpConfig = z.output<typeof proxyFtp.config>;
 
 /** canon_handler: what would be a command of its own is refused before anybody connects. */
 function canonicalize(r: RequestRec, url: string): Status {

@@ -512,7 +512,6 @@ export class Exchange extends PendingStatus implements BodyOwner, ResponseWatche
     this.attempt.overridden = true;
     this.body?.stop();
     this.finish(status);
-    if (status === 405 || status === 501) this.r.headersOut.set("Allow", "TRACE"); // what httpd knows to be allowed here
   }
 
   /** Not within the calls of the client's side: it may be in the middle of a body. */

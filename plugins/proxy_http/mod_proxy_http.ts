@@ -3,7 +3,6 @@
  * Source: httpd modules/proxy/mod_proxy_http.c
  */
 import {
-  clientAddress,
   DECLINED,
   defineModule,
   OK,
@@ -39,8 +38,7 @@ function proxyHttpHandler(
   if (scheme !== "https" && scheme !== "wss") return DECLINED;
   const bound = sslBindOutgoing.run(r.server.process.hooks, r, url, attempt);
   if (bound === OK) return new Exchange(r, worker, url, attempt).run();
-  const client = clientAddress(r.conn);
-  r.log.error("proxy", "AH00961", `HTTPS: failed to enable ssl support for ${worker.hostPort}`, { client });
+  r.log.error("proxy", "AH00961", `${scheme}: failed to enable ssl support for ${worker.hostPort} (${worker.host})`);
   attempt.failure = { stage: "tls", source: "proxy", retry: "never", cause: "no TLS to backends", timedOut: false };
   return 500;
 }

@@ -78,7 +78,10 @@ export class RequestBodyOut implements BodyConsumer {
     return !this.ended && this.attempt.prefetchedBytes >= SPOOL_BYTES;
   }
 
-  /** Sends `head`, if any, and what was read ahead in one go, then the rest as it comes. */
+  /**
+   * Sends `head`, if any, and what was read ahead in one go, then the rest as it comes. What was read ahead is gone by that: a
+   * backend that was sent any of a body is the last one.
+   */
   start(socket: Socket, head: string, framing: BodyFraming): void {
     this.socket = socket;
     this.chunked = framing === "chunked";
@@ -93,7 +96,8 @@ export class RequestBodyOut implements BodyConsumer {
     }
     if (this.ended) this.pushTail(parts);
     for (const part of parts) this.transferred += part.length;
-    const room = parts.length === 0 || socket.writev(parts);
+    this.attempt.prefetched = null;
+    const room = parts.length === 0 || this.sendFirst(socket, parts);
     if (this.ended) {
       this.finish();
       return;
@@ -101,6 +105,10 @@ export class RequestBodyOut implements BodyConsumer {
     this.state = "stream";
     if (!room) this.owner.onBodyBlocked();
     else this.goOn();
+  }
+
+  private sendFirst(socket: Socket, parts: readonly (string | Uint8Array)[]): boolean {
+    return this.r.body.alone && socket.writeAway !== undefined ? socket.writeAway(parts) : socket.writev(parts);
   }
 
   /** The socket has room again. */

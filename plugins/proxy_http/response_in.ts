@@ -37,6 +37,8 @@ import type { Exchange } from "./exchange.ts";
 const MODULE = "proxy_http";
 /** Source: httpd modules/proxy/mod_proxy.h AP_MAX_INTERIM_RESPONSES */
 const MAX_INTERIM = 10;
+/** Characters of a field that is too long, for the log. */
+const SHOWN_OF_FIELD = 80;
 /** Of a body that ProxyErrorOverride replaces so much is read to keep the connection. */
 const DISCARD_BYTES = 65_536;
 /** httpd limits lines, not their number: without an end to the head a backend could fill our memory. */
@@ -119,8 +121,9 @@ export class ResponseIn implements BackendUser, ChunkConsumer {
   }
 
   private badHead(cause: string): void {
-    const { r } = this.exchange;
+    const { r, worker } = this.exchange;
     this.state = ENDED;
+    worker.s.read += this.head!.lineLength;
     r.log.warn(MODULE, "AH10404", `Error reading headers from backend: ${cause}`, r);
     this.badFields(cause);
   }
@@ -128,6 +131,12 @@ export class ResponseIn implements BackendUser, ChunkConsumer {
   private badFields(cause: string): void {
     const { r } = this.exchange;
     const version = this.head?.protocol === HTTP_10 ? "1.0" : "1.1";
+    const long = this.head?.tooLong ?? null;
+    if (long !== null) {
+      const limit = this.exchange.worker.params.responseFieldSize;
+      const text = `header size is over the limit allowed by ResponseFieldSize (${limit} bytes). Bad response header`;
+      r.log.warn(MODULE, "AH10124", `${text}: '${long.slice(0, SHOWN_OF_FIELD)}[...]'`, r);
+    }
     r.log.warn(MODULE, "AH01106", `bad HTTP/${version} header returned by ${r.uri} (${r.method})`, r);
     this.exchange.badAnswer(502, "", cause);
   }
@@ -161,6 +170,7 @@ export class ResponseIn implements BackendUser, ChunkConsumer {
       }
       if (taken < 0) {
         this.state = ENDED;
+        exchange.worker.s.read += head.lineLength;
         if (head.reason === "") this.badFields("bad head");
         else exchange.badAnswer(502, head.reason, "bad head");
         return true;
@@ -168,7 +178,7 @@ export class ResponseIn implements BackendUser, ChunkConsumer {
       const headStart = at;
       at += taken;
       this.pending = null;
-      this.exchange.worker.s.read += head.lineLength;
+      exchange.worker.s.read += head.lineLength;
       if (head.status < 100 || head.status >= 200) {
         this.final(bytes, head.protocol === HTTP_09 ? headStart : at, end, at);
         return true;
@@ -260,11 +270,7 @@ export class ResponseIn implements BackendUser, ChunkConsumer {
     exchange.attempt.status = status;
     r.noteSource = exchange.attempt;
     if (exchange.attempt.electedAtMs >= 0) exchange.attempt.answered(r.conn.process.clock.now());
-    if (head.ignored !== null) {
-      for (const line of head.ignored) {
-        r.log.warn(MODULE, "AH01100", `Ignoring bogus HTTP header returned by ${exchange.worker.hostPort}: ${line}`, r);
-      }
-    }
+    if (head.ignored !== null) this.tellIgnored(head, head.ignored);
     if (head.illegal) {
       this.state = ENDED;
       r.log.error("http", "AH02429", "Response header name or value contains invalid characters, aborting request", r);
@@ -307,7 +313,7 @@ export class ResponseIn implements BackendUser, ChunkConsumer {
       const phrase = head.phrase;
       r.statusLine = head.protocol !== HTTP_09 && phrase !== reasonPhrase(status) ? `${status} ${phrase}` : null;
     }
-    const chunkedHead = r.method === "HEAD" && headers.hasId(TRANSFER_ENCODING);
+    const headCoding = r.method === "HEAD" ? headers.getId(TRANSFER_ENCODING) : undefined;
     const offered = headers.getId(UPGRADE);
     responseHeaders(r, conf, headers);
     if (offered !== undefined && exchange.mayUpgrade(offered)) {
@@ -315,7 +321,7 @@ export class ResponseIn implements BackendUser, ChunkConsumer {
       headers.addId(UPGRADE, "Upgrade", offered);
     }
     reverseMapHeaders(r, conf, headers);
-    if (chunkedHead) headers.setId(TRANSFER_ENCODING, "Transfer-Encoding", "chunked");
+    if (headCoding !== undefined) headers.setId(TRANSFER_ENCODING, "Transfer-Encoding", headCoding);
     r.headersOut = headers;
     let announced = r.method === "HEAD" ? headLength(headers) : length;
 
@@ -344,6 +350,16 @@ export class ResponseIn implements BackendUser, ChunkConsumer {
     }
   }
 
+  private tellIgnored({ startBody, headers }: ResponseHead, lines: readonly string[]): void {
+    const { r, worker } = this.exchange;
+    for (const line of startBody ? lines.slice(0, -1) : lines)
+      r.log.warn(MODULE, "AH01100", `Ignoring bogus HTTP header returned by ${worker.hostPort}: ${line}`, r);
+    if (!startBody) return;
+    const by = `returned by ${r.uri} (${r.method})`;
+    if (headers.size === 0) r.log.warn(MODULE, "AH01099", `No HTTP headers ${by}`, r);
+    else r.log.warn(MODULE, "AH01098", `Starting body due to bogus non-header in headers ${by}`, r);
+  }
+
   /** Sets `state` and `keepAlive`; answers the length, -1: not known, -2: the Content-Length is none. */
   private bodyLength(): number {
     const { r } = this.exchange;
@@ -364,13 +380,16 @@ export class ResponseIn implements BackendUser, ChunkConsumer {
       this.state = ENDED;
       return 0;
     }
+    if (r.method === "HEAD") {
+      this.state = ENDED;
+      return 0;
+    }
     let length = -1;
     if (coding === undefined && lengthAt >= 0) {
       length = headers.numberAt(lengthAt);
       if (length < 0 || (headers.indexOfId(CONTENT_LENGTH, lengthAt + 1) >= 0 && !joinLengths(headers))) return -2;
     }
-    if (r.method === "HEAD") this.state = ENDED;
-    else if (coding !== undefined) {
+    if (coding !== undefined) {
       const last = coding
         .slice(coding.lastIndexOf(",") + 1)
         .trim()
@@ -474,7 +493,6 @@ export class ResponseIn implements BackendUser, ChunkConsumer {
 
   private pass(bytes: Bytes, start: number, end: number, last: boolean): void {
     const { exchange } = this;
-    exchange.worker.s.read += end - start;
     if (this.discarding) {
       this.discarded += end - start;
       if (last) this.done(true);
@@ -484,6 +502,7 @@ export class ResponseIn implements BackendUser, ChunkConsumer {
       }
       return;
     }
+    exchange.worker.s.read += end - start;
     const { out } = exchange.r;
     const socket = this.backend.socket;
     // `write` is told the socket: it alone can say whether these bytes outlive the call.

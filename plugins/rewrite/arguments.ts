@@ -3,6 +3,8 @@
  * Source: httpd modules/mappers/mod_rewrite.c parseargline, cmd_parseflagfield
  */
 
+import { ArgumentError, RegexError } from "../../modules/mod.ts";
+
 export interface RewriteArguments {
   readonly first: string;
   readonly second: string;
@@ -17,6 +19,13 @@ export interface Flag {
 }
 
 const SPACE = /\s/;
+
+/** The error of httpd, and what it is about. */
+export function badPattern(directive: string, pattern: string, cause: unknown): ArgumentError {
+  const at = { text: pattern, column: cause instanceof RegexError ? cause.offset + 1 : 1 };
+  const why = cause instanceof Error ? cause.message : undefined;
+  return new ArgumentError(`${directive}: cannot compile regular expression '${pattern}'`, at, why);
+}
 
 /** null: no second argument. Quotes enclose, a backslash keeps a blank in the word; backslashes stay where they are. */
 export function splitArguments(line: string): RewriteArguments | null {

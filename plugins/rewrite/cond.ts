@@ -12,7 +12,7 @@ import {
   parseExpr,
   requestSubject,
 } from "../../modules/mod.ts";
-import { splitArguments, splitFlags } from "./arguments.ts";
+import { badPattern, splitArguments, splitFlags } from "./arguments.ts";
 import type { RewriteContext } from "./context.ts";
 import { parseTemplate, Template } from "./template.ts";
 
@@ -84,8 +84,8 @@ export function parseCond(
     if (parsed === null) {
       try {
         match = { kind: "regex", regex: compileRegex(operator, { ignoreCase: noCase }) };
-      } catch {
-        return `RewriteCond: cannot compile regular expression '${operator}'`;
+      } catch (error) {
+        throw badPattern("RewriteCond", operator, error);
       }
     } else {
       match = { kind: "test", test: parsed.test };

@@ -3,7 +3,7 @@
  * Source: httpd modules/mappers/mod_rewrite.c cmd_rewriterule, cmd_rewriterule_setflag
  */
 import { compileRegex, hasReason } from "../../modules/mod.ts";
-import { splitArguments, splitFlags } from "./arguments.ts";
+import { badPattern, splitArguments, splitFlags } from "./arguments.ts";
 import { leadingInt, type RewriteCond } from "./cond.ts";
 import type { BackrefEscape } from "./escape.ts";
 import { parseTemplate, type Template } from "./template.ts";
@@ -68,8 +68,8 @@ export function parseRule(line: string, conds: readonly RewriteCond[], inSection
   let regex: RegExp;
   try {
     regex = compileRegex(pattern, { ignoreCase: flags.noCase });
-  } catch {
-    return `RewriteRule: cannot compile regular expression '${pattern}'`;
+  } catch (error) {
+    throw badPattern("RewriteRule", pattern, error);
   }
   let text = args.second;
   if (text === "-") flags.noSubstitution = true;

@@ -7,8 +7,11 @@ import {
   type AuthzProvider,
   clientAddress,
   DECLINED,
+  type Expr,
+  ExprFailure,
   OK,
   type RequestRec,
+  requestSubject,
   type ServerRec,
   type Status,
 } from "../../modules/mod.ts";
@@ -92,15 +95,32 @@ export function checkAccess(r: RequestRec, conf: SslConfig): Status {
     });
     return 403;
   }
-  if (!conf.requireSsl || r.conn.secure) {
-    if (conf.userName !== "" && !conf.options.has("FakeBasicAuth")) takeUserName(r, conf);
-    return DECLINED;
+  if (conf.requireSsl && !r.conn.secure) {
+    r.setNote(FORBIDDEN_NOTE, "1");
+    r.log.error("ssl", "AH02219", `access to ${r.filename || r.uri} failed, reason: SSL connection required`, r);
+    return 403;
+  }
+  if (r.conn.secure) for (const expr of conf.require) if (!isFulfilled(r, expr)) return 403;
+  if (conf.userName !== "" && !conf.options.has("FakeBasicAuth")) takeUserName(r, conf);
+  return DECLINED;
+}
+
+/** SSLRequire */
+function isFulfilled(r: RequestRec, expr: Expr<boolean>): boolean {
+  const what = r.filename || r.uri;
+  try {
+    if (expr.evaluate(requestSubject(r))) return true;
+    const text = `Access to ${what} denied for ${r.useragentIp} (requirement expression not fulfilled)`;
+    r.log.info("ssl", "AH02266", text, r);
+    r.log.info("ssl", "AH02228", `Failed expression: ${expr.text}`, r);
+    r.log.error("ssl", "AH02229", `access to ${what} failed, reason: SSL requirement expression not fulfilled`, r);
+  } catch (error) {
+    if (!(error instanceof ExprFailure)) throw error;
+    const text = `access to ${what} failed, reason: Failed to execute SSL requirement expression: ${error.message}`;
+    r.log.error("ssl", "AH02265", text, r);
   }
   r.setNote(FORBIDDEN_NOTE, "1");
-  r.log.error("ssl", "AH02219", `access to ${r.uri} failed, reason: SSL connection required`, {
-    client: clientAddress(r.conn),
-  });
-  return 403;
+  return false;
 }
 
 /** SSLUserName */
@@ -109,7 +129,7 @@ function takeUserName(r: RequestRec, conf: SslConfig): void {
   if (user) r.user = user;
 }
 
-/** What SSLRequireSSL forbids is forbidden though another condition would suffice: StrictRequire. */
+/** What SSLRequireSSL and SSLRequire forbid is forbidden though another condition would suffice: StrictRequire. */
 const FORBIDDEN_NOTE = "ssl-access-forbidden";
 
 /** auth_checker */

@@ -2,7 +2,7 @@
  * The configuration of mod_ssl.
  * Source: httpd modules/ssl/ssl_private.h SSLSrvConfigRec, SSLDirConfigRec
  */
-import { type DirectiveSource, z } from "../../modules/mod.ts";
+import { type DirectiveSource, type Expr, z } from "../../modules/mod.ts";
 import type { PemFile } from "./pem.ts";
 import { DEFAULT_PROTOCOLS, type Protocols } from "./protocols.ts";
 
@@ -74,6 +74,8 @@ export const sslSchema = z.object({
       return names;
     }),
   requireSsl: z.boolean().default(false),
+  /** SSLRequire, of all sections that hold. */
+  require: z.array(z.custom<Expr<boolean>>()).default([]),
   /** SSLUserName: the variable that names the user; "": none. */
   userName: z.string().default(""),
 
@@ -85,9 +87,7 @@ export const sslSchema = z.object({
   proxyVerify: z.enum(VERIFY_MODES).default("none"),
   proxyVerifyDepth: z.number().default(1),
   proxyCa: files(),
-  /** SSLProxyVerify none was said of a <Proxy> section. */
-  trustsAnybody: z.boolean().default(false),
-  /** Neither said: the name is checked, unless anybody is trusted. */
+  /** Neither said: the name is checked. */
   checkPeerName: z.boolean().optional(),
   checkPeerCn: z.boolean().optional(),
   checkPeerExpire: z.boolean().default(true),

@@ -3,6 +3,7 @@
  * Source: httpd modules/ssl/mod_ssl.c, ssl_engine_config.c
  */
 import {
+  ArgumentError,
   accessChecker,
   authChecker,
   authz,
@@ -16,6 +17,7 @@ import {
   fixups,
   getModuleConfig,
   listenerTls,
+  parseSslExpr,
   postReadRequest,
   preConnection,
   splitWords,
@@ -71,7 +73,7 @@ const ONE_IDENTITY = { differs: "one certificate, whatever authorities the backe
 const ssl = defineModule({
   name: "mod_ssl",
   config: sslSchema,
-  append: ["certFiles", "keyFiles", "options"],
+  append: ["certFiles", "keyFiles", "options", "require"],
   needs: ["sockets", "files"],
   commands: ({ flag, noArgs, take1, take12, take23, iterate, raw }) => [
     take1("SSLEngine", "server", setEngine, "SSL switch for the protocol engine ('on', 'off')"),
@@ -99,6 +101,7 @@ const ssl = defineModule({
     take1("SSLVHostSNIPolicy", "global", setSniPolicy, "SSL VirtualHost SNI compatibility policy setting"),
     iterate("SSLOptions", "any", addOption, "Set one or more options to configure the SSL engine"),
     noArgs("SSLRequireSSL", "dir", (cmd) => cmd.set("requireSsl", true), "Require the SSL protocol"),
+    raw("SSLRequire", "dir", addRequire, "Require a boolean expression to evaluate to true for granting access"),
     take1("SSLUserName", "any", "userName", "Set user name to SSL variable value"),
     take23("SSLRandomSeed", "global", setRandomSeed, `${NO_EFFECT}the runtime seeds itself`, RUNTIME),
     take1("SSLPassPhraseDialog", "global", setPassPhraseDialog, `${NO_EFFECT}encrypted private keys are refused`, {
@@ -313,12 +316,6 @@ function setVerifyClient(cmd: CommandContext, arg: string): Answer {
   return verifyMode(cmd, arg, "verifyClient");
 }
 
-function setProxyVerify(cmd: CommandContext, arg: string): Answer {
-  // In <Proxy> httpd then forgets that names are checked unless something is said of them; on a server it does not.
-  cmd.set("trustsAnybody", cmd.scope.kind !== "server" && /^(none|off)$/i.test(arg));
-  return verifyMode(cmd, arg, "proxyVerify");
-}
-
 function depth(cmd: CommandContext, arg: string, key: Key): Answer {
   if (!/^\d+$/.test(arg)) return `${cmd.directive.name}: Invalid argument '${arg}'`;
   cmd.set(key, Number(arg));
@@ -329,6 +326,10 @@ function setVerifyDepth(cmd: CommandContext, arg: string): Answer {
   if (cmd.scope.kind !== "server")
     return `SSLVerifyDepth in <${cmd.scope.section}> needs a renegotiation, which the runtimes do not have: set it for the <VirtualHost>`;
   return depth(cmd, arg, "verifyDepth");
+}
+
+function setProxyVerify(cmd: CommandContext, arg: string): Answer {
+  return verifyMode(cmd, arg, "proxyVerify");
 }
 
 function setProxyDepth(cmd: CommandContext, arg: string): Answer {
@@ -345,6 +346,12 @@ function setSessionTimeout(cmd: CommandContext, arg: string): Answer {
   if (!/^\d+$/.test(arg)) return "SSLSessionCacheTimeout: Invalid argument";
   cmd.set("sessionTimeout", Number(arg));
   return undefined;
+}
+
+function addRequire(cmd: CommandContext, text: string): void {
+  const parsed = parseSslExpr(text);
+  if ("error" in parsed) throw new ArgumentError(`SSLRequire: ${parsed.error}`, parsed);
+  cmd.push("require", parsed.expr);
 }
 
 function setSniPolicy(cmd: CommandContext, arg: string): Answer {

@@ -53,11 +53,8 @@ const latest = new WeakMap<ProcessRec, Texts>();
 /** ssl_bind_outgoing: sets `attempt.tls`. */
 export function bindOutgoing(r: RequestRec, conf: SslConfig, url: ProxyUrl, attempt: ProxyAttempt): Status {
   if (!conf.proxyEngine) {
-    r.log.error(
-      "ssl",
-      "AH01961",
-      `SSL Proxy requested for ${r.server.hostname} but not enabled [Hint: SSLProxyEngine]`,
-    );
+    r.log.debug("ssl", "AH10272", `SSL Proxy requested for ${r.server.hostname} but not enabled for us.`);
+    r.log.error("core", "AH01961", "failed to enable ssl support [Hint: if using mod_ssl, see SSLProxyEngine]");
     return 500;
   }
   const scope = scopeOf(r.server.process, conf);
@@ -192,8 +189,7 @@ class Identity implements BackendTls {
       return "expired";
     }
     const names = fields.subject.filter(({ oid }) => oid === COMMON_NAME).map(({ value }) => value);
-    const { checkPeerName, checkPeerCn, trustsAnybody } = conf;
-    if (trustsAnybody && checkPeerName === undefined && checkPeerCn === undefined) return null;
+    const { checkPeerName, checkPeerCn } = conf;
     // As httpd has it: who switches the one off that is not the default has switched both off.
     if (checkPeerName !== false && (checkPeerCn !== false || checkPeerName === true)) {
       if ([...altNames(fields, 2), ...names].some((written) => matchesHost(written, this.name))) return null;

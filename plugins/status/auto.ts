@@ -28,7 +28,7 @@ function serverLines(f: Figures): string[] {
     `ParentServerConfigGeneration: ${f.generation + 1}`,
     `ParentServerMPMGeneration: ${f.generation}`,
     `ServerUptimeSeconds: ${f.uptime}`,
-    `ServerUptime: ${durationText(f.uptime)}`,
+    `ServerUptime: ${durationText(f.uptime)}`.trimEnd(),
     ...["Load1", "Load5", "Load15"].map((key, i) => `${key}: ${(f.load[i] ?? 0).toFixed(2)}`),
   ];
 }

@@ -33,8 +33,8 @@ function findRoute(balancer: ProxyBalancer, r: RequestRec, attempt: ProxyAttempt
   return at < 0 ? null : { route: value.slice(at + 1), name: stickyPath };
 }
 
-function tell({ log }: RequestRec, ah: string, value: string, name: string): void {
-  log.debug("proxy_balancer", ah, `Found value ${value} for stickysession ${name}`);
+function tell(r: RequestRec, ah: string, value: string, name: string): void {
+  r.log.debug("proxy_balancer", ah, `Found value ${value} for stickysession ${name}`, r);
 }
 
 /**

@@ -57,6 +57,7 @@ export class FakeOut {
 export class FakeBody {
   readonly length: number;
   readonly announced: boolean;
+  readonly alone = true;
   ended = false;
   reads = 0;
   private readonly pieces: string[];

@@ -26,7 +26,7 @@ before(async () => {
       ProxySet nonce=None
     </Proxy>
     <Proxy "balancer://random">
-      BalancerMember "${one.url}"
+      BalancerMember "${one.url}" enablereuse=on
     </Proxy>
     ProxyPass "/app" "balancer://app/"
     <Location "/bm">
@@ -115,6 +115,12 @@ test("Referer, Origin and Sec-Fetch-Site of a browser on the page itself are fin
   await post({ w: one.url, w_status_D: "1" }, fields);
   assert.equal(await status(), "Init Dis ");
   await post({ w: one.url, w_status_D: "0" }, fields);
+});
+
+test("names of parameters have no case, a NUL ends a value, a unix: form of w counts by its URL", async () => {
+  await post({ W: `unix:/any.sock|${one.url}`, W_Status_n: "1", w_WR: "z%00y" });
+  assert.deepEqual((await cells(one.url)).slice(1, 6), ["z", "", "1.00", "0", "Init Drn Ok "]);
+  await post({ w: one.url, w_status_N: "0", w_wr: "a" });
 });
 
 test("a GET changes nothing, nor does the query of a POST", async () => {
@@ -228,6 +234,8 @@ test("?xml=1 with a Referer is XML, without one it is the page", async () => {
   const xml = await fetchOnce(sluice.port, "/bm?xml=1", REFERER);
   assert.equal(xml.field("Content-Type"), "text/xml");
   assert.match(xml.text, /<httpd:name>balancer:\/\/app<\/httpd:name>\s*<httpd:nonce>12345678-nonce</);
+  // Said of a member is shown, whatever it is.
+  assert.equal(xml.text.match(/<httpd:disablereuse>Off</g)?.length, 1);
   assert.match(xml.text, /<httpd:route>&lt;b&gt;<\/httpd:route>/);
   assert.match((await fetchOnce(sluice.port, "/bm?xml=1")).field("Content-Type") ?? "", /^text\/html/);
 });

@@ -51,6 +51,7 @@ before(async () => {
     </VirtualHost>
     <VirtualHost *:PORT5>
       ProxyErrorOverride On
+      ProxyBadHeader StartBody
       ErrorDocument 404 "/b/page"
       ErrorDocument 500 "/b/page"
       ProxyPass "/b/" "${backend.url}/"
@@ -69,6 +70,20 @@ before(async () => {
       Require all denied
       LimitRequestBody 5
       ErrorDocument 403 "/b/page"
+    </Location>
+    <Location "/b/ranges/">
+      MaxRanges 2
+    </Location>
+    <Location "/b/ranges/none">
+      MaxRanges none
+    </Location>
+    <Location "/b/ranges/any">
+      MaxRanges unlimited
+      MaxRangeOverlaps unlimited
+      MaxRangeReversals unlimited
+    </Location>
+    <Location "/b/ranges/default">
+      MaxRanges default
     </Location>
     <Location "/untyped">
       Header always unset Content-Type
@@ -124,6 +139,56 @@ test("a refused request of HTTP/0.9 gets a head all the same", async () => {
   void client.send("GET /nowhere\r\n");
   await client.untilEnded();
   assert.match(client.received, /^<!DOCTYPE.*<title>404 Not Found/s);
+});
+
+test("fields stand in httpd's order: of a backend's answer as they came, of our own pages the type last", async () => {
+  const fields = ["X-A: 1", "Content-Length: 2", "X-B: 1", "Server: s", "Content-Type: text/plain"];
+  backend.routes = {
+    "/order": `${head(200, ...fields)}ok`,
+    "/wrong": `${head(200, "X-A: 1", "Content-Length: 02", "X-B: 1")}ok`,
+    "/chunked": chunked(["ok"]),
+  };
+  const cases = {
+    "GET /b/order": "Date Server X-A Content-Length X-B Content-Type Connection",
+    "HEAD /b/order": "Date Server X-A Content-Length X-B Content-Type Connection",
+    "GET /b/wrong": "Date Server X-A Content-Length X-B Connection",
+    "GET /b/chunked": "Date Server Connection Transfer-Encoding",
+    "GET /nowhere": "Date Server X-Uri Content-Length Connection Content-Type",
+    "HEAD /nowhere": "Date Server X-Uri Connection Content-Type",
+  };
+  for (const [request, expected] of Object.entries(cases)) {
+    const response = await answerTo(lines(`${request} HTTP/1.1`, "Host: a", "Connection: close"));
+    assert.equal(response.fields.map(([name]) => name).join(" "), expected, request);
+  }
+});
+
+test("HEAD: what a backend says of a body that it does not send is passed on as it came", async () => {
+  const cases = [
+    ["Content-Length: abc"],
+    ["Content-Length: -5"],
+    ["Content-Length: 005"],
+    ["Content-Length: 99999999999999999999999"],
+    ["Content-Length: 5", "Content-Length: 5"],
+    ["Transfer-Encoding: gzip, chunked"],
+  ];
+  for (const fields of cases) {
+    backend.routes = { "/odd": head(200, ...fields) };
+    const { status, head: got } = await answerTo(lines("HEAD /b/odd HTTP/1.1", "Host: a"));
+    assert.equal(status, 200, String(fields));
+    assert.deepEqual(got.split("\r\n").slice(3).filter(Boolean), fields);
+  }
+});
+
+test("ProxyBadHeader StartBody: what is folded belongs to the bad line; the log says where the body began", async () => {
+  backend.routes = {
+    "/after": untilClose("").toSpliced(0, 1, "HTTP/1.1 200 OK\r\nA: 1\r\nbad\r\n more\r\nbody"),
+    "/at-once": untilClose("").toSpliced(0, 1, "HTTP/1.1 200 OK\r\n folded\r\nbody"),
+  };
+  const bodies: string[] = [];
+  for (const path of ["after", "at-once"]) bodies.push((await fetchOnce(sluice.ports[4]!, `/b/${path}`)).text);
+  assert.deepEqual(bodies, ["body", "body"]);
+  await sluice.untilLog(/AH01098: Starting body due to bogus non-header in headers returned by \/b\/after \(GET\)/);
+  await sluice.untilLog(/AH01099: No HTTP headers returned by \/b\/at-once \(GET\)/);
 });
 
 const HIDDEN = "GET /b/hidden HTTP/1.1\r\nHost: a\r\n\r\n";
@@ -274,6 +339,25 @@ test("pipelining: answers in the order of the requests, with 404 and bodies betw
       [200, "GET /3"],
     ],
   );
+});
+
+test("large bodies that come with their heads, requests right behind them", async () => {
+  await using client = await connectClient(port());
+  const numbers = Array.from({ length: 40_000 }, (_, i) => `${i}.`).join("");
+  const at = backend.requests.length;
+  const sizes = [40_000, 60_000, numbers.length];
+  for (const [i, size] of sizes.entries()) {
+    const body = numbers.slice(0, size);
+    void client.send(post([`Content-Length: ${size}`], body) + lines("GET /b/behind HTTP/1.1", "Host: a"));
+    const answers = 2 * (i + 1);
+    await client.until(() => client.responses.length === answers && client.responses.at(-1)!.complete, "2 answers");
+  }
+  const got = backend.requests.slice(at).map(({ target, text }) => [target, text.length, numbers.startsWith(text)]);
+  const want = sizes.map((size) => [
+    ["/x", size, true],
+    ["/behind", 0, true],
+  ]);
+  assert.deepEqual(got, want.flat());
 });
 
 test("a FIN behind pipelined requests: all of them are answered", async () => {
@@ -514,6 +598,19 @@ test("Range: a short answer that the backend sent whole is cut here", async () =
   assert.deepEqual([(await ask("/part", "1-1")).text, backend.requests.at(-1)!.field("range")], ["012", "bytes=1-1"]);
   await using client = await connectClient(port());
   assert.equal((await client.request("HEAD", "/b/x", ["Range: bytes=2-4"])).field("content-length"), "10");
+  backend.routes = {};
+});
+
+test("MaxRanges: none, a number, default, unlimited", async () => {
+  const short = ok("0123456789");
+  backend.routes = { "/ranges/2": short, "/ranges/none": short, "/ranges/any": short, "/ranges/default": short };
+  const ask = async (path: string, range: string) =>
+    (await answerTo(lines(`GET /b/ranges/${path} HTTP/1.1`, "Host: a", `Range: bytes=${range}`))).status;
+  assert.deepEqual([await ask("2", "0-0,2-2"), await ask("2", "0-0,2-2,4-4")], [206, 200]);
+  assert.equal(await ask("none", "0-0"), 200);
+  assert.equal(await ask("default", "0-0,2-2,4-4"), 206);
+  const overlaps = Array.from({ length: 30 }, () => "1-2").join(",");
+  assert.deepEqual([await ask("default", overlaps), await ask("any", overlaps)], [200, 206]);
   backend.routes = {};
 });
 

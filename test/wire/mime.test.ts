@@ -21,6 +21,9 @@ DefaultLanguage de
 <Location "/force">
   ForceType a/b
 </Location>
+<Location "/empty">
+  Header setifempty Content-Type x/y
+</Location>
 <Location "/none">
   ForceType a/b
   ForceType none
@@ -62,6 +65,9 @@ const CASES: readonly [target: string, type: string, encoding: string, language:
   ["/d.html/x", "", "", "de"],
   ["/a.html?x.en", "text/html", "", "de"],
   ["/force/x.html", "a/b", "", "de"],
+  // What an extension says is no field yet where `Header setifempty` looks for one.
+  ["/empty/x.html", "x/y", "", "de"],
+  ["/empty/x.utf8", "x/y", "", "de"],
   ["/none/x.html", "text/html", "", "de"],
   ["/rm/a.en.gz.foo.utf8", "again/foo", "", "nl"],
   ["/rm/a.gone", "", "", "nl"],

@@ -199,6 +199,7 @@ describe("hcexpr decides alone", () => {
     ["hc('body') =~ /Well/", well, "hcmethod=GET", true],
     ["hc('BODY') =~ /ill/", well, "hcmethod=GET", false],
     ["%{HC_BODY} == 'ab'", chunked(["a", "b"]), "hcmethod=GET11", true],
+    ["%{hc_other} == ''", chunked(["a", "b"]), "hcmethod=GET11", true],
     ["hc('body') == ''", well, "hcmethod=HEAD", true],
     ["hc('head') == ''", well, "hcmethod=GET", true],
     ["resp('x-state') == 'good' && %{CONTENT_TYPE} == 'text/plain'", well, "hcmethod=GET", true],

@@ -64,6 +64,15 @@ test("the status lines of interim answers count as read", async () => {
   assert.equal(x.worker.s.read, "HTTP/1.1 103 Early Hints".length + "HTTP/1.1 200 OK".length + 2);
 });
 
+test("of an answer that cannot be used the status line counts as read", async () => {
+  const line = "HTTP/1.1 200 OK";
+  for (const parts of [[`${line}\r\nno field\r\n\r\nok`], [`${line}\r\nX: 1`, CLOSE]] as (string | typeof CLOSE)[][]) {
+    const x = await answered(parts);
+    assert.equal(x.status, 502);
+    assert.equal(x.worker.s.read, line.length);
+  }
+});
+
 const TABLE: [name: string, answer: string | (string | typeof CLOSE)[], ask: Ask, want: Record<string, unknown>][] = [
   [
     "chunks of one read leave together",
@@ -120,6 +129,12 @@ const TABLE: [name: string, answer: string | (string | typeof CLOSE)[], ask: Ask
     "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nConnection: Close\r\n\r\nx",
     {},
     { status: OK, idle: 0 },
+  ],
+  [
+    "a field longer than responsefieldsize",
+    `HTTP/1.1 200 OK\r\nX: ${"a".repeat(9000)}\r\nContent-Length: 1\r\n\r\nx`,
+    {},
+    { status: 502, log: /AH10124: .* \(8192 bytes\).* 'X: a{77}\[\.\.\.\]'\n.*AH01106/ },
   ],
   [
     "bytes behind the answer",
@@ -289,6 +304,7 @@ test("pool: reuse, a dead idle connection is replaced silently, max and acquire"
     if (data.includes("/hang")) return;
     socket.write("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
     if (connection === 0 && data.includes("/last")) setTimeout(() => socket.write("stray bytes"), 5);
+    if (data.includes("/bye")) setTimeout(() => socket.end(), 5);
   });
   const worker = workerFor(p.port, { max: 1, acquireMs: 60 });
   assert.equal(await exchange(s, worker).run(), OK);
@@ -296,8 +312,13 @@ test("pool: reuse, a dead idle connection is replaced silently, max and acquire"
   assert.equal(p.connections(), 1);
   while (worker.pool!.idleCount > 0) await new Promise((resolve) => setTimeout(resolve, 5));
   assert.match(s.log.join(""), /AH03408/);
+  assert.doesNotMatch(s.log.join(""), /AH00951/);
+  assert.equal(await exchange(s, worker, {}, "/bye").run(), OK);
+  while (worker.pool!.idleCount > 0) await new Promise((resolve) => setTimeout(resolve, 5));
+  assert.match(s.log.join(""), /AH00951: http: backend socket is disconnected\./);
+  assert.match(s.log.join(""), /AH10479: http: 127\.0\.0\.1 resolved to 127\.0\.0\.1/);
   assert.equal(await exchange(s, worker).run(), OK);
-  assert.equal(p.connections(), 2);
+  assert.equal(p.connections(), 3);
   const hanging = exchange(s, worker, {}, "/hang");
   const first = hanging.run();
   const second = exchange(s, worker);

@@ -64,6 +64,15 @@ before(async () => {
       SSLEngine on
       ${pair("a")}
       RequestReadTimeout handshake=1
+      <Location "/strong/">
+        SSLRequire %{SSL_PROTOCOL} in {"TLSv1.2", "TLSv1.3"} and %{SSL_CIPHER} !~ m/^(EXP|NULL)/
+      </Location>
+      <Location "/strong/never/">
+        SSLRequire %{HTTPS} eq "off"
+      </Location>
+      <Location "/strong/never/else/">
+        SSLRequire true
+      </Location>
       ProxyPass "/" "${backend.url}/"
     </VirtualHost>
   `);
@@ -195,6 +204,13 @@ test("Require ssl, Require ssl-verify-client", async () => {
   assert.match(await ask("/tls/x"), /^HTTP\/1.1 200 /);
   assert.match(await ask("/proved/x"), /^HTTP\/1.1 403 /);
   assert.match(await ask("/proved/x", identity("client")), /^HTTP\/1.1 200 /);
+});
+
+test("SSLRequire: all that the sections ask for", async () => {
+  const ask = (target: string) => askTls(sluice.ports[5]!, "a.test", { target });
+  assert.match(await ask("/strong/x"), /^HTTP\/1.1 200 /);
+  assert.match(await ask("/strong/never/else/x"), /^HTTP\/1.1 403 /);
+  await sluice.untilLog(/AH02229: access to proxy:http:.*x failed, reason: SSL requirement expression not fulfilled/);
 });
 
 test("SSLUserName: the user is known before it is asked who may", async () => {

@@ -21,8 +21,11 @@ before(async () => {
       Require all denied
     </Location>
     ProxyPass "/p/" "${backend.url}/"
+    LogFormat "%m %r %U %{Host}i %>s %v" connect
+    CustomLog "DIR/access.log" connect
     <VirtualHost *:PORT2>
       TraceEnable off
+      ProxyPass "/p/" "${backend.url}/"
     </VirtualHost>
     <VirtualHost *:PORT3>
       TraceEnable extended
@@ -87,4 +90,19 @@ test("OPTIONS * is a ping: 200 with nothing but a length; OPTIONS of a path tell
 test("TRACE and OPTIONS of a path that is passed on are the backend's", async () => {
   assert.equal((await ask(0, "TRACE", "/p/x")).text, "TRACE /x");
   assert.equal((await ask(0, "OPTIONS", "/p/x")).text, "OPTIONS /x");
+});
+
+test("TRACE of a path that is passed on: forbidden or with a body it is refused, as the log of mod_proxy says", async () => {
+  assert.equal((await ask(1, "TRACE", "/p/x")).status, 405);
+  await sluice.untilLog(/proxy:error.*AH01139/);
+  assert.equal((await ask(0, "TRACE", "/p/x", [], "abc")).status, 413);
+  await sluice.untilLog(/proxy:error.*AH01140/);
+});
+
+test("CONNECT HOST:PORT is a request for that host, and not allowed; CONNECT of anything else is none", async () => {
+  const refused = await ask(1, "CONNECT", "A.test:443");
+  assert.deepEqual([refused.status, refused.field("allow")], [405, "POST,OPTIONS,HEAD,GET"]);
+  for (const target of ["a.test", "/p/x", "http://a.test/", "*", "a.test:", "a.test:80/x", "u@a.test:80"])
+    assert.equal((await ask(0, "CONNECT", target)).status, 400, target);
+  await sluice.untilFile("access.log", /^CONNECT CONNECT A\.test:443 HTTP\/1\.1 \/ a\.test:443 405 a\.test$/m);
 });

@@ -21,7 +21,7 @@ describe("ErrorDocument", () => {
     assert.equal(status, 404);
     assert.equal(Buffer.from(body, "latin1").toString(), "nichts hier: ü <b>€</b>");
     assert.match(head, new RegExp(`^Content-Length: ${body.length}$`, "m"));
-    assert.match(head, /^Content-Type: text\/html; charset=iso-8859-1\r$/m);
+    assert.match(head, /^Content-Type: text\/html; charset=iso-8859-1$/m);
     assert.equal(ask("ErrorDocument 404 word").body, "word");
   });
 

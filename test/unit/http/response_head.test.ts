@@ -67,6 +67,8 @@ test("parseResponseHead() ProxyBadHeader and limits", () => {
   );
   const start = response(text, "StartBody");
   assert.deepEqual([start.n, start.head.headers.fields, start.head.startBody], [text.indexOf("B:"), ["A", "1"], true]);
+  const folded = "HTTP/1.1 200 OK\r\nA: 1\r\nbogus\r\n more\r\n\tof it\r\nbody";
+  assert.equal(response(folded, "StartBody").n, folded.indexOf("body"));
   assert.ok(response("HTTP/1.1 200 OK\r\nHTTP/1.1 200 OK\r\nA: 1\r\n\r\n").n > 0);
   assert.ok(response(`HTTP/1.1 200 OK\r\nX: ${"x".repeat(8188)}\r\n\r\n`).n > 0);
   assert.equal(response(`HTTP/1.1 200 OK\r\nX: ${"x".repeat(8189)}\r\n\r\n`).n, -502);

@@ -391,6 +391,39 @@ for (const [name, kind] of kinds)
       await destroyed(source, sink, other, otherSink);
     });
 
+    test("writeAway() gives buffers back that end with what was written, once it is", async () => {
+      const [near, far] = await pair();
+      const { socket } = near;
+      if (socket.writeAway === undefined) {
+        assert.notEqual(name, "BunSocket");
+        await destroyed(near, far);
+        return;
+      }
+      const whole = new Uint8Array(100_000).fill(1);
+      const halves = new Uint8Array(100_000).fill(2);
+      const front = new Uint8Array(100_000).fill(3);
+      const small = new Uint8Array(1000).fill(4);
+      const parts = [whole.subarray(9), halves.subarray(0, 5), halves.subarray(5), front.subarray(0, 99_999), small];
+      socket.writeAway(["head", ...parts]);
+      await far.until(() => far.received === 4 + 99_991 + 100_000 + 99_999 + 1000);
+      assert.deepEqual([whole.length, halves.length, front.length, small.length], [0, 0, 100_000, 1000]);
+      const text = `head${"\x01".repeat(99_991)}${"\x02".repeat(100_000)}${"\x03".repeat(99_999)}${"\x04".repeat(1000)}`;
+      assert.equal(far.text === text, true);
+
+      far.socket.pause();
+      const more: Uint8Array[] = [];
+      do more.push(new Uint8Array(1_000_000).fill(5));
+      while (socket.writeAway([more.at(-1)!]));
+      assert.equal(more.at(-1)!.length, 1_000_000);
+      const { length } = text;
+      far.socket.resume();
+      await far.until(() => far.received === length + more.length * 1_000_000);
+      await near.event("drain");
+      assert.deepEqual(new Set(more.map((bytes) => bytes.length)), new Set([0]));
+      assert.equal(far.text === text + "\x05".repeat(more.length * 1_000_000), true);
+      await destroyed(near, far);
+    });
+
     test("end() sends what is queued, and reading goes on", async () => {
       const [client, server] = await pair();
       client.socket.write(new Uint8Array(5_000_000));

@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "node:test";
-import { LaterModule, later, type Shipped } from "../../../modules/core/shipped.ts";
+import { LaterModule, later, loadAll, type Shipped } from "../../../modules/core/shipped.ts";
 import { defineModule } from "../../../modules/mod.ts";
 import { loadConfig } from "../../../modules/mpm/load.ts";
 import { standardPlugins } from "../../../plugins/standard.ts";
@@ -53,6 +53,18 @@ function importedBy(file: URL, all = new Set<string>()): Set<string> {
   }
   return all;
 }
+
+describe("the modules that ship", () => {
+  it("have each directive once", async () => {
+    const owners = new Map<string, string[]>();
+    for (const { name, commands } of await loadAll(standardModules))
+      for (const command of commands) owners.set(command.name, [...(owners.get(command.name) ?? []), name]);
+    assert.deepEqual(
+      [...owners].filter(([, names]) => names.length > 1),
+      [["HeartbeatStorage", ["mod_lbmethod_heartbeat", "mod_heartmonitor"]]], // as in httpd: one writes it, one reads it
+    );
+  });
+});
 
 describe("the modules that are loaded later", () => {
   it("are not loaded by the start of the program, nor is a package", () => {

@@ -31,6 +31,17 @@ test("a virtual host that inherits neither workers nor balancers has its own alo
   assert.deepEqual(members, ["http://three"]);
 });
 
+test("the balancers that a virtual host inherits without a word of them come before those that it mentions", () => {
+  const section = (name: string): string => `<Proxy balancer://${name}>\nBalancerMember http://${name}\n</Proxy>\n`;
+  const vhost = `<VirtualHost *:80>\n${section("x")}ProxyPass /b balancer://b/\nProxyPass /a balancer://a/\n</VirtualHost>\n`;
+  const { process } = new TestGeneration(["a", "b", "c", "d"].map(section).join("") + vhost, new VirtualClock());
+  const names = [...getProxyServerState(process.servers[1]!)!.balancers.keys()];
+  assert.deepEqual(
+    names.map((name) => name.slice("balancer://".length)),
+    ["c", "d", "x", "b", "a"],
+  );
+});
+
 test("ProxyPass and ProxyPassMatch do not share workers with each other", () => {
   const names = (text: string): string[] =>
     getProxyServerState(new TestGeneration(text, new VirtualClock()).process.servers[0]!)!.workers.map((w) => w.name);

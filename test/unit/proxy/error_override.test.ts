@@ -1,6 +1,7 @@
 /** ProxyErrorOverride: of the backend's answer remain status, reason and challenge. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { workersOf } from "../../../modules/proxy/server_state.ts";
 import { makeServer, settle, type TestServer, type TestSocket } from "../../support/server.ts";
 
 const GET = "GET /x HTTP/1.1\r\nHost: a\r\n\r\n";
@@ -72,6 +73,12 @@ test("a body too large to be read away costs the connection at once", async () =
   );
   assert.match(client.written, /^HTTP\/1\.1 500 Oh\r\n/);
   assert.equal(backend.closed, true);
+});
+
+test("of what is read away, the worker counts the status line alone", async () => {
+  const [, , server] = await ask("ProxyErrorOverride On", answer("404 No", "secret"));
+  const [worker] = workersOf(server.process);
+  assert.equal(worker!.s.read, "HTTP/1.1 404 No".length);
 });
 
 test("HEAD: no body is waited for, none is sent", async () => {

@@ -54,6 +54,13 @@ const REFUSED: [conf: string, message: string][] = [
   ["ProxySet", "ProxySet can not find '' Worker."],
   ["ProxySet retry=3", "ProxySet can not find 'retry=3' Worker."],
   ["ProxySet balancer:c retry=3", "ProxySet can not find 'balancer:c' Balancer."],
+  [within("ProxySet retry=3"), "ProxySet can not find 'retry=3' Worker."],
+  [within("ProxySet balancer://c lbmethod=x"), "ProxySet can not find 'balancer://c' Balancer."],
+  [within("BalancerMember http://h"), "BalancerMember Bad syntax for a balancer name (/x)"],
+  [
+    within("BalancerMember balancer://c http://h"),
+    "BalancerMember can not have a balancer name when defined in a location",
+  ],
   ["<Proxy *>\nProxySet retry=3\n</Proxy>", "ProxySet URL must be absolute!: *"],
   ["<Proxy balancer:c>\nProxySet growth=3\n</Proxy>", "ProxySet Bad syntax for a balancer name (balancer:c)"],
   ["<Proxy balancer:c growth=3>\n</Proxy>", "<Proxy Bad syntax for a balancer name (balancer:c)"],
@@ -86,6 +93,7 @@ for (const conf of [
   "ProxyPassReverse /a http://h/ other",
   within("ProxyPassReverse http://h/ interpolate"),
   "ProxyPassReverseCookieDomain a b other",
+  `BalancerMember balancer://c http://h\n${within("ProxySet balancer://c lbmethod=bytraffic")}`,
   "ProxyPassReverseCookiePath /a /b interpolate",
 ]) {
   test(`${conf.replaceAll("\n", " ")}: taken`, () => assert.equal(refusal(conf), ""));

@@ -48,6 +48,12 @@ test("mapCookie", () => {
     ["a=b; Domain=.WILD.internal.com;  PATH=/NS ;x", "a=b; Domain=pub.example;  PATH=/ns;x"],
     ["a=b; domain=sub.wild.internal", "a=b; domain=sub.wild.internal"],
     ["path=/NS; x", "path=/NS; x"],
+    ["a=b; Path=/NS; HttpOnly; path=/NS/y", "a=b; Path=/NS; HttpOnly; path=/ns"],
+    ["a=b; path=/NS; path=q", "a=b; path=/NS; path=q"],
+    [
+      "a=b; domain=.wild.internal; Domain=.wild.internal; path=/",
+      "a=b; domain=.wild.internal; Domain=pub.example; path=/all",
+    ],
   ] as const)
     assert.equal(mapCookie(value, paths, domains), expected);
 });

@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { workerStruct } from "../../../modules/proxy/worker.ts";
-import { type Action, onAction, perform, undo } from "../../../modules/proxy_balancer/actions.ts";
+import { onAction, perform, undo } from "../../../modules/proxy_balancer/actions.ts";
+import type { Action } from "../../../modules/proxy_balancer/audit.ts";
 import { type Actor, auditLog } from "../../../modules/proxy_balancer/audit.ts";
 import { previewMember } from "../../../modules/proxy_balancer/preview.ts";
+import { changeMember } from "../../../modules/proxy_balancer/settings.ts";
 import { balancerState } from "../../../modules/proxy_balancer/state.ts";
 import { BalancerFixture } from "../../support/balancer.ts";
 
@@ -77,6 +79,10 @@ test("a load factor starts the accounts of all anew; of a single member it stays
   const single = new BalancerFixture(["loadfactor=5"]);
   done(single, { kind: "set-member", balancer: APP, member: "http://m0", settings: { loadFactor: 7 } });
   assert.deepEqual([single.member(0).s.lbfactor, single.member(0).s.lbstatus], [100, 100]);
+  // Another child hears of it later, and writes to the same memory.
+  single.member(0).s.lbstatus = 40;
+  changeMember(single.balancer, single.member(0), { loadFactor: 7 }, single.server, false);
+  assert.deepEqual([single.member(0).s.lbfactor, single.member(0).s.lbstatus], [100, 40]);
 });
 
 test("another method starts afresh", () => {

@@ -340,9 +340,14 @@ describe("log", () => {
   it("an empty balancer: AH01171; names are case-blind; other URLs are declined", () => {
     const f = new BalancerFixture([]);
     assert.equal(elect(f.request(), new ProxyAttempt(splitProxyUrl("balancer://APP/x"))), 503);
-    assert.match(f.lines.join(""), /\[proxy_balancer:error\].*AH01171: balancer:\/\/app: No workers in balancer/);
+    assert.match(
+      f.lines.join(""),
+      /\[proxy_balancer:error\].*\[client .*\] AH01171: balancer:\/\/app: No workers in balancer/,
+    );
     assert.equal(elect(f.request(), new ProxyAttempt(splitProxyUrl("http://app/"))), -1);
     assert.equal(elect(f.request(), new ProxyAttempt(splitProxyUrl("balancer://other/"))), -1);
+    assert.equal(elect(f.request(), new ProxyAttempt(splitProxyUrl("balancer://user@app:8080/"))), 503);
+    assert.equal(elect(f.request(), new ProxyAttempt(splitProxyUrl("balancer://other:8080/"))), -1);
   });
 
   it("one line of each kind for each attempt, in httpd's order and with its numbers", () => {

@@ -5,7 +5,13 @@ import { Providers } from "../../../modules/core/providers.ts";
 import { ConnRec, type ProcessRec, RequestRec, ServerRec } from "../../../modules/core/records.ts";
 import { HeaderTable } from "../../../modules/core/table.ts";
 import { nodeHost } from "../../../modules/mpm/host.ts";
-import { ExprFailure, type ExprSubject, parseExpr, parseStringExpr } from "../../../modules/server/expr.ts";
+import {
+  ExprFailure,
+  type ExprSubject,
+  parseExpr,
+  parseSslExpr,
+  parseStringExpr,
+} from "../../../modules/server/expr.ts";
 import { requestSubject } from "../../../modules/server/expr_subject.ts";
 import core from "../../../modules/server/mod_core.ts";
 
@@ -391,6 +397,25 @@ test("conditions", () => {
     const parsed = parseExpr(text);
     assert.ok("expr" in parsed, `${text}: ${JSON.stringify(parsed)}`);
     assert.equal(parsed.expr.evaluate(requestSubject(request())), result, text);
+  }
+});
+
+test("SSLRequire: words and signs compare texts, the longer one is the greater: answers of httpd 2.4.71", () => {
+  for (const [text, expected] of [
+    ['"9" < "10"', true],
+    ['"b" lt "ab"', true],
+    ["09 == 9", false],
+    ['"09" -eq "9"', false],
+    ['"9" -lt "08"', true],
+    ['"a" ne "b"', true],
+    ['"ab" -gt "b"', true],
+    ['"10" <= "9"', false],
+    ["10 ge 9", true],
+    ['"a" == "A" or "x" in {"x"}', true],
+  ] as const) {
+    const parsed = parseSslExpr(text);
+    assert.ok("expr" in parsed, text);
+    assert.equal(parsed.expr.evaluate(requestSubject(request())), expected, text);
   }
 });
 

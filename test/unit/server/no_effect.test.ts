@@ -43,7 +43,6 @@ ProxyHTMLLinks img src longdesc usemap
 ProxyHTMLEvents onclick ondblclick
 FileETag MTime Size
 ContentDigest Off
-DirectoryIndex index.html index.cgi
 UserDir disabled root
 AddHandler cgi-script .cgi .pl
 AddOutputFilter INCLUDES .shtml

@@ -2,15 +2,8 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { z } from "zod";
 import { defineModule, type Module, OK, type ProcessRec } from "../../../modules/mod.ts";
-import {
-  leadership,
-  type WatchdogName,
-  watchdogExit,
-  watchdogInit,
-  watchdogNeed,
-  watchdogStep,
-} from "../../../modules/watchdog/hooks.ts";
-import type { Watchdog } from "../../../modules/watchdog/watchdog.ts";
+import { leadership, watchdogExit, watchdogInit, watchdogNeed, watchdogStep } from "../../../modules/watchdog/hooks.ts";
+import type { Watchdog, WatchdogName } from "../../../modules/watchdog/watchdog.ts";
 import { VirtualClock } from "../../support/clock.ts";
 import { TestGeneration } from "../../support/generation.ts";
 
