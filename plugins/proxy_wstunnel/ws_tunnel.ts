@@ -107,6 +107,8 @@ async function switchOver(
     // As in httpd no silence is too long here, and the bytes count for nobody.
     new Tunnel(r, connection, null, 0, ({ source, cause }) => {
       if (source !== "both") attempt.failure = { stage: "tunnel", source, retry: "never", cause, timedOut: false };
+      // Nobody answered. (httpd sends the page of the error then, without a head; the client has what it can use: the end.)
+      if (r.wireOut === 0) r.status = 502;
       connection.close();
       resolve(OK);
     });

@@ -94,7 +94,7 @@ test(
 
     const manager = await fetchOnce(sluice.port, "/balancer-manager");
     assert.deepEqual([manager.status, /balancer:\/\/mycluster/.test(manager.text)], [200, true]);
-    await sluice.untilLog(/AH01143: Running scheme http handler/);
+    await sluice.untilLog(/AH01143: Running scheme balancer handler/);
   },
 );
 

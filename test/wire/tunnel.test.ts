@@ -30,6 +30,7 @@ before(async () => {
     Front fetch 127.0.0.1:PORT2
     ServerName front.test
     LogLevel debug
+    CustomLog DIR/access.log "%U %>s"
     ProxyPass "/ws/" "ws://${backend.authority}/ws/" max=1
     ProxyPass "/up/" "${backend.url}/up/" upgrade=websocket
     ProxyPass "/any/" "${backend.url}/any/" upgrade=ANY
@@ -134,6 +135,16 @@ test("a request body goes first, all of it, however early the backend switches",
   assert.equal((await client.response()).status, 101);
   await backend.until(() => lastConnection().received.endsWith("frame"), "what follows the body");
   assert.equal(lastConnection().received.match(/b+(?=frame)/)![0].length, 40_000);
+});
+
+test("fallback Off: a backend that says nothing at all is a 502, in the log", async () => {
+  backend.routes = { ...backend.routes, "/raw/nothing": [early, fin] };
+  await using client = await connectClient(sluice.port);
+  void client.send(`GET /raw/nothing HTTP/1.1\r\nHost: h\r\n${ASK.join("\r\n")}\r\n\r\n`);
+  await client.untilEnded();
+  assert.equal(client.received, "");
+  client.raw.end();
+  await sluice.untilFile("access.log", "/raw/nothing 502");
 });
 
 test("fallback Off: the backend's answer is passed on as it is; no Upgrade: no mapping", async () => {
