@@ -2,15 +2,17 @@
  * The program: httpd's command line.
  * Source: httpd server/main.c, server/mpm_unix.c (ap_signal_server); docs/man/httpd.8
  */
-import { openSync } from "node:fs";
+import { fstatSync, openSync, readSync } from "node:fs";
 import { resolve } from "node:path";
 import { type CommandLine, optionsOf, PROGRAM, parseCommandLine, USAGE } from "./command_line.ts";
 import { ConfigError, formatConfigError } from "./config/directive.ts";
 import { levelRank } from "./core/error_log.ts";
 import { getModuleConfig, type Module } from "./core/module.ts";
+import type { ProcessRec } from "./core/records.ts";
 import { loadAll, type Shipped } from "./core/shipped.ts";
 import * as sluice from "./mod.ts";
 import type { StartOptions } from "./mpm/children.ts";
+import { isLogFile } from "./mpm/logs.ts";
 import { describeUser } from "./mpm/mod_unixd.ts";
 import { type FirstPlan, loadFirst, Parent, pidFileOf, readPid } from "./mpm/parent.ts";
 import type { Loaded } from "./server/load.ts";
@@ -205,29 +207,45 @@ async function start(
   const foreground =
     line.flags.has("X") || ["FOREGROUND", "NO_DETACH", "ONE_PROCESS", "DEBUG"].some((d) => line.defines.includes(d));
   if (foreground) return serve(first, options, args);
-  const sink = openSync("/dev/null", "r+");
   const runtime = "Deno" in globalThis ? ["run", "-A", "--quiet", process.argv[1]!] : [process.argv[1]!];
   const { spawn } = await import("node:child_process");
+  // It must not hold the terminal, or the pipe, that we were given.
+  const nowhere = openSync("/dev/null", "r+");
+  const log = errorLogFile(first.loaded.process);
+  const errors = log === null ? null : openSync(log, "a+");
+  const before = errors === null ? 0 : fstatSync(errors).size;
   const child = spawn(process.execPath, [...runtime, ...args, "-D", "FOREGROUND"], {
     detached: true,
-    stdio: ["ignore", sink, "pipe"],
+    stdio: ["ignore", nowhere, errors ?? "pipe"],
   });
-  // What keeps it from starting is shown here; later it must not hold the terminal, or the pipe, that we were given.
-  child.stderr!.pipe(process.stderr, { end: false });
+  // What keeps it from starting is shown here.
+  child.stderr?.pipe(process.stderr, { end: false });
   const path = pidFileOf(first.loaded.process)!;
   return new Promise((done) => {
     const look = setInterval(() => {
       if (readPid(path) !== child.pid) return;
       clearInterval(look);
-      child.stderr!.destroy();
+      child.stderr?.destroy();
       child.unref();
       done(0);
     }, 20);
     child.on("exit", (code) => {
       clearInterval(look);
+      if (errors !== null) process.stderr.write(readFrom(errors, before));
       done(code ?? 1);
     });
   });
+}
+
+/** The main error log's file, which is also the standard error of who is in the background; null: it is no file. */
+function errorLogFile(generation: ProcessRec): string | null {
+  const { errorLog } = getModuleConfig(generation.servers[0]!.config, core);
+  return isLogFile(errorLog) ? resolve(generation.serverRoot, errorLog) : null;
+}
+
+function readFrom(fd: number, offset: number): Buffer {
+  const bytes = Buffer.alloc(Math.max(0, fstatSync(fd).size - offset));
+  return bytes.subarray(0, readSync(fd, bytes, 0, bytes.length, offset));
 }
 
 function isAlive(pid: number): boolean {

@@ -5,6 +5,7 @@ export {
   ConfigError,
   configError,
   type Directive,
+  didYouMean,
   errorAt,
   splitWords,
   takeWord,

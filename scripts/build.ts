@@ -16,7 +16,7 @@ const dist = join(root, "dist");
 /** Bytes, plain and gzipped, each file by itself. edge.js holds zod and yaml; the others leave packages to npm. */
 const BOUNDS: Readonly<Record<string, readonly [plain: number, zipped: number]>> = {
   "edge.js": [1_000_000, 320_000],
-  "mod.js": [1_600_000, 495_000],
+  "mod.js": [1_650_000, 510_000],
 };
 
 const common: BuildOptions = {

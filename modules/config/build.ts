@@ -280,6 +280,10 @@ class Context implements CommandContext {
     return this.build.providers.lookup(group, name);
   }
 
+  providerNames(group: ProviderGroup<unknown>): string[] {
+    return this.build.providers.names(group);
+  }
+
   warn(ahNumber: string, message: string): void {
     this.build.host.warn(ahNumber, message, this.directive);
   }

@@ -59,7 +59,7 @@ export interface ConfigErrorPlace {
   readonly hint?: string;
 }
 
-/** A mistake in the configuration. `message` is httpd's text alone; formatConfigError() adds the place. */
+/** A mistake in the configuration. `message` is httpd's text alone; formatConfigError() adds the place, createHandler() has. */
 export class ConfigError extends Error {
   readonly position?: Position;
   readonly source?: string;

@@ -110,19 +110,19 @@ class Reader {
     }
   }
 
-  /** A mapping of directives, or a list of such mappings. */
-  private body(node: Node | null): Directive[] {
+  /** A mapping of directives, or a list of such mappings. @param place as an error says it */
+  private body(node: Node | null, place = "here"): Directive[] {
     return this.deref(node, (target) => {
       if (isNothing(target)) return [];
       if (isMap(target)) return this.entries(target.items).flatMap((entry) => this.directives(entry));
       if (isSeq(target)) {
         return (target.items as (Node | null)[]).flatMap((item) =>
           this.deref(item, (inner) =>
-            isSeq(inner) ? this.failNode(inner, "A list of directives in a list") : this.body(inner),
+            isSeq(inner) ? this.failNode(inner, "A list of directives in a list") : this.body(inner, place),
           ),
         );
       }
-      return this.failNode(target, "Expected directives here: a mapping, or a list of mappings");
+      return this.failNode(target, `Expected directives ${place}: a mapping, or a list of mappings`);
     });
   }
 
@@ -135,7 +135,8 @@ class Reader {
     const { name } = entry;
     return this.deref(value, (target) => {
       const at = this.place(entry.key);
-      if (isBareSection(name)) return [this.directive(name, "", at, at.column, { body: this.body(target) })];
+      if (isBareSection(name))
+        return [this.directive(name, "", at, at.column, { body: this.body(target, `in <${name}>`) })];
       if (isSeq(target)) {
         return (target.items as (Node | null)[]).flatMap((item) =>
           this.deref(item, (inner) =>
@@ -150,7 +151,9 @@ class Reader {
       return this.entries(target.items, "section").map((inner) => {
         const place = this.place(inner.key);
         const args = isCondition(name) ? asOneWord(inner.name) : inner.name;
-        return this.directive(name, args, place, place.column, { body: this.body(inner.value) });
+        return this.directive(name, args, place, place.column, {
+          body: this.body(inner.value, `in <${name} ${args}>`),
+        });
       });
     });
   }

@@ -16,7 +16,7 @@ export interface Clock {
   clearTimer(timer: Timer): void;
 }
 
-/** The machine's clock. Its timers do not keep the process alive: listeners do. */
+/** The machine's clock. */
 export const systemClock: Clock = {
   now: () => performance.now(),
   wallUs: () => Math.round((performance.timeOrigin + performance.now()) * 1000),
@@ -24,6 +24,22 @@ export const systemClock: Clock = {
   setTimer: (call, ms) => setTimeout(call, ms),
   clearTimer: (timer) => clearTimeout(timer as ReturnType<typeof setTimeout>),
 };
+
+/** The same clock for a guest: who waits for nothing but its timers may end, as `deno serve` does after SIGTERM. */
+export function guestClock(clock: Clock): Clock {
+  return {
+    now: () => clock.now(),
+    wallUs: () => clock.wallUs(),
+    random: () => clock.random(),
+    setTimer(call, ms) {
+      const timer = clock.setTimer(call, ms);
+      // A number on hosts that know no other way.
+      (timer as { unref?(): void }).unref?.();
+      return timer;
+    },
+    clearTimer: (timer) => clock.clearTimer(timer),
+  };
+}
 
 /** What waits in a wheel. `expire` is called once, when `deadline` has passed without a new one being set. */
 export interface Timeout {

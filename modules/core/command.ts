@@ -93,6 +93,8 @@ export interface CommandContext {
   hasModule(name: string): boolean;
   /** What a module registered under that name, or undefined. */
   provider<T>(group: ProviderGroup<T>, name: string): T | undefined;
+  /** The names in a group. */
+  providerNames(group: ProviderGroup<unknown>): string[];
 }
 
 /** What a handler throws when it knows where in an argument the mistake is: the message then points there. */

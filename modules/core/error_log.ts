@@ -84,6 +84,8 @@ export interface LogSink {
   readonly stamps?: boolean;
   /** It gathers lines itself, for a turn of the event loop: other children write there, too, and lines stay in order. */
   readonly gathers?: boolean;
+  /** The logs are opened: starts the program that takes the lines, while it can be started by root. */
+  start?(): void;
   /** Lines that were given up since the last call, because the other side did not keep up. */
   takeDropped?(): number;
   /** Opens the file anew, after it was rotated. */
@@ -130,6 +132,11 @@ export class ErrorLog {
   /** The same log at other levels, for a virtual host or a section. */
   at(levels: LogLevels): ErrorLog {
     return new ErrorLog(this.sink, this.wallUs, this.pid, levels, this.formats);
+  }
+
+  /** Makes ready what takes the lines. */
+  open(): void {
+    this.sink.start?.();
   }
 
   /** Whether a message would be written. Ask before composing one that costs. */

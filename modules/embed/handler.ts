@@ -1,8 +1,8 @@
 /**
  * Embedding: a configuration → a `fetch` handler, for a runtime's server, a host's, or a framework.
  */
-import { type Directive, errorAt } from "../config/directive.ts";
-import { TimerWheel } from "../core/clock.ts";
+import { ConfigError, type Directive, errorAt, formatConfigError } from "../config/directive.ts";
+import { guestClock, TimerWheel } from "../core/clock.ts";
 import { type Capability, getModuleConfig, type Module } from "../core/module.ts";
 import type { ProcessRec } from "../core/records.ts";
 import { loadAll, type Shipped } from "../core/shipped.ts";
@@ -66,26 +66,36 @@ export interface EmbedHost {
 
 /**
  * Makes a handler.
- * @throws ConfigError also for a directive that asks for what the host cannot give
+ * @throws ConfigError also for a directive that asks for what the host cannot give. Its message has all that the program prints:
+ * whoever embeds shows it as any error, or nobody catches it.
  */
 export async function makeHandler(
   config: string | SluiceConfig,
   options: HandlerOptions,
   host: EmbedHost,
 ): Promise<Handler> {
+  try {
+    return await build(config, options, host);
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    throw new ConfigError(formatConfigError(error, "sluice"), { ...error, form: "plain" });
+  }
+}
+
+async function build(config: string | SluiceConfig, options: HandlerOptions, host: EmbedHost): Promise<Handler> {
   const name = options.target ?? host.target;
   const target = targets[name];
-  const clock = new RequestClock(host.machine().clock);
+  const clock = guestClock(host.machine().clock);
+  const onDemand = target.timersStop ? new RequestClock(clock) : null;
   const gives = target.gives as ReadonlySet<Capability>;
-  const machine: Machine = target.timersStop
-    ? { ...host.machine(), gives, clock, wheel: new TimerWheel(clock) }
-    : { ...host.machine(), gives };
+  const ticks = onDemand ?? clock;
+  const machine: Machine = { ...host.machine(), gives, clock: ticks, wheel: new TimerWheel(ticks) };
   const loaded = await host.load(sourceOf(config, options, host, await loadAll(host.modules)), machine);
   const [unmet] = unmetNeeds(loaded.tree, loaded.process.modules, name);
   if (unmet !== undefined) throw unmet;
   refuseTls(loaded.tree);
   startGeneration(loaded.process, null);
-  return new EmbeddedHandler(loaded, options, target.timersStop ? clock : null, gives.has("sockets"));
+  return new EmbeddedHandler(loaded, options, onDemand, gives.has("sockets"));
 }
 
 /** A host that was asked for TLS must not be served in clear. @throws ConfigError */

@@ -138,15 +138,29 @@ async function importPlugin(name: string, path: string, at: Position): Promise<M
   const specifier = isFile ? ("Bun" in globalThis && again !== "" ? path : pathToFileURL(path).href) + again : path;
   versions.set(path, versionOf(path));
   try {
+    if (isFile && versions.get(path) === "") throw new Error("No such file or directory");
     const loaded = (await import(specifier)) as { default?: Module };
     if (isModule(loaded.default)) return loaded.default;
     throw new Error("its default export was not made by defineModule");
   } catch (error) {
-    return new ConfigError(`Cannot load ${path} into server: ${(error as Error).message}`, {
+    return new ConfigError(`Cannot load ${path} into server: ${reasonOf(error as Error)}`, {
       position: at,
       hint: `LoadModule ${name}: a plug-in is a TypeScript or JavaScript module`,
     });
   }
+}
+
+/** Bun only counts what is wrong with a text, and has it elsewhere. */
+function reasonOf(error: Error & { readonly errors?: readonly SyntaxMessage[] }): string {
+  const first = error.errors?.[0];
+  if (first === undefined) return error.message;
+  const { message, position } = first;
+  return position == null ? message : `${message} (line ${position.line}, column ${position.column})`;
+}
+
+interface SyntaxMessage {
+  readonly message: string;
+  readonly position?: { readonly line: number; readonly column: number } | null;
 }
 
 /** Another text once the file has changed; "" of what is no file, and of none. */

@@ -55,12 +55,12 @@ export class LogSet {
 
   /**
    * The sink of an ErrorLog: a file's name, "|program", "syslog[:facility[:tag]]"; "" is standard error. A program is
-   * started by the first line.
+   * started when the generation opens its logs, or by a line that comes before that.
    * @throws Error with `code` if a file cannot be opened
    */
   openErrorLog(target: string): LogSink {
     if (target === "" || target === "/dev/stderr") return stderrSink;
-    if (target.startsWith("|") || isSyslog(target)) return this.program(target);
+    if (!isLogFile(target)) return this.program(target);
     const path = this.resolvePath(target);
     return this.once(`ErrorLog ${path}`, () => this.file(target, true, () => new ErrorFile(path)));
   }
@@ -84,7 +84,7 @@ export class LogSet {
 
   /** The folder that a log's file is to be in, if it is not there; null for any other target, too. */
   missingFolder(target: string): string | null {
-    if (target === "" || target.startsWith("|") || isSyslog(target)) return null;
+    if (!isLogFile(target)) return null;
     const folder = dirname(this.resolvePath(target));
     return statSync(folder, { throwIfNoEntry: false })?.isDirectory() ? null : `${folder}/`;
   }
@@ -125,6 +125,22 @@ export class LogSet {
     }
     return entry.sink;
   }
+}
+
+/** The same log for one who is silent while others say the same. */
+export function silenced(sink: LogSink, silent: () => boolean): LogSink {
+  return {
+    stamps: sink.stamps ?? false,
+    start: () => sink.start?.(),
+    write(line, rank) {
+      if (!silent()) sink.write(line, rank);
+    },
+  };
+}
+
+/** Whether an ErrorLog, or another log, is a file: no program, no syslog, no standard error. */
+export function isLogFile(target: string): boolean {
+  return target !== "" && target !== "/dev/stderr" && !target.startsWith("|") && !isSyslog(target);
 }
 
 export function isSyslog(target: string): boolean {

@@ -4,6 +4,7 @@
  */
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { ConfigError, formatConfigError } from "../config/directive.ts";
+import type { LogSink } from "../core/error_log.ts";
 import { getModuleConfig } from "../core/module.ts";
 import { OnlyChild } from "../core/only_child.ts";
 import type { ProcessRec } from "../core/records.ts";
@@ -20,6 +21,7 @@ import { closeInspector, guardInspector } from "./inspector.ts";
 import { listensOnUnix, newListeners, takesRestart } from "./listen_changes.ts";
 import { handsOnPaths } from "./listener_pool.ts";
 import { loadConfig, nodeMachine } from "./load.ts";
+import { silenced } from "./logs.ts";
 import { dropPrivileges } from "./mod_unixd.ts";
 import { planOf } from "./mpm.ts";
 import { reservePorts } from "./ports.ts";
@@ -59,18 +61,25 @@ export async function loadFirst(options: StartOptions): Promise<FirstPlan> {
   const { files, defined } = loaded;
   const siblings = new ThreadParent(alone.secret);
   const { Threads: threads } = await import("./threads.ts");
-  const built = await load({ ...options, read: loaded }, 0, siblings, inherited);
+  let silent = true;
+  const built = await load({ ...options, read: loaded }, 0, siblings, inherited, () => silent);
+  silent = false;
   return { loaded: { ...built, files, defined }, siblings, inherited, dup, threads };
 }
 
-/** @throws as loadConfig; ConfigError if it wants other listeners than were handed over */
+/**
+ * @param silent while it holds, the error logs take nothing
+ * @throws as loadConfig; ConfigError if it wants other listeners than were handed over
+ */
 async function load(
   options: StartOptions,
   generation: number,
   siblings: OnlyChild,
   inherited: Inherited,
+  silent: (() => boolean) | null = null,
 ): Promise<Loaded> {
-  const loaded = await loadConfig(options, generation, nodeMachine(options.startLog, { siblings }, options.logsClosed));
+  const seams = silent === null ? { siblings } : { siblings, wrapErrorLog: (sink: LogSink) => silenced(sink, silent) };
+  const loaded = await loadConfig(options, generation, nodeMachine(options.startLog, seams, options.logsClosed));
   try {
     inherited.check(loaded.process);
   } catch (error) {

@@ -4,7 +4,7 @@
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import type { LogSink } from "../core/error_log.ts";
-import { lines, QUEUE_CHARS } from "./log_file.ts";
+import { lines, QUEUE_CHARS, stderrSink } from "./log_file.ts";
 
 /** A program that ends at once is not started in a loop. */
 const RESTART_MS = 1000;
@@ -88,7 +88,7 @@ export class PipedLog implements LogSink {
       this.closed();
       return;
     }
-    process.stderr.write(`AH00106: piped log program '${this.target}' failed unexpectedly (${why})\n`);
+    stderrSink.write(`AH00106: piped log program '${this.target}' failed unexpectedly (${why})\n`);
     const sinceMs = performance.now() - this.startedMs;
     setTimeout(() => this.closed === null && this.spawn(), Math.max(0, RESTART_MS - sinceMs)).unref();
   }

@@ -4,7 +4,6 @@
  */
 import { isMainThread, parentPort, workerData } from "node:worker_threads";
 import { ConfigError, formatConfigError } from "../config/directive.ts";
-import type { LogSink } from "../core/error_log.ts";
 import { getModuleConfig } from "../core/module.ts";
 import type { Shipped } from "../core/shipped.ts";
 import { departure } from "../http/body_out.ts";
@@ -18,7 +17,7 @@ import { means } from "./inherited.ts";
 import { keptFiles } from "./kept_files.ts";
 import { loadConfig, nodeMachine } from "./load.ts";
 import { LogOrder } from "./log_order.ts";
-import { isSyslog } from "./logs.ts";
+import { isSyslog, silenced } from "./logs.ts";
 import { type ChildConfig, type ChildStart, send, type ToChild } from "./messages.ts";
 import { type Plan, planOf } from "./mpm.ts";
 import { SentLog } from "./sent_log.ts";
@@ -138,7 +137,7 @@ class ThreadChild {
           program: (target) => this.sent(target, isSyslog(target)),
           file: (target, error) => this.sent(target, error),
         },
-        wrapErrorLog: (sink) => this.silenced(sink),
+        wrapErrorLog: (sink) => silenced(sink, () => this.silent),
       });
       const loaded = await loadConfig(
         { ...options, modules: this.modules, read: config.read },
@@ -222,15 +221,6 @@ class ThreadChild {
     if (this.leads) lead();
     else this.campaigns.add(lead);
     return () => void this.campaigns.delete(lead);
-  }
-
-  private silenced(sink: LogSink): LogSink {
-    return {
-      stamps: sink.stamps ?? false,
-      write: (line, rank) => {
-        if (!this.silent) sink.write(line, rank);
-      },
-    };
   }
 
   private sent(target: string, error: boolean): SentLog {

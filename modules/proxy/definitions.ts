@@ -2,12 +2,13 @@
  * The workers and balancers that directives name → records, for each server, shared where httpd shares them.
  * Source: httpd modules/proxy/mod_proxy.c add_pass, add_member, set_proxy_param, merge_proxy_config
  */
-import { type Directive, errorAt } from "../config/directive.ts";
+import { type Directive, didYouMean, errorAt } from "../config/directive.ts";
 import type { DirectiveSource } from "../core/command.ts";
 import { getModuleConfig, type Module } from "../core/module.ts";
 import type { ProcessRec, ServerRec } from "../core/records.ts";
 import { balancerName, ProxyBalancer } from "./balancer.ts";
 import { type ProxyConfig, proxyModuleRef } from "./config.ts";
+import { lbmethod } from "./lbmethod.ts";
 import { applyBalancerSettings, applyWorkerSettings, type BalancerSettings, type WorkerSettings } from "./params.ts";
 import { hasGroupInAuthority } from "./pass.ts";
 import { getProxyServerState, matchWorker, setProxyServerState } from "./server_state.ts";
@@ -168,7 +169,7 @@ function addWorker(
   const worker = new ProxyWorker(url, definition.isMatch ? "match" : "plain");
   applyWorkerSettings(worker, definition.worker);
   if (worker.isRegex && hasGroupInAuthority(worker.name) && !worker.params.disableReuse) {
-    remark(process, "warn", "AH03428", `enablereuse/disablereuse ignored for worker ${worker.name}`);
+    process.log.warn("proxy", "AH03428", `enablereuse/disablereuse ignored for worker ${worker.name}`);
     worker.params.disableReuse = true;
   }
   worker.initialize();
@@ -203,10 +204,10 @@ function warnShared(
   shares: string,
   ignores: string,
 ): void {
-  remark(process, "info", shares, `Sharing worker '${name}' instead of creating new worker '${wanted}'`);
+  process.log.info("proxy", shares, `Sharing worker '${name}' instead of creating new worker '${wanted}'`);
   for (const [key, value] of params) {
     const text = `Ignoring parameter '${key}=${value}' for worker '${name}' because of worker sharing`;
-    remark(process, "warn", ignores, text);
+    process.log.warn("proxy", ignores, text);
   }
 }
 
@@ -250,14 +251,14 @@ function record(
   balancer.path = from.path ?? base?.path ?? "/";
   for (const { name: lost } of base === undefined ? [] : from.members) {
     const text = `${lost} is no member of ${name}: the virtual host has inherited the balancer as it is`;
-    remark(process, "warn", "", text);
+    process.log.warn("proxy", "", text);
   }
-  const { lbmethod, ...inherited } = base?.settings ?? {};
+  const { lbmethod: ofMain, ...inherited } = base?.settings ?? {};
   applyBalancerSettings(balancer, inherited);
   applyBalancerSettings(balancer, from.settings);
-  if (lbmethod !== undefined && lbmethod !== "byrequests" && from.settings.lbmethod === undefined) {
-    const text = `${name} elects by requests here: a virtual host that mentions it does not inherit lbmethod=${lbmethod}`;
-    remark(process, "warn", "", text);
+  if (ofMain !== undefined && ofMain !== "byrequests" && from.settings.lbmethod === undefined) {
+    const text = `${name} elects by requests here: a virtual host that mentions it does not inherit lbmethod=${ofMain}`;
+    process.log.warn("proxy", "", text);
   }
   if (base?.settings.failOnStatus !== undefined && from.settings.failOnStatus !== undefined) {
     balancer.params.failOnStatus = [...base.settings.failOnStatus, ...from.settings.failOnStatus];
@@ -268,17 +269,13 @@ function record(
     const prefix = at.name === "Proxy" ? "<Proxy" : at.name === "ProxyPass" ? "ProxyPass" : "ProxySet:";
     const tellsName = balancer.lbmethod === null && at.name !== "ProxyPass";
     const suffix = tellsName ? ` lbmethod=${balancer.params.lbmethod}; ${balancer.name}` : "";
-    throw errorAt(at as Directive, `${prefix} ${error}${suffix}`);
+    const name = balancer.params.lbmethod;
+    const methods = process.providers.names(lbmethod);
+    const hint = tellsName ? (didYouMean(name, methods) ?? `there are ${methods.join(", ")}`) : undefined;
+    throw errorAt(at as Directive, `${prefix} ${error}${suffix}`, { hint });
   }
   if (base === undefined) records.set(from, balancer);
   return balancer;
-}
-
-/** What is odd about a line. */
-function remark({ log, siblings, generation }: ProcessRec, level: "info" | "warn", ah: string, text: string): void {
-  // The first configuration of several children has been read before, as if for one, and was told then.
-  if (siblings.index < 0 && generation === 0) return;
-  log[level]("proxy", ah, text);
 }
 
 /** child_exit: closes the connections to backends that are idle. */

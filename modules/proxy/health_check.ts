@@ -164,6 +164,17 @@ export type HealthCheckProvider = (target: HealthCheckTarget) => HealthCheckVerd
 /** What `hcmethod=PROVIDER:name` looks up. */
 export const healthCheck = providerGroup<HealthCheckProvider>("healthcheck");
 
+/** What parseHealthParam knows. */
+export const HEALTH_PARAMS = [
+  "hcmethod",
+  "hcinterval",
+  "hcpasses",
+  "hcfails",
+  "hcuri",
+  "hcexpr",
+  "hctemplate",
+] as const;
+
 /** Reads one of the hc* parameters of a member or a template; answers null, or an error in httpd's words. */
 export function parseHealthParam(
   into: Partial<HealthCheckParams>,

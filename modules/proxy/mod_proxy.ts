@@ -3,10 +3,10 @@
  * Long for its directives, most of a few lines; what they name becomes records in definitions.ts.
  * Source: httpd modules/proxy/mod_proxy.c
  */
-import { splitWords } from "../config/directive.ts";
+import { didYouMean, splitWords } from "../config/directive.ts";
 import { compileRegex } from "../config/regex.ts";
-import { atoi, intervalOrInt } from "../config/units.ts";
-import type { CommandContext } from "../core/command.ts";
+import { atoi, intervalOrInt, parseInterval } from "../config/units.ts";
+import { ArgumentError, type CommandContext } from "../core/command.ts";
 import { defineModule } from "../core/module.ts";
 import { compileGlob } from "../server/glob.ts";
 import * as server from "../server/hooks.ts";
@@ -17,7 +17,13 @@ import { tellElsewhere } from "./elsewhere.ts";
 import { proxyFixups, proxyHandler } from "./handler.ts";
 import { healthContext } from "./health_check.ts";
 import { inheritWorkers } from "./inherit.ts";
-import { type BalancerSettings, parseBalancerParam, parseWorkerParam, type WorkerSettings } from "./params.ts";
+import {
+  type BalancerSettings,
+  paramHint,
+  parseBalancerParam,
+  parseWorkerParam,
+  type WorkerSettings,
+} from "./params.ts";
 import type { ProxyPassRule } from "./pass.ts";
 import { forgetChild } from "./slots.ts";
 import { preTranslate, translate, walkProxySections } from "./translate.ts";
@@ -210,14 +216,14 @@ function addPass(cmd: CommandContext, given: Words, isMatch: boolean): string | 
     return undefined;
   }
   if (!rule.decline) {
-    const error = define(cmd, {
+    const error = define(cmd, "ProxyPass", {
       kind: isBalancer(url) ? "balancer" : "worker",
       url,
       params: lastOfEach(params),
       isMatch: regexWanted,
       path: fake,
     });
-    if (error !== null) return `ProxyPass ${error}`;
+    if (error !== undefined) return error;
   }
   if (inSection) cmd.set("sectionPass", rule);
   else cmd.push("passes", rule);
@@ -231,38 +237,37 @@ function outOfPlace(cmd: CommandContext, name: string): string | null {
   return kind === "if" || kind === "none" ? `${name} cannot occur within <${section}> section` : null;
 }
 
-/** Notes a worker or balancer and what a line sets of it. Answers an error in httpd's words. */
+/**
+ * Notes a worker or balancer and what a line sets of it. Answers an error in httpd's words.
+ * @param by the directive, as its errors begin
+ * @throws ArgumentError of a parameter
+ */
 function define(
   cmd: CommandContext,
+  by: string,
   what: Pick<Definition, "kind" | "url" | "params"> & Partial<Definition>,
   /** What is added to the error of a parameter. */
   told: (key: string, value: string) => string = () => "",
-): string | null {
+): string | undefined {
   const { kind, url, params, isMatch = false, balancer = "", path = null } = what;
   const worker: WorkerSettings = {};
   const whole: BalancerSettings = {};
   const error = urlError(kind, url, isMatch);
-  if (error !== null) return error;
-  if (!isWhole(kind, url)) {
-    const health = cmd.hasModule("mod_proxy_hcheck") ? healthContext(cmd.server) : null;
-    for (const [key, value] of params) {
-      const error = parseWorkerParam(worker, key, value, health);
-      if (error !== null) return error + told(key, value);
-      if (key.toLowerCase() === "receivebuffersize") {
-        cmd.remark({ differs: "receivebuffersize has no effect: the runtimes' sockets have no SO_RCVBUF" });
-      }
-      if (WITHOUT_UNIT.has(key.toLowerCase())) remarkUnit(cmd, key, value);
+  if (error !== null) return `${by} ${error}`;
+  const ofBalancer = isWhole(kind, url);
+  const health = cmd.hasModule("mod_proxy_hcheck") ? healthContext(cmd.server) : null;
+  for (const [key, value] of params) {
+    const error = ofBalancer ? parseBalancerParam(whole, key, value) : parseWorkerParam(worker, key, value, health);
+    if (error !== null) {
+      const hint = error.startsWith("unknown") ? paramHint(key, ofBalancer, health !== null) : undefined;
+      throw new ArgumentError(`${by} ${error}${told(key, value)}`, { text: `${key}=${value}`, column: 1 }, hint);
     }
-  } else {
-    for (const [key, value] of params) {
-      const error = parseBalancerParam(whole, key, value);
-      if (error !== null) return error + told(key, value);
-      if (key.toLowerCase() === "timeout") remarkUnit(cmd, key, value);
-    }
+    remarkParam(cmd, key.toLowerCase(), value, ofBalancer);
   }
+  if (!ofBalancer) remarkScheme(cmd, url);
   const { directive } = cmd;
   definitionsOf(cmd.server, proxy).push({ kind, url, isMatch, balancer, path, worker, whole, params, directive });
-  return null;
+  return undefined;
 }
 
 /** Why nothing can be defined for a URL, null if it can. */
@@ -282,11 +287,38 @@ function balancerNameError(url: string): string | null {
   return /^balancer:\/\/(\/|$)/i.test(url) ? "Bad syntax for a balancer name (balancer://)" : null;
 }
 
-/** Times of workers whose unit httpd drops. */
-const WITHOUT_UNIT = new Set(["retry", "ttl", "flushwait"]);
+/** Times whose unit httpd drops. */
+const TIMES: Readonly<Record<"worker" | "balancer", readonly string[]>> = {
+  worker: ["retry", "ttl", "timeout", "flushwait"],
+  balancer: ["timeout"],
+};
 
-function remarkUnit(cmd: CommandContext, key: string, value: string): void {
-  if (/[a-z]/i.test(value)) cmd.remark({ differs: `${key}=${value}: the unit counts; httpd drops it` });
+function remarkParam(cmd: CommandContext, key: string, value: string, ofBalancer: boolean): void {
+  if (key === "receivebuffersize" && !ofBalancer)
+    cmd.remark({ differs: "receivebuffersize has no effect: the runtimes' sockets have no SO_RCVBUF" });
+  if (!TIMES[ofBalancer ? "balancer" : "worker"].includes(key) || /^\s*[+-]?\d+\s*$/.test(value)) return;
+  if (parseInterval(value, "s") !== undefined)
+    cmd.remark({ differs: `${key}=${value}: the unit counts; httpd drops it` });
+  else cmd.warn("", `${key}=${value} is read as ${atoi(value)}, as by httpd: units are ms, s, min and h`);
+}
+
+/** Schemes that httpd has a module for, and sluice has not. */
+const SCHEMES_ELSEWHERE: Readonly<Record<string, string>> = {
+  ajp: "mod_proxy_ajp",
+  fcgi: "mod_proxy_fcgi",
+  h2: "mod_proxy_http2",
+  h2c: "mod_proxy_http2",
+  scgi: "mod_proxy_scgi",
+  uwsgi: "mod_proxy_uwsgi",
+};
+
+function remarkScheme(cmd: CommandContext, url: string): void {
+  const scheme = /^(?:unix:[^|]*\|)?([a-z]\w*):/i.exec(url)?.[1]?.toLowerCase() ?? "";
+  const module = SCHEMES_ELSEWHERE[scheme];
+  if (module === undefined) return;
+  const noEffect = `sluice has no ${module}: requests that go to ${scheme}:// are answered with 500`;
+  cmd.remark({ noEffect });
+  cmd.warn("", noEffect);
 }
 
 function isBalancer(url: string): boolean {
@@ -333,10 +365,15 @@ function balancerMember(cmd: CommandContext, words: Words): string | undefined {
   if (plain.length > 2) return notKeyValue("BalancerMember");
   const [balancer, url] = inSection ? [cmd.scope.arg, plain[0]] : plain;
   if (balancer === undefined) return "BalancerMember must define balancer name when outside <Proxy > section";
-  if (url === undefined) return "BalancerMember must define remote proxy server";
-  const error =
-    balancerNameError(balancer) ?? define(cmd, { kind: "member", url, params: lastOfEach(pairs(words)), balancer });
-  return error === null ? undefined : `BalancerMember ${error}`;
+  if (url === undefined) {
+    const near = pairs(words).find(([key]) => didYouMean(key, ["url"]) !== undefined);
+    if (near === undefined) return "BalancerMember must define remote proxy server";
+    const at = { text: near.join("="), column: 1 };
+    throw new ArgumentError("BalancerMember must define remote proxy server", at, `${near[0]}: did you mean url?`);
+  }
+  const unfit = balancerNameError(balancer);
+  if (unfit !== null) return `BalancerMember ${unfit}`;
+  return define(cmd, "BalancerMember", { kind: "member", url, params: lastOfEach(pairs(words)), balancer });
 }
 
 function notKeyValue(directive: string): string {
@@ -389,8 +426,7 @@ function setParams(
     if (place === "outside") return `ProxySet can not find '${url}' ${isBalancer(url) ? "Balancer" : "Worker"}.`;
     return `${by.replace(":", "")} ${unfit}`;
   }
-  const error = define(cmd, { kind, url, params }, (key, value) => ` ${key}=${value}; ${url}`);
-  return error === null ? undefined : `${by} ${error}`;
+  return define(cmd, by, { kind, url, params }, (key, value) => ` ${key}=${value}; ${url}`);
 }
 
 function proxySection(cmd: CommandContext, args: string): string | undefined {

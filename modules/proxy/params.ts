@@ -4,9 +4,16 @@
  *
  * Parsers answer null or the text of an error, in httpd's words; the caller puts the directive's name in front.
  */
+import { didYouMean } from "../config/directive.ts";
 import { atoi as int, intervalOrInt, parseInterval } from "../config/units.ts";
 import type { BalancerParams, HashKey, ProxyBalancer } from "./balancer.ts";
-import { applyHealthCheck, type HealthCheckSettings, type HealthContext, parseHealthParam } from "./health_check.ts";
+import {
+  applyHealthCheck,
+  HEALTH_PARAMS,
+  type HealthCheckSettings,
+  type HealthContext,
+  parseHealthParam,
+} from "./health_check.ts";
 import { parseStickyCookie } from "./sticky_cookie.ts";
 import { type ProxyWorker, parseStatus, type StatusChange, type WorkerParams } from "./worker.ts";
 
@@ -246,6 +253,16 @@ export function parseBalancerParam(
   if (!Object.hasOwn(BALANCER, name)) return "unknown Balancer parameter";
   if (name === "lbmethod" && hasLbMethod !== undefined && !hasLbMethod(value)) return "unknown lbmethod";
   return BALANCER[name]!(into, value, name);
+}
+
+/** What to write instead of a parameter that there is not. @param checks members are checked: there is hc* */
+export function paramHint(key: string, ofBalancer: boolean, checks: boolean): string {
+  const worker = [...Object.keys(WORKER).filter((name) => name !== "secret"), ...(checks ? HEALTH_PARAMS : [])];
+  const balancer = Object.keys(BALANCER);
+  const [known, others] = ofBalancer ? [balancer, worker] : [worker, balancer];
+  if (others.includes(key.toLowerCase()))
+    return ofBalancer ? `${key} is a parameter of members` : `${key} is a parameter of balancers`;
+  return didYouMean(key, known) ?? `there are ${known.join(", ")}`;
 }
 
 export function applyWorkerSettings(worker: ProxyWorker, settings: WorkerSettings): void {

@@ -28,5 +28,5 @@ export function judge(r: RequestRec, attempt: ProxyAttempt): Status {
 function forceError(r: RequestRec, attempt: ProxyAttempt, ah: string, why: string): void {
   if (!attempt.worker!.setError(r.conn.process.clock.wallUs() / 1000, why)) return;
   const name = attempt.worker!.displayName;
-  r.log.error(LOG, ah, `${attempt.balancer!.name}: Forcing worker (${name}) into error state ${why}`);
+  r.log.error(LOG, ah, `${attempt.balancer!.name}: Forcing worker (${name}) into error state ${why}`, r);
 }

@@ -138,7 +138,7 @@ export function fileError(error: { readonly code?: string; readonly message: str
   return Object.assign(new Error(`${ERRNO[code ?? ""] ?? error.message}: ${message}`), { code });
 }
 
-/** Opens the files of a configuration that is to be served. @throws Error of the first that cannot be opened */
+/** Opens the files of a configuration that is to be served, and starts the programs of its logs. @throws Error of the first that cannot be opened */
 export function openGeneration(process: ProcessRec): void {
   const { hooks } = process;
   const report = hooks.report;
@@ -146,6 +146,7 @@ export function openGeneration(process: ProcessRec): void {
     throw error;
   };
   try {
+    for (const { log } of process.servers) log.open();
     openLogs.run(hooks, process);
   } finally {
     hooks.report = report;

@@ -15,6 +15,7 @@ import {
   checkConfig,
   DECLINED,
   defineModule,
+  didYouMean,
   ExprFailure,
   getModuleConfig,
   KNOWN_METHODS,
@@ -103,7 +104,11 @@ function addRequirement(cmd: CommandContext, line: string): string | undefined {
   const name = first?.word.text ?? "";
   const args = first === null ? "" : line.slice(first.next);
   const provider = cmd.provider(authz, name);
-  if (provider === undefined) return `Unknown Authz provider: ${name}`;
+  if (provider === undefined) {
+    const known = cmd.providerNames(authz);
+    const hint = didYouMean(name, known) ?? `there are ${known.join(", ")}`;
+    throw new ArgumentError(`Unknown Authz provider: ${name}`, { text: name, column: 1 }, hint);
+  }
   const check = provider.parse(args, cmd);
   if (typeof check === "string") return check;
   scope.section ??= makeSection("or", false);

@@ -78,6 +78,7 @@ describe("LoadModule of an lbmethod", () => {
     ["no default export", "export const mine = 1;", "its default export was not made by defineModule"],
     ["a bare object", "export default { finder() {} };", "its default export was not made by defineModule"],
     ["an exception", 'throw new Error("broken");', "broken"],
+    ["a mistake in its text", "\nexport default {{", "[^]*(line 2, column 17|mine.ts:2:17)"],
     ["an import that is not there", 'import "./none.ts";', "none.ts"],
   ] as const) {
     it(`${what} is an error with file and line`, SLOW, async () => {

@@ -20,7 +20,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { fileURLToPath } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import vm from "node:vm";
 import { transformSync } from "esbuild";
 import { type Backend, freePort, ok, startBackend } from "../support/backend.ts";
@@ -158,6 +158,19 @@ describe("the examples", () => {
     assert.equal(await app.get(`http://127.0.0.1:${port}/x`), "two /x");
   });
 });
+
+test(
+  "a handler that waits for nothing but its timers keeps no program from ending: so deno serve ends at SIGTERM",
+  SLOW,
+  async () => {
+    const conf = `<Proxy balancer://a>\nBalancerMember ${one.url}\n</Proxy>\nProxyPass / balancer://a/`;
+    const code = `const { createHandler } = await import(${JSON.stringify(pathToFileURL(join(ROOT, "mod.ts")).href)});
+    await createHandler(${JSON.stringify(conf)}); console.log("made");`;
+    const args = currentRuntime === "bun" ? ["-e", code] : ["eval", code];
+    const child = spawnSync(process.execPath, args, { cwd: ROOT, encoding: "utf8", timeout: 10_000 });
+    assert.deepEqual([child.stdout, child.status], ["made\n", 0], child.stderr);
+  },
+);
 
 describe("the package", () => {
   test("has JavaScript, declarations and the launcher, and no sources", SLOW, () => {

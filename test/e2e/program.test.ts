@@ -420,6 +420,43 @@ test("-k start, start again, graceful, stop, stop again, over the PidFile", SLOW
   await sluice.stop();
 });
 
+test(
+  "-k start: standard error is the error log's file then; a program that dies takes nobody along",
+  SLOW,
+  async () => {
+    await using sluice = await runSluice(
+      `Listen 127.0.0.1:PORT\nServerName a\nPidFile DIR/pid\nErrorLog DIR/error.log\nCustomLog "|$read line; echo enough >&2" "%U"`,
+      { args: ["-k", "start"] },
+    );
+    assert.deepEqual([sluice.exit, sluice.stderr], [0, ""]);
+    const pid = Number(sluice.file("pid"));
+    try {
+      await fetchOnce(sluice.port, "/x");
+      for (let i = 0; !sluice.errorLog.includes("AH00106") && i < 100; i++) {
+        await new Promise((resolve) => setTimeout(resolve, 50));
+      }
+      assert.match(
+        sluice.errorLog,
+        /^enough\nAH00106: piped log program '\|\$read .*' failed unexpectedly \(exit 0\)$/m,
+      );
+      assert.equal((await fetchOnce(sluice.port, "/y")).status, 404);
+    } finally {
+      process.kill(pid);
+    }
+  },
+);
+
+test("-k start: what keeps it from starting is on standard error, and in the error log", SLOW, async () => {
+  await using taken = await startSluice("Listen 127.0.0.1:PORT\nServerName a");
+  await using sluice = await runSluice(
+    `Listen 127.0.0.1:${taken.port}\nServerName a\nPidFile DIR/pid\nErrorLog DIR/error.log`,
+    { args: ["-k", "start"], files: { "error.log": "of yesterday\n" } },
+  );
+  assert.equal(sluice.exit, 1);
+  assert.match(sluice.stderr, /^\(98\)Address already in use: AH00072: [\s\S]*AH00015: Unable to open logs\n$/);
+  assert.equal(sluice.errorLog, `of yesterday\n${sluice.stderr}`);
+});
+
 test("-k with a broken file sends no signal", SLOW, async () => {
   await using sluice = await startSluice(passTo(one));
   sluice.writeConf("Bogus on");
@@ -461,6 +498,23 @@ test("-t and -S open no log; what they warn of is on standard error", SLOW, asyn
   assert.equal(elsewhere.exit, 0);
   assert.match(elsewhere.stderr, /^\(2\)No such file or directory: AH00086: sluice: could not open error log file /);
 });
+
+test(
+  "what a module warns of as it checks the configuration is said once, however many children there are",
+  SLOW,
+  async () => {
+    const plugin = `import { checkConfig, defineModule } from "sluice";
+    export default defineModule({ name: "mod_warns", registerHooks(hooks) {
+      hooks.hook(checkConfig, (process) => process.log.warn("warns", "", "take care"));
+    } });`;
+    const conf = "Listen 127.0.0.1:PORT\nServerName a\nStartServers 2\nLoadModule warns_module ./warns.ts";
+    await using checked = await runSluice(conf, { args: ["-t"], files: { "warns.ts": plugin } });
+    assert.equal(checked.stderr.match(/take care/g)?.length, 1, checked.stderr);
+    await using sluice = await startSluice(conf, { files: { "warns.ts": plugin } });
+    await sluice.untilLog("2 children serve");
+    assert.equal(sluice.errorLog.match(/take care/g)?.length, 1);
+  },
+);
 
 test("a pid file that cannot be written keeps the server from starting, as in httpd", SLOW, async () => {
   await using sluice = await runSluice("Listen 127.0.0.1:PORT\nServerName a\nPidFile DIR");

@@ -138,6 +138,23 @@ describe("plugins/README.md", () => {
     assert.equal(snippets("plugins/README.md", "apache")[0], read("examples/lbmethod/roundrobin.conf"));
   });
 
+  it("shows examples/request_id.ts, by which a request has an id, the client's or a new one", SLOW, async () => {
+    assert.equal(snippets("plugins/README.md", "ts")[1], read("examples/request_id.ts"));
+    await using backend = await startBackend((request) => ok(request.field("x-request-id") ?? ""));
+    const conf = read("examples/request_id.conf")
+      .replace("./request_id.ts", pathToFileURL(join(ROOT, "examples/request_id.ts")).href)
+      .replaceAll(":3001", `:${backend.port}`)
+      .replace("127.0.0.1:8080", "127.0.0.1:PORT");
+    await using sluice = await startSluice(conf);
+    const given = await fetchOnce(sluice.port, "/x", "X-Request-Id: mine");
+    assert.deepEqual([given.text, given.field("x-request-id")], ["mine", "mine"]);
+    const made = await fetchOnce(sluice.port, "/x");
+    assert.match(made.text, /^[\da-f-]{36}$/);
+    assert.equal(made.field("x-request-id"), made.text);
+    await sluice.stop();
+    assert.match(sluice.stdout, new RegExp(`/x 200 mine\n.* /x 200 ${made.text}\n`));
+  });
+
   it("its backend has what the snippet takes of the kit", async () => {
     const [snippet] = snippets("plugins/README.md", "js");
     assert.match(snippet!, /heartbeat\(\{ to: "udp:\/\/239\.0\.0\.1:27999", capacity: 100 \}\)/);

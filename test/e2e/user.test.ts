@@ -39,6 +39,24 @@ for (const children of [1, 2]) {
   });
 }
 
+test("User: the program of an error log is root's, whenever its first line comes", AS_ROOT, async () => {
+  const conf = `
+    Listen 127.0.0.1:PORT
+    ServerName localhost
+    User nobody
+    PidFile DIR/pid
+    ErrorLog DIR/logs/error.log
+    <VirtualHost *:PORT>
+      ServerName a
+      ErrorLog "|$cat >> DIR/logs/host.log"
+      ProxyPass / http://127.0.0.1:PORT2/
+    </VirtualHost>`;
+  await using sluice = await startSluice(conf, { shell: SHELL });
+  await sluice.untilFile("logs/error.log", "resuming normal operations");
+  assert.equal((await fetchOnce(sluice.port, "/x", "Host: a")).status, 503);
+  await sluice.untilFile("logs/host.log", "AH01114");
+});
+
 test("User: a child more, or another one, needs no right to bind what root had bound", AS_ROOT, async () => {
   // Of no other test, and below 1024.
   const where = { host: "Deno" in globalThis ? "127.0.22.2" : "127.0.22.1", port: 81 };

@@ -143,6 +143,7 @@ describe("readYaml()", () => {
     ['"a b": c\n', "1:1", /is no name/],
     ["just words\n", "1:1", /Expected directives/],
     ["- a\n", "1:3", /Expected directives/],
+    ["virtualHost:\n  serverName: a\n", "2:15", /Expected directives in <virtualHost serverName>: a mapping/],
     [`${"[".repeat(50_000)}`, "", /^YAML: /],
   ];
   for (const [text, at, message] of errors) {

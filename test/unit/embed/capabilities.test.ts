@@ -13,7 +13,8 @@ const refusal = async (config: string, target: NonNullable<HandlerOptions["targe
     return null;
   } catch (error) {
     assert.ok(error instanceof ConfigError, String(error));
-    return `${error.position?.line} ${error.message}`;
+    // The first line says where, the second what.
+    return `${error.position?.line} ${error.message.split("\n")[1]}`;
   }
 };
 
@@ -77,4 +78,19 @@ test("plugins/portable.ts has each plug-in that ships and imports no node: modul
     if (names.includes(name) || needsNode(folderOf.get(name)!) || name === "mod_http2") continue;
     assert.fail(`${name} imports no node: module: add it to plugins/portable.ts`);
   }
+});
+
+test("createHandler(): the message of a mistake is what the program prints: place, line, what to write instead", async () => {
+  await assert.rejects(createHandler("ServerName a\n  ProxyPas / http://127.0.0.1:1/"), (error) => {
+    assert.ok(error instanceof ConfigError);
+    assert.deepEqual(error.message.replace(/of .*\//, "of /").split("\n"), [
+      "AH00526: Syntax error on line 2 of /handler.conf:",
+      "Invalid command 'ProxyPas', perhaps misspelled or defined by a module not included in the server configuration",
+      "    ProxyPas / http://127.0.0.1:1/",
+      "    ^",
+      "did you mean ProxyPass?",
+    ]);
+    assert.deepEqual([error.position?.line, error.position?.column, error.hint], [2, 3, "did you mean ProxyPass?"]);
+    return true;
+  });
 });

@@ -288,7 +288,7 @@ describe("judge()", () => {
       f.balancer.members.map((m) => m.has(IN_ERROR)),
       [true, false, true],
     );
-    assert.match(f.lines.join(""), /AH01174.*http:\/\/m0.*500[\s\S]*AH02460.*http:\/\/m2/);
+    assert.match(f.lines.join(""), /\[client 127.0.0.1:\d+\] AH01174.*http:\/\/m0.*500[\s\S]*AH02460.*http:\/\/m2/);
   });
 
   it("gives back busy", () => {
