@@ -3,6 +3,7 @@
  * What serves without a directive of its own is loaded always; the others with the first directive that needs them.
  */
 import { later, type Shipped } from "../modules/mod.ts";
+import dir from "./alias/mod_dir.ts";
 import bybusyness from "./lbmethod/mod_lbmethod_bybusyness.ts";
 import byrequests from "./lbmethod/mod_lbmethod_byrequests.ts";
 import bytraffic from "./lbmethod/mod_lbmethod_bytraffic.ts";
@@ -64,7 +65,7 @@ export const portablePlugins: Shipped = [
   ),
   later("mod_rewrite", /^Rewrite/i, () => import("./rewrite/mod_rewrite.ts")),
   later("mod_alias", /^(Script)?Alias|^Redirect/i, () => import("./alias/mod_alias.ts")),
-  later("mod_dir", /^(FallbackResource|Directory[A-Z])/i, () => import("./alias/mod_dir.ts")),
+  dir,
   later(
     "mod_balancer_manager",
     /^BalancerPersist|balancer-manager|sluice-api/i,

@@ -40,6 +40,7 @@ export function cutRanges(r: RequestRec, length: number): number | "unsatisfiabl
   const field = r.headersIn.getId(RANGE);
   const out = r.headersOut;
   if (field === undefined || out.has("Content-Range") || !isMeant(r)) return length;
+  if (r.filename.startsWith("proxy:ftp:")) return length; // its end comes on another connection
   if (/^multipart\/byteranges/i.test(out.getId(CONTENT_TYPE) ?? "")) return length;
   const ranges = parseRanges(field, length, getModuleConfig(r.perDirConfig, core));
   if (ranges === null) return length;

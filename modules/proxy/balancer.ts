@@ -106,8 +106,6 @@ export class ProxyBalancer {
   readonly electorate: Electorate;
   /** Who is told of each election; null: nobody. */
   electionWatchers: Set<ElectionWatcher> | null = null;
-  /** A member that could not serve can again: the method starts afresh at the next change of the list, as in httpd. */
-  resetPending = false;
   /** For members that come while the server runs: as many as `growth`. */
   spareSlots: WorkerSlot[] = [];
   /** Their keys, and their meters, if workers have any. */
@@ -197,7 +195,6 @@ export class ProxyBalancer {
     this.params.lbmethod = name;
     this.lbmethod = factory(this);
     if (first) this.lbmethod.reset?.();
-    this.resetPending = false;
     this.electorate.changes = -1;
     return null;
   }

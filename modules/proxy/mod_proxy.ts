@@ -219,7 +219,7 @@ function addPass(cmd: CommandContext, given: Words, isMatch: boolean): string | 
     const error = define(cmd, "ProxyPass", {
       kind: isBalancer(url) ? "balancer" : "worker",
       url,
-      params,
+      params: lastOfEach(params),
       isMatch: regexWanted,
       path: fake,
     });
@@ -373,7 +373,7 @@ function balancerMember(cmd: CommandContext, words: Words): string | undefined {
   }
   const unfit = balancerNameError(balancer);
   if (unfit !== null) return `BalancerMember ${unfit}`;
-  return define(cmd, "BalancerMember", { kind: "member", url, params: pairs(words), balancer });
+  return define(cmd, "BalancerMember", { kind: "member", url, params: lastOfEach(pairs(words)), balancer });
 }
 
 function notKeyValue(directive: string): string {
@@ -384,6 +384,19 @@ function pairs(words: Words): (readonly [string, string])[] {
   return words
     .filter((word) => word.includes("="))
     .map((word) => [word.slice(0, word.indexOf("=")), word.slice(word.indexOf("=") + 1)] as const);
+}
+
+/**
+ * httpd keeps the parameters of a BalancerMember and a ProxyPass in a table: of a key that comes again the last value counts,
+ * in the place of the first. Those of ProxySet and <Proxy> are set one after the other.
+ */
+function lastOfEach(params: readonly (readonly [string, string])[]): (readonly [string, string])[] {
+  const table = new Map<string, readonly [string, string]>();
+  for (const [name, value] of params) {
+    const key = name.toLowerCase();
+    table.set(key, [table.get(key)?.[0] ?? name, value]);
+  }
+  return [...table.values()];
 }
 
 function proxySet(cmd: CommandContext, words: Words): string | undefined {

@@ -31,7 +31,7 @@ export function preTranslate(r: RequestRec): Status {
 }
 
 export function translate(r: RequestRec): Status {
-  return match(r, false);
+  return r.proxyreq === "none" ? match(r, false) : OK;
 }
 
 /** Which rules were looked at, and what came of it. */
@@ -94,7 +94,8 @@ function match(r: RequestRec, early: boolean): Status {
 }
 
 /**
- * Has the proxy serve a request, as a ProxyPass rule would.
+ * Has the proxy serve a request, as a ProxyPass rule would. What a rule that mapped it before has said of its path holds on: it
+ * is nocanon, or encoded already.
  * @param target the backend's URL, not canonical yet; or unix:PATH|URL
  * @param raw path and query are sent as they stand in the URL; else the path is encoded and `r.args` added
  */
@@ -106,7 +107,8 @@ export function proxyTo(r: RequestRec, target: string, raw: boolean): void {
     r.setNote(SOCKET_PATH, unix.socketPath);
   }
   const [origin, path] = splitUrl(url);
-  mapTo(r, new Mapping(origin, path, raw, false));
+  const before = r.mapped;
+  mapTo(r, new Mapping(origin, path, raw || before?.raw === true, before?.encoded === true));
 }
 
 function mapTo(r: RequestRec, mapping: Mapping): void {

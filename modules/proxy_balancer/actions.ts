@@ -185,8 +185,6 @@ function addMember(
   const error = balancer.add(member, first);
   if (error !== null) return no(409, error);
   changeMember(balancer, member, settings, server, first);
-  if (first && balancer.resetPending) balancer.lbmethod?.reset?.();
-  balancer.resetPending = false;
   const { displayName } = member;
   return {
     changes: [{ name: "member", before: null, after: displayName }],

@@ -216,13 +216,11 @@ export function changeMember(
   server: ServerRec,
   first = true,
 ): MemberChange {
-  const usable = member.isUsable;
   const before = writeAll(MEMBER, member, change, server);
   if (change.loadFactor !== undefined) {
     if (balancer.members.length === 1) member.s.lbfactor = 100;
     if (first) for (const { s } of balancer.members) s.lbstatus = s.lbfactor;
   }
-  if (!usable && member.isUsable) balancer.resetPending = true;
   return before;
 }
 

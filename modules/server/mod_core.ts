@@ -332,7 +332,9 @@ function setErrorLog(cmd: CommandContext, arg: string): void {
 
 function setLimitRequestBody(cmd: CommandContext, arg: string): string | undefined {
   if (!/^\d+$/.test(arg)) return "LimitRequestBody requires a non-negative integer.";
-  cmd.set("limitRequestBody", Number(arg));
+  const limit = Number(arg);
+  if (!Number.isSafeInteger(limit)) return "LimitRequestBody argument is not parsable.";
+  cmd.set("limitRequestBody", limit);
   return undefined;
 }
 

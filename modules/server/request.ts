@@ -54,7 +54,7 @@ export function isAccessible(r: RequestRec, uri: string): boolean {
 
 /**
  * Looks for what a GET of `uri` would be served with, and makes that what `r` is served with: OK. Otherwise the status with which
- * it would end, 404 where nothing is there, and `r` has only fields of a redirect.
+ * it would end, 404 where nothing is there, and `r` has only fields of a redirect. Fields of the request stay as they are in `r`.
  * @param instead is asked for an `uri` that nobody serves; it may have another one take its place
  * Source: httpd ap_sub_req_lookup_uri, ap_internal_fast_redirect
  */
@@ -64,7 +64,7 @@ export function takeOver(
   instead: (sub: RequestRec) => Status | Promise<Status> = () => 404,
 ): Status | Promise<Status> {
   if (isTooDeep(r)) return 500;
-  const sub = subRequest(r, uri, r.headersIn);
+  const sub = subRequest(r, uri, r.headersIn.clone());
   const then = (status: Status) => (status === OK && sub.proxyreq === "none" ? instead(sub) : status);
   const answer = lookup(0, sub);
   const found = typeof answer === "number" ? then(answer) : answer.then(then);
@@ -210,9 +210,8 @@ function decodeUri(r: RequestRec): Status {
 }
 
 function translate(r: RequestRec): Status | Promise<Status> {
-  if (r.filename !== "") return OK;
-  if (r.uri !== r.encodedUri) sectionWalk(r, null);
   const { uri } = r;
+  if (r.filename === "" && uri !== r.encodedUri) sectionWalk(r, null);
   const answer = hooks.translateName.run(r.server.process.hooks, r);
   return typeof answer === "number" ? translated(r, uri, answer) : translatedLater(r, uri, answer);
 }

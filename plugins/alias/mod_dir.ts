@@ -7,8 +7,8 @@ import {
   type CommandContext,
   DECLINED,
   defineModule,
+  fixups,
   getModuleConfig,
-  handler,
   OK,
   type RequestRec,
   type Status,
@@ -28,16 +28,19 @@ const dir = defineModule({
     index: z.array(z.string()).default(["index.html"]),
     /** DirectoryIndexRedirect: the status; 0: the index is served. */
     indexRedirect: z.number().default(0),
+    /** DirectoryCheckHandler. */
+    checkHandler: z.boolean().default(false),
   }),
   commands: ({ flag, iterate, take1 }) => [
     take1("FallbackResource", "any", setFallback, "Set a default handler"),
     iterate("DirectoryIndex", "any", addIndex, "a list of file names"),
     take1("DirectoryIndexRedirect", "any", setIndexRedirect, "On, Off, or a 3xx status code"),
     flag("DirectorySlash", "any", withoutEffect, "On or Off", NO_FILES),
-    flag("DirectoryCheckHandler", "any", withoutEffect, "On or Off", NO_FILES),
+    flag("DirectoryCheckHandler", "any", setCheckHandler, "On or Off"),
   ],
   registerHooks({ hook }) {
-    hook(handler, serveOther, { rank: "last" });
+    hook(fixups, markRoot, { rank: "first", before: ["mod_rewrite"], directivesOf: ["mod_rewrite"] });
+    hook(fixups, serveOther, { rank: "last", before: ["mod_headers"] });
   },
 });
 export default dir;
@@ -60,31 +63,63 @@ function setIndexRedirect(cmd: CommandContext, arg: string): string | undefined 
   return undefined;
 }
 
-function withoutEffect(): void {}
-
-/** What nobody serves. */
-function serveOther(r: RequestRec): Status | Promise<Status> {
-  const { fallback, index } = getModuleConfig(r.perDirConfig, dir);
-  if (r.handler !== "" || r.main !== null) return DECLINED;
-  if (r.uri === "/" && index.length > 0) return serveIndex(r, index, 0, 404);
-  return serveFallback(r, fallback);
+function setCheckHandler(cmd: CommandContext, on: boolean): void {
+  cmd.set("checkHandler", on);
 }
 
-/** The first of the names that is somebody's. @param error of those before; 404: none */
-function serveIndex(r: RequestRec, names: readonly string[], at: number, error: Status): Status | Promise<Status> {
-  const { indexRedirect, fallback } = getModuleConfig(r.perDirConfig, dir);
-  const answer = takeOver(r, withArgs(r, names[at]!));
-  if (typeof answer !== "number") return answer.then((status) => tried(status));
-  return tried(answer);
+function withoutEffect(): void {}
 
-  function tried(status: Status): Status | Promise<Status> {
-    if (status === OK) return indexRedirect === 0 ? serve(r) : redirectTo(r, indexRedirect);
-    const last = at === names.length - 1;
-    if ((status >= 300 && status < 400) || (last && (status === 401 || status === 406))) return status;
-    const worst = status === 404 ? error : status;
-    if (!last) return serveIndex(r, names, at + 1, worst);
-    return worst === 404 ? serveFallback(r, fallback) : worst;
-  }
+/** Set for a request for the root that nothing has mapped up to the fixups: in httpd it is one for a folder. */
+const ROOT = "mod_dir:root";
+
+function markRoot(r: RequestRec): Status {
+  if (r.uri === "/" && r.proxyreq === "none") r.setNote(ROOT, "1");
+  return DECLINED;
+}
+
+/**
+ * What nobody serves; and the root, if it is a RewriteRule [P] of a section that serves it: an index comes first. RequestHeader is
+ * for what comes of it.
+ */
+function serveOther(r: RequestRec): Status | Promise<Status> {
+  if (r.handler !== "" && (r.uri !== "/" || r.getNote(ROOT) === undefined)) return DECLINED;
+  if (r.main !== null) return DECLINED;
+  const { index, fallback, checkHandler } = getModuleConfig(r.perDirConfig, dir);
+  if (r.uri !== "/" || index.length === 0) return r.handler === "" ? serveFallback(r, fallback) : DECLINED;
+  if (r.handler !== "" && (checkHandler || r.proxyreq === "none")) return DECLINED;
+  const answer = findIndex(r, index, 0, 404);
+  return typeof answer === "number" ? indexFound(r, answer) : answer.then((status) => indexFound(r, status));
+}
+
+function indexFound(r: RequestRec, status: Status): Status | Promise<Status> {
+  if (status !== DECLINED || r.handler !== "") return status;
+  return serveFallback(r, getModuleConfig(r.perDirConfig, dir).fallback);
+}
+
+/**
+ * The first of the names that is somebody's: OK, and `r` is a request for it. DECLINED: none is there.
+ * @param error of those before; 404: none
+ */
+function findIndex(r: RequestRec, names: readonly string[], at: number, error: Status): Status | Promise<Status> {
+  const answer = takeOver(r, withArgs(r, names[at]!), fallBack);
+  if (typeof answer !== "number") return answer.then((status) => indexTried(r, names, at, error, status));
+  return indexTried(r, names, at, error, answer);
+}
+
+function indexTried(
+  r: RequestRec,
+  names: readonly string[],
+  at: number,
+  error: Status,
+  status: Status,
+): Status | Promise<Status> {
+  const { indexRedirect } = getModuleConfig(r.perDirConfig, dir);
+  if (status === OK) return indexRedirect === 0 ? OK : redirectTo(r, indexRedirect);
+  const last = at === names.length - 1;
+  if ((status >= 300 && status < 400) || (last && (status === 401 || status === 406))) return status;
+  const worst = status === 404 ? error : status;
+  if (!last) return findIndex(r, names, at + 1, worst);
+  return worst === 404 ? DECLINED : worst;
 }
 
 function redirectTo(r: RequestRec, status: Status): Status {
@@ -96,11 +131,11 @@ function redirectTo(r: RequestRec, status: Status): Status {
 function serveFallback(r: RequestRec, fallback: string): Status | Promise<Status> {
   if (fallback === "" || r.uri === fallback) return DECLINED;
   const answer = takeOver(r, withArgs(r, fallback), fallBack);
-  return typeof answer === "number" ? fellBack(r, answer) : answer.then((status) => fellBack(r, status));
+  return typeof answer === "number" ? notFound(answer) : answer.then(notFound);
 }
 
-function fellBack(r: RequestRec, status: Status): Status | Promise<Status> {
-  if (status === OK) return serve(r);
+/** 404 is nothing to say. */
+function notFound(status: Status): Status {
   return status === 404 ? DECLINED : status;
 }
 
@@ -109,11 +144,6 @@ function fallBack(sub: RequestRec): Status | Promise<Status> {
   const { fallback } = getModuleConfig(sub.perDirConfig, dir);
   if (fallback === "" || sub.uri === fallback) return 404;
   return takeOver(sub, withArgs(sub, fallback), fallBack);
-}
-
-/** By who serves what `r` became. */
-function serve(r: RequestRec): Status | Promise<Status> {
-  return handler.run(r.server.process.hooks, r);
 }
 
 function withArgs(r: RequestRec, path: string): string {

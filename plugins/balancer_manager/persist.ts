@@ -123,7 +123,6 @@ function restoreBalancer(server: ServerRec, balancer: ProxyBalancer, saved: Save
     const member = known.get(url);
     if (member !== undefined) changeMember(balancer, member, settings, server, first);
   }
-  balancer.resetPending = false;
   if (!first) return;
   for (const { url, inError, settings: _, added: __, ...counters } of saved.members) {
     const member = known.get(url);

@@ -315,7 +315,7 @@ export class ResponseIn implements BackendUser, ChunkConsumer {
     }
     const headCoding = r.method === "HEAD" ? headers.getId(TRANSFER_ENCODING) : undefined;
     const offered = headers.getId(UPGRADE);
-    responseHeaders(r, conf, headers);
+    if (head.protocol !== HTTP_09) responseHeaders(r, conf, headers);
     if (offered !== undefined && exchange.mayUpgrade(offered)) {
       headers.addId(CONNECTION, "Connection", "Upgrade");
       headers.addId(UPGRADE, "Upgrade", offered);

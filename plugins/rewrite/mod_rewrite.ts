@@ -170,14 +170,14 @@ function sectionsOf(r: RequestRec): MergedRewrite | null {
   return conf.scopes.length === 0 ? null : mergedRewrite(conf);
 }
 
-/** translate_name: the rules of the server, over the path. */
+/** translate_name: the rules of the server, over the path or, where a rule with mapping= was before them, over its URL. */
 function translate(r: RequestRec): Status {
   const sections = sectionsOf(r);
   if (!sections?.enabled) return DECLINED;
   const conf = mergedRewrite(getModuleConfig(r.server.config, rewrite));
   // A virtual host without any Rewrite directive has not even the rules of the main server.
   if (conf.server !== r.server) return DECLINED;
-  const ctx = new RewriteContext(r, conf.maps, null, r.uri);
+  const ctx = new RewriteContext(r, conf.maps, null, r.filename || r.uri);
   if (hasEnded(ctx)) {
     if (ctx.traceDepth >= 8) ctx.trace(8, "Declining, no further rewriting due to END flag");
     return DECLINED;
@@ -189,7 +189,10 @@ function translate(r: RequestRec): Status {
   const scriptUrl = r.getEnv("REDIRECT_SCRIPT_URL") ?? r.uri;
   r.setEnv("SCRIPT_URL", scriptUrl);
   r.setEnv("SCRIPT_URI", serverOrigin(r) + scriptUrl);
-  if (ctx.traceDepth >= 2) ctx.trace(2, `init rewrite engine with requested uri ${r.uri}`);
+  if (ctx.traceDepth >= 2) {
+    const what = r.filename === "" ? "requested uri" : `passed filename ${r.filename}. Original uri =`;
+    ctx.trace(2, `init rewrite engine with ${what} ${r.uri}`);
+  }
   const args = r.args;
   const outcome = applyRules(conf.serverRules, ctx);
   if (outcome === "unchanged") {
@@ -198,9 +201,12 @@ function translate(r: RequestRec): Status {
   }
   const status = conclude(ctx, outcome, args, null);
   if (status !== null) return status;
+  const mapped = r.proxyreq !== "none";
+  if (mapped) unmap(r);
   if (ctx.filename.startsWith("passthrough:")) {
     r.uri = ctx.filename.slice("passthrough:".length);
-    return r.uri.startsWith("/") ? DECLINED : 400;
+    if (!r.uri.startsWith("/")) return 400;
+    return mapped ? OK : DECLINED; // who was mapped once is not again
   }
   if (ctx.traceDepth >= 2) ctx.trace(2, `local path result: ${ctx.filename}`);
   if (!ctx.filename.startsWith("/")) return 400;
@@ -211,6 +217,14 @@ function translate(r: RequestRec): Status {
   }
   if (ctx.traceDepth >= 1) ctx.trace(1, `go-ahead with ${r.filename} [OK]`);
   return OK;
+}
+
+/** What a rule with mapping= had mapped to a backend is a path again. */
+function unmap(r: RequestRec): void {
+  r.proxyreq = "none";
+  r.mapped = null;
+  r.filename = "";
+  r.handler = "";
 }
 
 /** Whether a path names a file rather than something below DocumentRoot: its first folder is there, and the rule says it. */
@@ -233,7 +247,7 @@ function fixup(r: RequestRec): Status {
   const root = documentRoot(r);
   const [path, rest] = proxied
     ? [r.filename, ""]
-    : splitPathInfo(r.filename || root + r.uri, root, r.server.process.host);
+    : splitPathInfo(r.filename || (root + r.uri).replace(/\/{2,}/g, "/"), root, r.server.process.host);
   // A section is asked about what is below it: `/a` for <Location /a> is not, unless told so.
   if (!proxied && !conf.options.allowNoSlash && path === directory.slice(0, -1)) return DECLINED;
   const maps = mergedRewrite(getModuleConfig(r.server.config, rewrite)).maps;

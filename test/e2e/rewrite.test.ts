@@ -126,3 +126,49 @@ test("[P] to a socket that no worker has, and to a balancer; trace lines", SLOW,
     /\[rewrite:trace2\] \[pid \d+:tid \d+\] \[client 127.0.0.1:\d+\] 127.0.0.1 - - \[\S+\/sid#0\]\[rid#\w+\/initial\] /,
   );
 });
+
+test(
+  "rules after ProxyPass: those of the server see the URL of a mapping= rule; what nocanon and mapping= say of a path stays",
+  SLOW,
+  async () => {
+    await using backend = await startBackend(echo("b"));
+    await using sluice = await startSluice(`
+    Listen 127.0.0.1:PORT
+    ServerName localhost
+    AllowEncodedSlashes On
+    ProxyPass /e/ ${backend.url}/one/ mapping=encoded
+    ProxyPass /n/ ${backend.url}/raw/ nocanon
+    ProxyPass /plain/ ${backend.url}/plain/
+    MergeSlashes Off
+    RewriteEngine On
+    RewriteRule one/(rule.*) ${backend.url}/two/$1 [P]
+    RewriteRule one/denied - [F]
+    RewriteRule one/(again.*) /plain/$1 [PT]
+    RewriteRule ^/e/ - [F]
+    <Location /e/section>
+      RewriteEngine On
+      RewriteRule one/(.*) ${backend.url}/three/$1 [P]
+    </Location>
+    <Location /files>
+      RewriteEngine On
+      RewriteRule files/(.*) ${backend.url}/five/$1 [P]
+    </Location>
+    <Location /n/>
+      RewriteEngine On
+      RewriteRule raw/(.*) ${backend.url}/four/$1 [P]
+    </Location>
+  `);
+    await using client = await connectClient(sluice.port);
+    const asked = async (target: string) => {
+      const { status, text } = await client.get(target);
+      return status === 200 ? text : String(status);
+    };
+    assert.equal(await asked("/e/%2fa%20b?q"), "b GET /one/%2fa%20b?q");
+    assert.equal(await asked("/e/rule%2fa?q"), "b GET /two/rule%2fa?q");
+    assert.equal(await asked("/e/denied"), "403");
+    assert.equal(await asked("/e/again"), "404"); // a request is mapped once
+    assert.equal(await asked("/e/section/%2fa?q"), "b GET /three/section/%2fa?q");
+    assert.equal(await asked("/n/b%41%25"), "b GET /four/b%41%25");
+    assert.equal(await asked("/files//a///b/"), "b GET /five/a/b/"); // the name of a file has no empty segments
+  },
+);

@@ -60,7 +60,7 @@ test("an index of the root that a backend has is served, whatever the method", a
   assert.equal(await asked(0, "/"), "GET /default");
   assert.equal(await asked(0, "/?a=b", "POST"), "POST /default?a=b");
   assert.equal(await asked(0, "/sub/"), "404");
-  assert.equal(await asked(1, "/?a=b"), "GET /start?a=b");
+  assert.equal(await asked(1, "/?a=b"), "GET /fallback?a=b"); // an index that nobody has falls back, too
   assert.equal(await asked(2, "/"), "302 http://else.test/");
   assert.equal(await asked(3, "/"), `301 http://test:${sluice.ports[3]}/p/start`);
 });
@@ -89,4 +89,34 @@ test("%I counts a body that was read for nothing, be it before a 403 or a 404", 
     await sluice.untilFile("access.log", `POST ${path} ${response.status} - ${head.length + 5}\n`);
   }
   assert.equal((await fetchOnce(sluice.port, "/p/x")).status, 200);
+});
+
+test("without any of mod_dir's directives /index.html is the index, before a RewriteRule [P] of a section, too", async () => {
+  await using other = await startSluice(`
+    Listen 127.0.0.1:PORT
+    Listen 127.0.0.1:PORT2
+    ProxyPassMatch "\\.html$" "${backend.url}"
+    <VirtualHost *:PORT2>
+      <Location "/">
+        RewriteEngine On
+        RewriteRule "^" "${backend.url}/x%{REQUEST_URI}" [P]
+        RequestHeader add X-Sections 1
+      </Location>
+      <Location "/index.html">
+        RequestHeader add X-Sections 2
+      </Location>
+    </VirtualHost>
+  `);
+  const targets: string[] = [];
+  for (const [port, method, target] of [
+    [0, "GET", "/?q"],
+    [1, "POST", "/?q"],
+    [1, "GET", "/a"],
+  ] as const) {
+    await using client = await connectClient(other.ports[port]!);
+    await client.request(method, target);
+    const seen = backend.requests.at(-1)!;
+    targets.push(`${seen.target} ${seen.fieldAll("x-sections").join()}`.trim());
+  }
+  assert.deepEqual(targets, ["/index.html?q", "/x/index.html?q 1,2", "/x/a 1"]);
 });

@@ -1,7 +1,7 @@
 /** mod_headers, mod_setenvif, mod_env, mod_unique_id, through the whole program. */
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { type Backend, head, ok, respond, startBackend } from "../support/backend.ts";
+import { type Backend, close, head, ok, respond, startBackend } from "../support/backend.ts";
 import { connectClient, fetchOnce } from "../support/client.ts";
 import { type Sluice, startSluice } from "../support/sluice.ts";
 
@@ -13,6 +13,7 @@ before(async () => {
     "/gone": respond(404, "no", "X-A: theirs", "Content-Type: text/html"),
     "/vary": ok("x", "Vary: A, B", "Vary: b"),
     "/hints": [head(103, "Link: x", "Connection: close"), ok("x")],
+    "/old": ["no head\n", close],
     "/in/moved": (request) => respond(302, "", `Location: http://${request.field("Host")}/x`),
   });
   sluice = await startSluice(
@@ -159,4 +160,9 @@ test("interim answers pass with Via, and without what is between the backend and
 
 test("Vary leaves as one field, each name once", async () => {
   assert.deepEqual((await get("/vary")).fieldAll("Vary"), ["A,B"]);
+});
+
+test("what has no head at all has no Via either", async () => {
+  const response = await get("/old");
+  assert.deepEqual([response.status, response.text, response.field("Via")], [200, "no head", undefined]);
 });

@@ -86,6 +86,13 @@ test("a file: its size, time and type", async () => {
   );
 });
 
+test("a Range has no effect, by way of a balancer neither", async () => {
+  for (const path of ["/f/hello.txt", "/b/hello.txt"]) {
+    const { response } = await ask(path, ["Range: bytes=0-1"]);
+    assert.deepEqual([response.status, response.text, response.field("Content-Range")], [200, "hello\n", undefined]);
+  }
+});
+
 test("paths: one CWD for each directory; /%2f is the root; type=a has no length", async () => {
   assert.match((await ask("/sub/a.html")).commands, /CWD sub \| EPSV \| TYPE I \| SIZE a\.html/);
   assert.match((await ask("/f/%2fetc/passwd")).commands, /CWD \/ \| CWD etc \| EPSV \| TYPE I \| SIZE passwd/);

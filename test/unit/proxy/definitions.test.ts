@@ -42,6 +42,28 @@ test("the balancers that a virtual host inherits without a word of them come bef
   );
 });
 
+test("of a parameter that a line repeats the last value counts, in the place of the first; ProxySet sets each", () => {
+  const text = `
+    ProxyHCTemplate t hcmethod=OPTIONS hcinterval=7
+    <Proxy balancer://app>
+      BalancerMember http://one status=+I Status=+H retry=-1 retry=5
+      BalancerMember http://two hcmethod=GET hctemplate=t hcmethod=HEAD hcinterval=9
+      BalancerMember http://three
+    </Proxy>
+    <Proxy http://four/>
+      ProxySet status=+D status=+N
+    </Proxy>
+    ProxyPass / balancer://app/ maxattempts=3 failonstatus=500 failonstatus=503 maxattempts=0
+  `;
+  const state = getProxyServerState(new TestGeneration(text, new VirtualClock()).process.servers[0]!)!;
+  const { members, params } = state.balancers.get("balancer://app")!;
+  assert.deepEqual([members[0]!.flags, members[0]!.params.retryMs], ["Init Stby Ok ", 5000]);
+  const { method, intervalMs } = members[1]!.check!.params;
+  assert.deepEqual([method, intervalMs], ["OPTIONS", 9000]);
+  assert.deepEqual([params.maxAttempts, params.failOnStatus], [0, [503]]);
+  assert.equal(state.workers[0]!.flags, "Init Ign Drn Dis ");
+});
+
 test("ProxyPass and ProxyPassMatch do not share workers with each other", () => {
   const names = (text: string): string[] =>
     getProxyServerState(new TestGeneration(text, new VirtualClock()).process.servers[0]!)!.workers.map((w) => w.name);
