@@ -166,7 +166,8 @@ class FetchRequest implements FetchSink, RequestEnd, ServedConnection, Timeout, 
     const { request, target } = this;
     const head = new RequestHead();
     head.method = request.method;
-    head.target = request.method === "CONNECT" ? this.authority : target;
+    // The URL of Bun's is the host that was asked for, and nothing else.
+    head.target = request.method === "CONNECT" ? this.authority || request.url : target;
     head.protocol = HTTP_11;
     head.requestLine = `${request.method} ${target} HTTP/1.1`;
     head.headers = fieldsOf(request.headers);

@@ -6,7 +6,6 @@ import {
   type Backend,
   chunked,
   close,
-  freePort,
   Gate,
   head,
   ok,
@@ -28,7 +27,7 @@ let dead: number;
 before(async () => {
   service = await startBackend();
   backend = await startBackend((request) => ok(`${request.method} ${request.text}`));
-  dead = await freePort();
+  dead = 1;
   sluice = await startSluice(`
     Listen 127.0.0.1:PORT
     ServerName a.test

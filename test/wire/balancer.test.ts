@@ -1,7 +1,7 @@
 /** Balancers on the wire: counters after requests that break off, bodies over a failover, waiting in a pool. */
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { type Backend, freePort, Gate, head, ok, pour, startBackend } from "../support/backend.ts";
+import { type Backend, Gate, head, ok, pour, startBackend } from "../support/backend.ts";
 import { type Client, connectClient, fetchOnce } from "../support/client.ts";
 import { type Sluice, startSluice } from "../support/sluice.ts";
 
@@ -12,7 +12,6 @@ let sluice: Sluice;
 before(async () => {
   one = await startBackend();
   two = await startBackend();
-  const [dead, deader] = [await freePort(), await freePort()];
   sluice = await startSluice(`
     Listen 127.0.0.1:PORT
     # one pool: each child has its own
@@ -40,8 +39,8 @@ before(async () => {
     </Proxy>
     ProxyPass "/waits" "balancer://waits"
     <Proxy "balancer://dead">
-      BalancerMember "http://127.0.0.1:${dead}" retry=0
-      BalancerMember "http://127.0.0.1:${deader}" retry=0
+      BalancerMember "http://127.0.0.1:1" retry=0
+      BalancerMember "http://127.0.0.2:1" retry=0
       BalancerMember "${two.url}"
     </Proxy>
     ProxyPass "/dead" "balancer://dead"

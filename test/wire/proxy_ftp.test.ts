@@ -36,7 +36,7 @@ before(async () => {
     ProxyPass "/sub/" "${ftp.url}/sub/"
     ProxyPass "/user/" "ftp://Bob:s%40d@${ftp.authority}/"
     ProxyPass "/name/" "ftp://Bob@${ftp.authority}/"
-    ProxyPass "/refused/" "ftp://127.0.0.1:${await freePort()}/"
+    ProxyPass "/refused/" "ftp://127.0.0.1:1/"
     ProxyPass "/unknown/" "ftp://nowhere.invalid/"
     <Location "/names/">
       ProxyPass "${ftp.url}/"

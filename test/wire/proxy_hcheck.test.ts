@@ -167,7 +167,7 @@ describe("without a descriptor for a connection", () => {
   it("a check says nothing of the member: its counts stay, the log tells", async () => {
     const clock = new VirtualClock();
     const text = `<Proxy balancer://app>
-        BalancerMember "http://127.0.0.1:${await freePort()}" hcmethod=TCP hcinterval=1 hcfails=2
+        BalancerMember "http://127.0.0.1:1" hcmethod=TCP hcinterval=1 hcfails=2
       </Proxy>`;
     const g = new TestGeneration(text, clock).start();
     const worker = g.balancer().members[0]!;
