@@ -1,5 +1,5 @@
 /**
- * mod_core: the directives of the server itself.
+ * mod_core: the directives of the server itself. Long for their number, most of a few lines.
  * Source: httpd server/core.c
  */
 
